@@ -1,0 +1,99 @@
+"""What a worker counts, in one shared page: one writer, many readers, and it outlives the writer.
+
+A page is a memfd of 8-byte cells. The supervisor makes it, the worker maps it and is its only writer, the supervisor maps it
+too and reads it at any time: after ``kill -9`` of the worker, across its own re-execution. An aligned 8-byte store is
+atomic on every machine that we run on, so a reader sees the old or the new figure of a cell, never half of it. Two cells may be a
+moment apart; books are checked when the writer is gone.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+from bisect import bisect_left
+from enum import IntEnum
+
+LATENCY_BOUNDS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+PAGE_BYTES = 4096
+
+
+class Cell(IntEnum):
+    """The figures, by place. Places are never reused: a supervisor may read the page of an older worker."""
+
+    FORMAT = 0
+    BEAT_NS = 1
+    """Monotonic clock of the worker's last event-loop beat."""
+    ACCEPTED = 2
+    ADOPTED = 3
+    CLOSED_BY_CLIENT = 4
+    CLOSED_IDLE = 5
+    """By us: the keep-alive time-out."""
+    CLOSED_AFTER_RESPONSE = 6
+    """By us: the response said ``Connection: close`` (or HTTP/1.0)."""
+    CLOSED_DRAINED = 7
+    """By us: told to go because this generation retires."""
+    CLOSED_REFUSED = 8
+    """By us: malformed, too large, too slow, too many."""
+    CLOSED_CUT = 9
+    """By us: still busy at the drain deadline."""
+    CLOSED_ERROR = 10
+    """By us: the application broke off its response, or the socket failed."""
+    HANDED_OVER = 11
+    OPEN = 12
+    REQUESTS = 13
+    """Responses begun by the application, 5xx that we sent in its place included. Probes are not counted."""
+    RESPONSES_5XX = 14
+    APPLICATION_ERRORS = 15
+    """Exceptions that left the application (each also a 500 if the response had not begun)."""
+    ACTIVE = 16
+    """Requests in flight."""
+    BYTES_IN = 17
+    BYTES_OUT = 18
+    WEBSOCKETS = 19
+    """WebSockets open now."""
+    REQUESTS_CUT = 20
+    """Requests in flight that were ended at a deadline."""
+    LATENCY_SUM_US = 21
+    LATENCY_FIRST = 22
+    """One cell a bucket of LATENCY_BOUNDS_S (not cumulative), then one for everything above."""
+
+
+FORMAT = 1
+
+
+class Page:
+    """One worker's figures. ``cells[Cell.X]`` reads and writes; only the worker writes."""
+
+    __slots__ = ("_map", "cells", "fd")
+
+    def __init__(self, fd: int) -> None:
+        """Map an existing page. The descriptor stays the caller's to close; the mapping lives on without it."""
+        self.fd = fd
+        self._map = mmap.mmap(fd, PAGE_BYTES)
+        self.cells = memoryview(self._map).cast("Q")
+
+    @classmethod
+    def create(cls, name: str) -> Page:
+        fd = os.memfd_create(f"midair:{name}", os.MFD_CLOEXEC)
+        os.ftruncate(fd, PAGE_BYTES)
+        page = cls(fd)
+        page.cells[Cell.FORMAT] = FORMAT
+        return page
+
+    def observe_latency(self, seconds: float) -> None:
+        cells = self.cells
+        cells[Cell.LATENCY_FIRST + bisect_left(LATENCY_BOUNDS_S, seconds)] += 1
+        cells[Cell.LATENCY_SUM_US] += int(seconds * 1e6)
+
+    def latency_buckets(self) -> list[int]:
+        """Observations a bucket, not cumulative; one longer than LATENCY_BOUNDS_S."""
+        first = Cell.LATENCY_FIRST
+        return list(self.cells[first : first + len(LATENCY_BOUNDS_S) + 1])
+
+    def snapshot(self) -> dict[str, int]:
+        """Every named figure by its lower-case name."""
+        return {cell.name.lower(): self.cells[cell] for cell in Cell if Cell.BEAT_NS < cell < Cell.LATENCY_FIRST}
+
+    def close(self) -> None:
+        self.cells.release()
+        self._map.close()
