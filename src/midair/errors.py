@@ -11,8 +11,8 @@
      |- Held                somebody holds updates back                           exit 7
      `- Bug                 ours: please report it                                exit 3
 
-Each class is one cause. It carries its data, a stable ``code`` (what scripts and the documentation refer to), a hint, and the
-exit code. Between processes errors travel as data (``Fault``), never as exceptions.
+Each class is one cause. It carries its data, a stable ``code`` (what scripts and the documentation refer to), a hint,
+and the exit code. Between processes errors travel as data (``Fault``), never as exceptions.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Every setting of a service: its type, its default, what it means. One class a table of ``midair.toml``.
 
-The classes are the resolved form: plain numbers with the unit in the name, ready for use. How they are written in a file
-(``timeout = "30s"``, ``rate = "5%"``) and where a value came from is the reader's business (``load.py``). The documentation of
-the configuration is made from the docstrings here.
+The classes are the resolved form: plain numbers with the unit in the name, ready for use. How they are written in a
+file (``timeout = "30s"``, ``rate = "5%"``) and where a value came from is the reader's business (``load.py``). The
+documentation of the configuration is made from the docstrings here.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
     """Base of all tables: immutable, crosses processes, compares by value."""
 
 
-class Health(Table):
+class Health(Table, frozen=True, kw_only=True):
     path: str = "auto"
-    """``auto``: ``/health`` where the application has one; ``off``: start-up counts; else a path that must answer 200."""
+    """``auto``: ``/health`` if the application has one; ``off``: start-up counts; else a path that must answer 200."""
     host: str = ""
     """Host header of the probe; empty: the first bind."""
     warm: tuple[str, ...] = ()
@@ -32,52 +32,52 @@ class Health(Table):
     passed as LISTEN_FDNAMES ``health``) or ``delay:SECONDS``; empty: ``notify``."""
 
 
-class Ready(Table):
+class Ready(Table, frozen=True, kw_only=True):
     timeout_s: float = 60.0
     """How long a candidate may take from its start to ready."""
 
 
-class Start(Table):
+class Start(Table, frozen=True, kw_only=True):
     timeout_s: float = 300.0
     """How long a first start (nothing serves yet) tries on."""
 
 
-class Canary(Table):
+class Canary(Table, frozen=True, kw_only=True):
     workers: int = 0
     """Slots that switch first; 0: all at once."""
     for_s: float = 30.0
 
 
-class Bake(Table):
+class Bake(Table, frozen=True, kw_only=True):
     for_s: float = 10.0
     error_rate: float = 0.5
     """Share of answers that are 5xx or application exceptions, from 20 answers on, that rolls back; 0: off."""
 
 
-class Drain(Table):
+class Drain(Table, frozen=True, kw_only=True):
     rate_per_s: float = 0.05
     timeout_s: float = 300.0
     max_generations: int = 3
     idle_grace_s: float = 5.0
 
 
-class Rollback(Table):
+class Rollback(Table, frozen=True, kw_only=True):
     rate_per_s: float = 1.0
     warm_s: float = 600.0
     keep: Literal["zygote", "workers", "none"] = "zygote"
 
 
-class Stop(Table):
+class Stop(Table, frozen=True, kw_only=True):
     timeout_s: float = 25.0
     delay_s: float = 0.0
 
 
-class Exit(Table):
+class Exit(Table, frozen=True, kw_only=True):
     timeout_s: float = 10.0
     """How long lifespan shutdown and unfinished tasks may take once the connections are gone."""
 
 
-class Worker(Table):
+class Worker(Table, frozen=True, kw_only=True):
     hang_warn_s: float = 5.0
     hang_timeout_s: float = 30.0
     max_requests: int = 0
@@ -85,7 +85,7 @@ class Worker(Table):
     max_memory_bytes: int = 0
 
 
-class Hooks(Table):
+class Hooks(Table, frozen=True, kw_only=True):
     before: tuple[str, ...] = ()
     """Run with the new version's environment before it starts (argument list); failure refuses the update."""
     after: tuple[str, ...] = ()
@@ -94,7 +94,7 @@ class Hooks(Table):
     timeout_s: float = 300.0
 
 
-class Control(Table):
+class Control(Table, frozen=True, kw_only=True):
     operators: tuple[str, ...] = ()
     """Groups that may act, besides root and the service's own user."""
     readers: tuple[str, ...] = ()
@@ -104,7 +104,7 @@ class Control(Table):
 SignalAction = Literal["reload", "update", "upgrade", "stop", "quit", "worker+", "worker-", "ignore"]
 
 
-class Signals(Table):
+class Signals(Table, frozen=True, kw_only=True):
     hup: SignalAction = "reload"
     usr1: SignalAction = "update"
     usr2: SignalAction = "upgrade"
@@ -115,7 +115,7 @@ class Signals(Table):
     ttou: SignalAction = "worker-"
 
 
-class Log(Table):
+class Log(Table, frozen=True, kw_only=True):
     format: Literal["auto", "json", "console"] = "auto"
     level: Literal["debug", "info", "warning", "error"] = "info"
     output: Literal["capture", "inherit"] = "capture"
@@ -124,12 +124,12 @@ class Log(Table):
     """Name of this machine in logs; empty: the host name."""
 
 
-class Metrics(Table):
+class Metrics(Table, frozen=True, kw_only=True):
     address: str = ""
     """Where Prometheus scrapes, such as ``127.0.0.1:9464``; empty: off."""
 
 
-class Process(Table):
+class Process(Table, frozen=True, kw_only=True):
     """A program of the same version beside the workers (``[[process]]``): a queue consumer, a scheduler."""
 
     name: str
@@ -139,7 +139,7 @@ class Process(Table):
     stop_timeout_s: float = 10.0
 
 
-class Settings(Table):
+class Settings(Table, frozen=True, kw_only=True):
     """One service, resolved."""
 
     name: str
@@ -164,7 +164,7 @@ class Settings(Table):
     listener: Literal["shared", "own"] = "shared"
     workers: int = 1
     version_from: str = "auto"
-    """``auto``, ``file:PATH``, ``git``, ``package:NAME``, ``env:NAME`` or ``command:LINE``; auto: a hash of the code."""
+    """``auto`` (a hash of the code), ``file:PATH``, ``git``, ``package:NAME``, ``env:NAME`` or ``command:LINE``."""
     env: dict[str, str] = {}
     """Values may be ``file:PATH``: read anew for each generation, never shown."""
     env_files: tuple[str, ...] = ()

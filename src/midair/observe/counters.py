@@ -1,9 +1,9 @@
 """What a worker counts, in one shared page: one writer, many readers, and it outlives the writer.
 
-A page is a memfd of 8-byte cells. The supervisor makes it, the worker maps it and is its only writer, the supervisor maps it
-too and reads it at any time: after ``kill -9`` of the worker, across its own re-execution. An aligned 8-byte store is
-atomic on every machine that we run on, so a reader sees the old or the new figure of a cell, never half of it. Two cells may be a
-moment apart; books are checked when the writer is gone.
+A page is a memfd of 8-byte cells. The supervisor makes it, the worker maps it and is its only writer, the supervisor
+maps it too and reads it at any time: after ``kill -9`` of the worker, across its own re-execution. An aligned 8-byte
+store is atomic on every machine that we run on, so a reader sees the old or the new figure of a cell, never half of
+it. Two cells may be a moment apart; books are checked when the writer is gone.
 """
 
 from __future__ import annotations
