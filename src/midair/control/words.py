@@ -1,0 +1,404 @@
+"""The words of the control socket: what a command asks and what the supervisor answers.
+
+One request a connection, then a stream of answers; the last answer ends the stream, after it the supervisor closes:
+
+    Status, Config, History, Receipt, Stacks, Metrics       -> their report, or Refused
+    Scale, Hold, Release                                    -> Done, or Refused
+    Reload, Rollback, Upgrade, Stop                         -> Accepted, Progress …, Outcome; or Refused at once
+    Watch                                                   -> Progress …, Outcome; or Refused (nothing is going on)
+    Logs                                                    -> LogLines …, Done (never, while following)
+
+Answers that do not end a stream are listed in ``GOING_ON``. A word may gain fields that have a default: both sides
+ignore fields that they do not know, so protocol N talks to N-1. A word that is not known is refused by name.
+Times called ``time_s`` are seconds since the epoch; lengths and ages are seconds.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Literal, TypeAlias
+
+import msgspec
+
+from midair.config.values import Change, Value
+from midair.errors import Fault
+
+PROTOCOL = 1
+
+FieldValue: TypeAlias = str | int | float | bool | None
+
+
+def _tag(name: str) -> str:
+    """``StatusReport`` -> ``status-report``."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "-", name).lower()
+
+
+class Part(msgspec.Struct, frozen=True, kw_only=True):
+    """Something inside an answer."""
+
+
+class Word(msgspec.Struct, frozen=True, kw_only=True, tag_field="word", tag=_tag):
+    """Base of all that is said: its kind stands in the field ``word``."""
+
+
+# --- requests ------------------------------------------------------------------------------------------------------
+
+
+class Ask(Word, frozen=True, kw_only=True):
+    """Base of requests. ``protocol`` says what the asking side speaks."""
+
+    protocol: int = PROTOCOL
+
+
+class Status(Ask, frozen=True, kw_only=True):
+    """How the service is."""
+
+
+Wait = Literal["commit", "drained", "none"]
+
+
+class Reload(Ask, frozen=True, kw_only=True):
+    """Update to what is on disk."""
+
+    update: Literal["config", "code"] = "config"
+    """config: read the configuration again too (as HUP does); code: the same settings (as USR1 does)."""
+    wait: Wait = "commit"
+    now: bool = False
+    """All at once and without queueing: rate 100 %, an update under way is superseded."""
+    force: bool = False
+    """Also a fingerprint that was rolled back before, and one that already serves."""
+    expect: str = ""
+    """Refuse unless the version on disk has this name; empty: any."""
+    no_rollback: bool = False
+    reason: str = ""
+
+
+class Rollback(Ask, frozen=True, kw_only=True):
+    """Back to the newest committed generation before the serving one."""
+
+    now: bool = False
+    wait: Wait = "commit"
+    reason: str = ""
+
+
+class Scale(Ask, frozen=True, kw_only=True):
+    workers: int
+    reason: str = ""
+
+
+class Hold(Ask, frozen=True, kw_only=True):
+    """Refuse updates that others ask for."""
+
+    reason: str
+    for_s: float = 0.0
+    """0: until released."""
+
+
+class Release(Ask, frozen=True, kw_only=True):
+    """End a hold."""
+
+
+class Upgrade(Ask, frozen=True, kw_only=True):
+    """Re-execute the supervisor in place. Its end of this connection is handed on, so the outcome still arrives."""
+
+    reason: str = ""
+
+
+class Stop(Ask, frozen=True, kw_only=True):
+    force: bool = False
+    """Do not wait for connections."""
+    reason: str = ""
+
+
+class Config(Ask, frozen=True, kw_only=True):
+    """The running settings; with ``diff`` also how the file on disk, read as the service would, differs."""
+
+    diff: bool = False
+
+
+class History(Ask, frozen=True, kw_only=True):
+    limit: int = 20
+    """Newest first."""
+
+
+class Receipt(Ask, frozen=True, kw_only=True):
+    number: int = 0
+    """0: the latest."""
+
+
+class Logs(Ask, frozen=True, kw_only=True):
+    generation: int = 0
+    """0: the serving one and its candidate."""
+    follow: bool = False
+    limit: int = 200
+
+
+class Stacks(Ask, frozen=True, kw_only=True):
+    """What the workers' threads and tasks stand in."""
+
+    generation: int = 0
+    """0: the serving one."""
+    slot: int = -1
+    """-1: all."""
+
+
+class Metrics(Ask, frozen=True, kw_only=True):
+    """The exposition text, as a scrape would get it."""
+
+
+class Watch(Ask, frozen=True, kw_only=True):
+    """Look on at an update, from its start or from where a watcher lost its connection."""
+
+    update: int = 0
+    """0: the one going on."""
+    after: int = 0
+    """Progress up to this number is known already."""
+    wait: Wait = "commit"
+
+
+Request: TypeAlias = (
+    Status
+    | Reload
+    | Rollback
+    | Scale
+    | Hold
+    | Release
+    | Upgrade
+    | Stop
+    | Config
+    | History
+    | Receipt
+    | Logs
+    | Stacks
+    | Metrics
+    | Watch
+)
+
+
+# --- answers -------------------------------------------------------------------------------------------------------
+
+
+class Answer(Word, frozen=True, kw_only=True):
+    """Base of answers."""
+
+
+class Accepted(Answer, frozen=True, kw_only=True):
+    """The update has begun (or waits its turn) and has a number, which its receipt will have too."""
+
+    update: int
+    note: str = ""
+    """``joined: …``, ``queued: …``, ``already serves 1.8.2``; empty: nothing to say."""
+
+
+class Progress(Answer, frozen=True, kw_only=True):
+    """Something happened in the update that is watched."""
+
+    update: int
+    number: int
+    """Counted 1, 2, 3 within the update: where ``Watch`` resumes."""
+    event: str
+    """Name from observe/events, such as ``candidate_ready``."""
+    phase: str = ""
+    """The phase that begins with this: build, start, ready, canary, cut-over, bake, commit, drain; empty: as before."""
+    since_s: float = 0.0
+    """Since the update began."""
+    time_s: float = 0.0
+    fields: dict[str, FieldValue] = {}
+    """What belongs to the event; never secrets, few, short."""
+
+
+Result = Literal["committed", "refused", "rolled-back", "superseded", "stopped", "failed", "unknown", "held"]
+
+
+class Outcome(Answer, frozen=True, kw_only=True):
+    """How an update ended, and what serves now."""
+
+    update: int
+    result: Result
+    exit_code: int
+    fault: Fault | None = None
+    receipt: int = 0
+    """0: none could be written."""
+    generation: int = 0
+    """Serving now; 0: none."""
+    version: str = ""
+    previous: str = ""
+    """Version that served when the update began."""
+    duration_s: float = 0.0
+
+
+class Refused(Answer, frozen=True, kw_only=True):
+    """The request itself was not taken up; nothing changed."""
+
+    fault: Fault
+    exit_code: int = 1
+
+
+class Done(Answer, frozen=True, kw_only=True):
+    """Done at once; ``note`` is a sentence for people."""
+
+    note: str = ""
+
+
+class WorkerStatus(Part, frozen=True, kw_only=True):
+    id: int
+    slot: int
+    pid: int
+    state: str
+    """starting, ready, serving, draining, parked, hung, gone."""
+    connections: int = 0
+    active: int = 0
+    requests: int = 0
+    rss_bytes: int = 0
+    age_s: float = 0.0
+
+
+class GenerationStatus(Part, frozen=True, kw_only=True):
+    number: int
+    version: str
+    role: str
+    """serving, candidate, canary, retiring, parked (kept for a rollback)."""
+    mode: str = ""
+    """fork, spawn, exec."""
+    why: str = ""
+    """Why it could not be forked; empty when it was."""
+    workers: tuple[WorkerStatus, ...] = ()
+    age_s: float = 0.0
+    note: str = ""
+
+
+class HoldStatus(Part, frozen=True, kw_only=True):
+    reason: str
+    by: str = ""
+    left_s: float = 0.0
+    """0: until released."""
+
+
+class UpdateStatus(Part, frozen=True, kw_only=True):
+    """The update that is going on."""
+
+    update: int
+    phase: str
+    generation: int = 0
+    version: str = ""
+    age_s: float = 0.0
+    by: str = ""
+    reason: str = ""
+
+
+class ReceiptLine(Part, frozen=True, kw_only=True):
+    """An update in one line."""
+
+    number: int
+    time_s: float
+    """When it began."""
+    result: str
+    source: str = ""
+    """Version that served before."""
+    target: str = ""
+    """Version that was asked for."""
+    generation: int = 0
+    duration_s: float = 0.0
+    by: str = ""
+    """What asked: ``reload uid 1000``, ``SIGHUP``, ``bake``."""
+    reason: str = ""
+    fault: str = ""
+    """Message of the fault, if it failed."""
+
+
+class StatusReport(Answer, frozen=True, kw_only=True):
+    name: str
+    folder: str
+    target: str
+    """The application or the command, as configured."""
+    pid: int
+    midair: str
+    """Version of midair that the supervisor runs."""
+    uptime_s: float
+    state: str = "serving"
+    """starting, serving, updating, stopping, failing (nothing serves)."""
+    serving: int = 0
+    """Generation; 0: none."""
+    version: str = ""
+    """Of the serving generation."""
+    on_disk: str = ""
+    """What a restart would start; empty: not known."""
+    workers: int = 0
+    """Wanted."""
+    generations: tuple[GenerationStatus, ...] = ()
+    hold: HoldStatus | None = None
+    update: UpdateStatus | None = None
+    last: tuple[ReceiptLine, ...] = ()
+    binds: tuple[str, ...] = ()
+    metrics: str = ""
+    warnings: tuple[str, ...] = ()
+
+
+class ConfigReport(Answer, frozen=True, kw_only=True):
+    """The running settings, redacted, and (if asked) what the file would change."""
+
+    values: tuple[Value, ...]
+    changes: tuple[Change, ...] = ()
+    fault: Fault | None = None
+    """The file could not be read: ``changes`` is empty then."""
+    warnings: tuple[str, ...] = ()
+
+
+class HistoryReport(Answer, frozen=True, kw_only=True):
+    receipts: tuple[ReceiptLine, ...]
+
+
+class ReceiptReport(Answer, frozen=True, kw_only=True):
+    number: int
+    document: msgspec.Raw
+    """The receipt as it is kept: a JSON object."""
+
+
+class LogLine(Part, frozen=True, kw_only=True):
+    time_s: float
+    generation: int
+    slot: int
+    """-1: not a worker (the supervisor, a hook, a zygote)."""
+    text: str
+    stream: str = ""
+    """stdout, stderr, or empty."""
+
+
+class LogLines(Answer, frozen=True, kw_only=True):
+    lines: tuple[LogLine, ...]
+    dropped: int = 0
+    """Lines before these that were not kept."""
+
+
+class WorkerStacks(Part, frozen=True, kw_only=True):
+    generation: int
+    slot: int
+    pid: int
+    text: str
+
+
+class StacksReport(Answer, frozen=True, kw_only=True):
+    workers: tuple[WorkerStacks, ...]
+
+
+class MetricsReport(Answer, frozen=True, kw_only=True):
+    text: str
+
+
+AnyAnswer: TypeAlias = (
+    Accepted
+    | Progress
+    | Outcome
+    | Refused
+    | Done
+    | StatusReport
+    | ConfigReport
+    | HistoryReport
+    | ReceiptReport
+    | LogLines
+    | StacksReport
+    | MetricsReport
+)
+
+GOING_ON = (Accepted, Progress, LogLines)
+"""Answers after which more come."""
