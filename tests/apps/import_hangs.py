@@ -1,0 +1,7 @@
+"""Never finishes its import."""
+
+import threading
+
+VERSION = "0"
+
+threading.Event().wait()
