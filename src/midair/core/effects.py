@@ -1,0 +1,207 @@
+"""Orders: what the core wants done. The shell begins each and never waits; every outcome comes back as an event."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from midair.core.ids import GenerationId, RequestId, UpdateId, WorkerId, ZygoteId
+from midair.errors import Fault
+
+Phase = Literal["build", "start", "ready", "canary", "cut-over", "bake", "commit"]
+Result = Literal["committed", "refused", "rolled-back", "superseded", "stopped"]
+
+
+@dataclass(frozen=True, slots=True)
+class Prepare:
+    """Survey what a start would import (→ Prepared, PrepareFailed). ``pinned``: only if it is still this."""
+
+    generation: GenerationId
+    reread: bool
+    pinned: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Verify:
+    """Look at the files once more (→ Verified)."""
+
+    generation: GenerationId
+
+
+@dataclass(frozen=True, slots=True)
+class RunHook:
+    generation: GenerationId
+    hook: Literal["before", "after", "contract"]
+
+
+@dataclass(frozen=True, slots=True)
+class StartZygote:
+    """Import the generation's code in a process of its own (→ ZygoteReady, ZygoteFailed, ZygoteExited). ``pinned``: only
+    if the files are still this (a restart); empty: the survey has just been made."""
+
+    zygote: ZygoteId
+    generation: GenerationId
+    pinned: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DropZygote:
+    zygote: ZygoteId
+
+
+@dataclass(frozen=True, slots=True)
+class StartWorker:
+    """Make a worker (→ WorkerReady or WorkerFailed, in the end WorkerExited). ``zygote`` None: a process that imports by
+    itself, allowed only while the files match ``pinned``."""
+
+    worker: WorkerId
+    generation: GenerationId
+    slot: int
+    zygote: ZygoteId | None
+    pinned: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeWorker:
+    """Ask its health (→ ProbeAnswered). ``warm``: ask the warm-up paths first."""
+
+    worker: WorkerId
+    warm: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Accept:
+    worker: WorkerId
+
+
+@dataclass(frozen=True, slots=True)
+class StopAccepting:
+    """Accept no more and let connections end without a race (→ StoppedAccepting)."""
+
+    worker: WorkerId
+
+
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """End when the connections are gone, at the latest after ``within_s``; what is left then is cut (→ WorkerExited)."""
+
+    worker: WorkerId
+    within_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Kill:
+    """SIGKILL, to the worker and what it started (→ WorkerExited)."""
+
+    worker: WorkerId
+
+
+@dataclass(frozen=True, slots=True)
+class CountAnswers:
+    """(→ AnswersCounted)"""
+
+    generation: GenerationId
+
+
+@dataclass(frozen=True, slots=True)
+class StartCompanion:
+    generation: GenerationId
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class StopCompanion:
+    generation: GenerationId
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A request has become an update."""
+
+    update: UpdateId
+    generation: GenerationId
+    request: RequestId
+    by: str
+    reason: str
+    previous: GenerationId | None
+
+
+@dataclass(frozen=True, slots=True)
+class Entered:
+    """An update entered a phase."""
+
+    update: UpdateId
+    generation: GenerationId
+    phase: Phase
+    version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """An update ended."""
+
+    update: UpdateId
+    generation: GenerationId
+    result: Result
+    version: str
+    serving: GenerationId | None
+    fault: Fault | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A request that is no update was carried out (``fault`` None) or refused."""
+
+    request: RequestId
+    fault: Fault | None = None
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationGone:
+    """Its last worker has left: its books can be closed."""
+
+    generation: GenerationId
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A change of state worth a line in the log (``observe/events.py`` names them all)."""
+
+    event: str
+    fields: dict[str, str | int | float | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """Nothing is left to supervise: leave with this exit code."""
+
+    exit_code: int
+    fault: Fault | None = None
+
+
+Effect = (
+    Prepare
+    | Verify
+    | RunHook
+    | StartZygote
+    | DropZygote
+    | StartWorker
+    | ProbeWorker
+    | Accept
+    | StopAccepting
+    | Leave
+    | Kill
+    | CountAnswers
+    | StartCompanion
+    | StopCompanion
+    | Opened
+    | Entered
+    | Closed
+    | Answer
+    | GenerationGone
+    | Note
+    | End
+)

@@ -1,0 +1,230 @@
+"""Facts: what the outside tells the core. Each names its worker, zygote or generation, so late news is told from new.
+
+Nothing here is a wish except the ``…Asked`` events, which are somebody's request and carry who waits for the answer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from midair.core.ids import GenerationId, RequestId, WorkerId, ZygoteId
+from midair.core.policy import Policy
+from midair.errors import Fault
+
+# --- requests -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateAsked:
+    """Somebody wants the code on disk to serve."""
+
+    request: RequestId
+    by: str
+    """Who, for the receipt: ``uid 1000``, ``SIGHUP``, ``start``."""
+    reason: str = ""
+    reread: bool = True
+    """Read the configuration again, too."""
+    force: bool = False
+    """Also a quarantined version, also against somebody's hold."""
+    now: bool = False
+    """Do not wait for slots that are being switched."""
+    expect: str = ""
+    """Refuse any other version than this one."""
+    no_rollback: bool = False
+    """The old code cannot follow this version: never go back from it by itself or on request."""
+
+
+@dataclass(frozen=True, slots=True)
+class RollbackAsked:
+    request: RequestId
+    by: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ScaleAsked:
+    request: RequestId
+    workers: int
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class HoldAsked:
+    request: RequestId
+    by: str
+    reason: str
+    for_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseAsked:
+    request: RequestId
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class StopAsked:
+    request: RequestId
+    by: str
+    at_once: bool = False
+
+
+# --- the making of a generation -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """The files were surveyed: this is what a start would import, in which environment, under which settings."""
+
+    generation: GenerationId
+    version: str
+    fingerprint: str
+    policy: Policy
+
+
+@dataclass(frozen=True, slots=True)
+class PrepareFailed:
+    generation: GenerationId
+    fault: Fault
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """The files were looked at once more, after the import: ``fingerprint`` is what they are now."""
+
+    generation: GenerationId
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class HookEnded:
+    generation: GenerationId
+    hook: Literal["before", "after", "contract"]
+    fault: Fault | None
+
+
+@dataclass(frozen=True, slots=True)
+class ZygoteReady:
+    """It has imported the application. ``unsafe`` says why its workers must not be forked; empty: they may."""
+
+    zygote: ZygoteId
+    unsafe: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ZygoteFailed:
+    """The import failed, or a restart found other files than the generation is pinned to. The process ends."""
+
+    zygote: ZygoteId
+    fault: Fault
+
+
+@dataclass(frozen=True, slots=True)
+class ZygoteExited:
+    zygote: ZygoteId
+    how: str
+
+
+# --- workers ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerReady:
+    """Its application has started (lifespan start-up complete; a command child said READY)."""
+
+    worker: WorkerId
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerFailed:
+    """It says why it will not get ready; its exit follows. Also: the process could not be made at all (no exit follows
+    then, and ``exists`` is false)."""
+
+    worker: WorkerId
+    fault: Fault
+    exists: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeAnswered:
+    worker: WorkerId
+    verdict: Literal["healthy", "unhealthy", "no-route"]
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StoppedAccepting:
+    worker: WorkerId
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerDrained:
+    """Its connections are gone and every application call has returned."""
+
+    worker: WorkerId
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerExited:
+    worker: WorkerId
+    how: str
+    """``exit 0``, ``exit 1``, ``SIGKILL``: for people."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerWorn:
+    """It should be replaced, successor first: too many requests served, too much memory, or its loop hangs."""
+
+    worker: WorkerId
+    why: str
+    hangs: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AnswersCounted:
+    """What a generation has answered since it accepts, and the share of errors its predecessor had in its last minute."""
+
+    generation: GenerationId
+    responses: int
+    errors: int
+    before_rate: float
+
+
+@dataclass(frozen=True, slots=True)
+class CompanionExited:
+    generation: GenerationId
+    name: str
+    how: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """The time that the core asked to be woken at has come."""
+
+
+Event = (
+    UpdateAsked
+    | RollbackAsked
+    | ScaleAsked
+    | HoldAsked
+    | ReleaseAsked
+    | StopAsked
+    | Prepared
+    | PrepareFailed
+    | Verified
+    | HookEnded
+    | ZygoteReady
+    | ZygoteFailed
+    | ZygoteExited
+    | WorkerReady
+    | WorkerFailed
+    | ProbeAnswered
+    | StoppedAccepting
+    | WorkerDrained
+    | WorkerExited
+    | WorkerWorn
+    | AnswersCounted
+    | CompanionExited
+    | Tick
+)

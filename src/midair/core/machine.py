@@ -1,0 +1,428 @@
+"""The update machine: told what happened, it answers what to do. It opens nothing, waits for nothing and reads no clock.
+
+``step`` is the only entrance. The same history at the same times gives the same orders. What always holds (the property tests
+check it against a model of the outside, ``tests/core``):
+
+- outside a switch and a canary, the workers that accept are of one generation;
+- the old slots stop accepting only after every slot of the candidate has said ready, been probed, and been verified;
+- an update that was opened is closed exactly once;
+- what was started is ended: every worker is told to leave or killed before the service ends.
+"""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from midair.core import companions, stopping, updates, workers
+from midair.core.effects import Answer, Effect, ProbeWorker
+from midair.core.events import (
+    AnswersCounted,
+    CompanionExited,
+    Event,
+    HoldAsked,
+    HookEnded,
+    Prepared,
+    PrepareFailed,
+    ProbeAnswered,
+    ReleaseAsked,
+    RollbackAsked,
+    ScaleAsked,
+    StopAsked,
+    StoppedAccepting,
+    Tick,
+    UpdateAsked,
+    Verified,
+    WorkerDrained,
+    WorkerExited,
+    WorkerFailed,
+    WorkerReady,
+    WorkerWorn,
+    ZygoteExited,
+    ZygoteFailed,
+    ZygoteReady,
+)
+from midair.core.ids import GenerationId, WorkerId, ZygoteId
+from midair.core.policy import Policy
+from midair.core.state import (
+    ENDING,
+    Generation,
+    Hold,
+    Role,
+    Service,
+    Worker,
+    WorkerState,
+    ZygoteState,
+)
+from midair.core.turn import Turn
+from midair.errors import Fault
+
+WORKERS_MAX = 1024
+"""More workers than this are a slip of the finger."""
+
+
+def new_service(policy: Policy) -> Service:
+    return Service(policy, policy.workers)
+
+
+def step(service: Service, event: Event, now_s: float) -> list[Effect]:
+    """Take one event in; return the orders that follow, in order. ``now_s``: monotonic seconds. Changes ``service``."""
+    turn = Turn(service, now_s)
+    _dispatch(turn, event)
+    companions.reconcile(turn)
+    stopping.check(turn)
+    return turn.effects
+
+
+def next_wake_s(service: Service) -> float | None:
+    """When a ``Tick`` is wanted next (monotonic seconds), if at all."""
+    return min(service.timers.values(), default=None)
+
+
+def _dispatch(turn: Turn, event: Event) -> None:
+    match event:
+        case UpdateAsked():
+            updates.ask(turn, event)
+        case RollbackAsked():
+            _rollback_asked(turn, event)
+        case ScaleAsked():
+            _scale_asked(turn, event)
+        case HoldAsked():
+            _hold_asked(turn, event)
+        case ReleaseAsked():
+            _release_asked(turn, event)
+        case StopAsked():
+            stopping.ask(turn, event)
+        case Prepared():
+            updates.prepared(turn, event)
+        case PrepareFailed(generation, fault):
+            _refuse_candidate(turn, generation, fault)
+        case Verified(generation, fingerprint):
+            updates.verified(turn, generation, fingerprint)
+        case HookEnded():
+            _hook_ended(turn, event)
+        case ZygoteReady():
+            _zygote_ready(turn, event)
+        case ZygoteFailed(zygote, fault):
+            _zygote_lost(turn, zygote, fault, may_restart=False)
+        case ZygoteExited(zygote, how):
+            fault = Fault("zygote.exited", f"the process that imports the application ended: {how}")
+            _zygote_lost(turn, zygote, fault, may_restart=True)
+        case WorkerReady(worker_id):
+            _worker_ready(turn, worker_id)
+        case WorkerFailed():
+            _worker_failed(turn, event)
+        case ProbeAnswered(worker_id, verdict, detail):
+            if worker := turn.worker(worker_id):
+                updates.probed(turn, worker, verdict, detail)
+        case StoppedAccepting(worker_id):
+            if worker := turn.worker(worker_id):
+                updates.acknowledged(turn, worker)
+        case WorkerDrained(worker_id):
+            if worker := turn.worker(worker_id):
+                worker.has_drained = True
+        case WorkerExited(worker_id, how):
+            if worker := turn.worker(worker_id):
+                _worker_exited(turn, worker, how)
+        case WorkerWorn():
+            _worker_worn(turn, event)
+        case AnswersCounted():
+            updates.counted(turn, event)
+        case CompanionExited():
+            companions.exited(turn, event)
+        case Tick():
+            _tick(turn)
+        case _:
+            assert_never(event)
+
+
+# --- requests -----------------------------------------------------------------------------------------------------
+
+
+def _rollback_asked(turn: Turn, asked: RollbackAsked) -> None:
+    """Back to the version before, wherever the update stands: called off, undone in the bake, or gone back from."""
+    service = turn.service
+    fault = Fault("rollback.asked", f"rolled back by {asked.by}" + (f": {asked.reason}" if asked.reason else ""))
+    if service.stopping:
+        turn.do(Answer(asked.request, Fault("stopping", "the service is stopping")))
+    elif service.baking and service.committed is not None:
+        update = service.baking
+        updates.roll_back(turn, fault, is_automatic=False)
+        turn.do(Answer(asked.request, text=f"update {update.id} is rolled back"))
+    elif service.switch:
+        service.switch.fault = fault
+        turn.do(Answer(asked.request, text="the update is undone as soon as its slots have switched"))
+    elif service.candidate and not service.candidate.is_first:
+        update = service.candidate
+        updates.refuse(turn, Fault("called-off", f"called off by {asked.by}"))
+        turn.do(Answer(asked.request, text=f"update {update.id} was called off before its cut-over"))
+    else:
+        _rollback_after_commit(turn, asked)
+
+
+def _rollback_after_commit(turn: Turn, asked: RollbackAsked) -> None:
+    service = turn.service
+    target = service.generations.get(service.previous) if service.previous is not None else None
+    if service.rollback_barred:
+        hint = "deploy a version that mends it"
+        turn.do(Answer(asked.request, Fault("rollback.barred", f"no way back: {service.rollback_barred}", hint)))
+    elif target is None:
+        hint = "the version before is kept for rollback.warm (10 min); put its files back and reload"
+        turn.do(Answer(asked.request, Fault("rollback.nothing", "there is no earlier version to go back to", hint)))
+    else:
+        request = UpdateAsked(asked.request, asked.by, asked.reason, force=True)
+        updates.begin_rollback(turn, request, target)
+
+
+def _scale_asked(turn: Turn, asked: ScaleAsked) -> None:
+    service = turn.service
+    if not 1 <= asked.workers <= WORKERS_MAX:
+        turn.do(Answer(asked.request, Fault("usage", f"workers must be 1 to {WORKERS_MAX}, not {asked.workers}")))
+        return
+    before, service.wanted = service.wanted, asked.workers
+    turn.note("scaled", workers=asked.workers, before=before, by=asked.by)
+    if service.serving is not None:
+        workers.fill(turn, turn.generation(service.serving))
+    turn.do(Answer(asked.request, text=f"{before} → {asked.workers} workers"))
+
+
+def _hold_asked(turn: Turn, asked: HoldAsked) -> None:
+    turn.service.hold = Hold(asked.by, asked.reason)
+    turn.wake("hold", asked.for_s)
+    turn.note("held", by=asked.by, reason=asked.reason, for_s=asked.for_s)
+    turn.do(Answer(asked.request, text=f"updates are held for {asked.for_s:.0f} s"))
+
+
+def _release_asked(turn: Turn, asked: ReleaseAsked) -> None:
+    held, turn.service.hold = turn.service.hold, None
+    turn.forget("hold")
+    if held:
+        turn.note("released", by=asked.by)
+    turn.do(Answer(asked.request, text="updates may go on" if held else "nothing was held"))
+
+
+# --- news of the making -------------------------------------------------------------------------------------------
+
+
+def _refuse_candidate(turn: Turn, generation: GenerationId, fault: Fault) -> None:
+    if turn.service.candidate and turn.service.candidate.generation == generation:
+        updates.refuse(turn, fault)
+
+
+def _hook_ended(turn: Turn, event: HookEnded) -> None:
+    if event.hook == "before":
+        updates.before_hook_ended(turn, event.generation, event.fault)
+    elif event.fault:
+        turn.note("hook_failed", hook=event.hook, generation=event.generation, error=event.fault.message)
+
+
+def _zygote_ready(turn: Turn, event: ZygoteReady) -> None:
+    service = turn.service
+    if event.zygote not in service.zygotes:
+        return
+    service.zygotes[event.zygote] = ZygoteState.READY
+    for generation in turn.of_zygote(event.zygote):
+        update = service.candidate
+        if update and update.generation == generation.id:
+            updates.zygote_imported(turn, update, event.unsafe)
+        else:
+            if event.unsafe:
+                generation.spawns, generation.why_spawns = True, event.unsafe
+            workers.fill(turn, generation)
+
+
+def _zygote_lost(turn: Turn, zygote: ZygoteId, fault: Fault, *, may_restart: bool) -> None:
+    service = turn.service
+    if zygote not in service.zygotes:
+        return
+    del service.zygotes[zygote]
+    for generation in turn.of_zygote(zygote):
+        generation.zygote = None
+        if service.candidate and service.candidate.generation == generation.id:
+            if service.switch and service.switch.target == generation.id:
+                updates.abort_switch(turn, fault)
+            else:
+                updates.refuse(turn, fault)
+        elif generation.role is Role.SERVING:
+            turn.note("zygote_lost", generation=generation.id, why=fault.message)
+            if may_restart:
+                turn.wake(f"zygote:{generation.id}", 0.1)
+            else:
+                _run_short(turn, generation, fault)
+
+
+def _run_short(turn: Turn, generation: Generation, fault: Fault) -> None:
+    """Its code is gone from the disk: missing workers stay missing. When none is left, what is on disk is better than
+    nothing, as an update of its own."""
+    if not generation.runs_short:
+        generation.runs_short = fault.message
+        turn.note("runs_short", generation=generation.id, version=generation.version, why=fault.message)
+    service = turn.service
+    if generation.id == service.serving and not turn.staying(generation.id) and service.candidate is None:
+        why = f"no worker of version {generation.version} is left and its files are gone"
+        updates.begin(turn, UpdateAsked(updates.NO_REQUEST, "midair", why, force=True))
+
+
+# --- news of workers ----------------------------------------------------------------------------------------------
+
+
+def _worker_ready(turn: Turn, worker_id: WorkerId) -> None:
+    worker = turn.worker(worker_id)
+    if worker and worker.state is WorkerState.STARTING:
+        updates.started(turn, worker)
+
+
+def _worker_failed(turn: Turn, event: WorkerFailed) -> None:
+    worker = turn.worker(event.worker)
+    if worker is None:
+        return
+    worker.last_words = event.fault
+    if not event.exists:
+        _worker_exited(turn, worker, "never started")
+
+
+def _worker_exited(turn: Turn, worker: Worker, how: str) -> None:
+    service = turn.service
+    generation = turn.generation(worker.generation)
+    was_expected = worker.state in ENDING or service.stopping is not None
+    was_accepting = worker.state is WorkerState.ACCEPTING
+    workers.remove(turn, worker)
+    if was_expected:
+        workers.settle(turn, generation)
+        updates.contract(turn)
+        workers.fill(turn, generation)
+        _finish_switch_if_waiting(turn)
+        return
+    fault = worker.last_words or Fault("worker.exited", f"worker {worker.id} ended before it was ready: {how}")
+    turn.note(
+        "worker_died", worker=worker.id, slot=worker.slot, generation=generation.id, how=how, state=worker.state.value
+    )
+    if generation.role is Role.CANDIDATE:
+        if service.switch and service.switch.target == generation.id and not service.switch.is_back:
+            updates.abort_switch(turn, fault)
+        else:
+            updates.refuse(turn, fault)
+        return
+    if service.baking and service.baking.generation == generation.id and was_accepting:
+        why = f"worker {worker.id} died {turn.now_s - service.baking.baked_from_s:.1f} s after the cut-over: {how}"
+        updates.roll_back(turn, Fault("bake.died", why, detail=fault.detail), is_automatic=True)
+    if generation.role is Role.SERVING:
+        generation.deaths_s = [*generation.deaths_s[-20:], turn.now_s]
+        if worker.last_words and worker.last_words.code == "files.changed":
+            _run_short(turn, generation, worker.last_words)
+        workers.fill(turn, generation)
+        if generation.runs_short:
+            _run_short(turn, generation, Fault("files.changed", generation.runs_short))
+    workers.settle(turn, generation)
+    _finish_switch_if_waiting(turn)
+
+
+def _finish_switch_if_waiting(turn: Turn) -> None:
+    """The last worker that the switch waited for died instead of answering."""
+    switch = turn.service.switch
+    if switch and not switch.waiting:
+        updates.finish_switch(turn)
+
+
+def _worker_worn(turn: Turn, event: WorkerWorn) -> None:
+    worker = turn.worker(event.worker)
+    if worker is None or worker.state is not WorkerState.ACCEPTING or worker.successor is not None:
+        return
+    generation = turn.generation(worker.generation)
+    if generation.role is not Role.SERVING or generation.runs_short:
+        return
+    if not generation.spawns and (
+        generation.zygote is None or turn.service.zygotes.get(generation.zygote) is not ZygoteState.READY
+    ):
+        return
+    worker.hangs = event.hangs
+    turn.note("worker_worn", worker=worker.id, slot=worker.slot, generation=generation.id, why=event.why)
+    worker.successor = workers.start(turn, generation, worker.slot).id
+
+
+# --- time ---------------------------------------------------------------------------------------------------------
+
+
+def _tick(turn: Turn) -> None:
+    service = turn.service
+    due = sorted((at_s, name) for name, at_s in service.timers.items() if at_s <= turn.now_s)
+    for _, name in due:
+        if service.timers.get(name, turn.now_s + 1.0) <= turn.now_s:  # an earlier one may have taken it back
+            del service.timers[name]
+            _due(turn, name)
+
+
+def _due(turn: Turn, name: str) -> None:
+    service = turn.service
+    kind, _, rest = name.partition(":")
+    match kind:
+        case "ready":
+            _not_ready(turn, GenerationId(int(rest)))
+        case "probe":
+            worker = turn.worker(WorkerId(int(rest)))
+            if worker and worker.state is WorkerState.PROBING:
+                turn.do(ProbeWorker(worker.id, warm=True))
+        case "switch":
+            updates.finish_switch(turn)
+        case "canary":
+            updates.canary_ended(turn)
+        case "bake":
+            updates.commit(turn)
+        case "look":
+            updates.look(turn)
+        case "kill":
+            if worker := turn.worker(WorkerId(int(rest))):
+                turn.note(
+                    "worker_killed", worker=worker.id, generation=worker.generation, why="it did not leave in time"
+                )
+                workers.kill(turn, worker)
+        case "replace" | "zygote":
+            generation = service.generations.get(GenerationId(int(rest.partition(":")[0])))
+            if generation:
+                _replace(turn, generation, kind, rest)
+        case "warm":
+            updates.warm_ended(turn)
+        case "retry":
+            updates.retry(turn)
+        case "hold":
+            service.hold = None
+            turn.note("released", by="its time limit")
+        case "stop":
+            stopping.leave_all(turn)
+        case "companion":
+            pass  # its wait is over: the comparison after this event starts it
+        case _:
+            raise AssertionError(f"a timer of unknown kind: {name}")
+
+
+def _replace(turn: Turn, generation: Generation, kind: str, rest: str) -> None:
+    """A held-back worker's wait is over. The others that wait keep their own time."""
+    if kind == "zygote":
+        workers.fill(turn, generation)
+        if generation.zygote is None and not generation.spawns and generation.role is Role.SERVING:
+            workers.start_zygote(turn, generation, pinned=generation.fingerprint)
+        return
+    slot = int(rest.partition(":")[2])
+    is_wanted = slot < turn.service.wanted and all(w.slot != slot for w in turn.staying(generation.id))
+    can_start = generation.spawns or (
+        generation.zygote is not None and turn.service.zygotes.get(generation.zygote) is ZygoteState.READY
+    )
+    if generation.role is Role.SERVING and is_wanted and not generation.runs_short and can_start:
+        workers.start(turn, generation, slot)
+
+
+def _not_ready(turn: Turn, generation_id: GenerationId) -> None:
+    update = turn.service.candidate
+    if update is None or update.generation != generation_id:
+        return
+    generation = turn.generation(generation_id)
+    said = [w.last_words.message for w in turn.workers_of(generation_id) if w.last_words]
+    where = said[0] if said else "its start-up did not finish"
+    if generation.zygote is not None and turn.service.zygotes.get(generation.zygote) is ZygoteState.STARTING:
+        where = "its import did not finish"
+    limit_s = generation.policy.ready_s
+    fault = Fault(
+        "not-ready",
+        f"generation {generation_id} was not ready after {limit_s:g} s: {where}",
+        "see the application's own lines; ready.timeout sets the limit",
+    )
+    updates.refuse(turn, fault)

@@ -1,0 +1,54 @@
+"""The numbers that decisions depend on, taken from the configuration when a generation is prepared."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+SWITCH_ACK_S = 0.05
+"""How long the old slots may take to say that they stopped accepting. The listen queue covers the gap."""
+
+PROBE_AGAIN_S = 0.1
+"""Between two health probes of a worker that is not healthy yet."""
+
+PROBE_FAILURES = 3
+"""Failed probes in a row, in the bake, that roll back."""
+
+KILL_GRACE_S = 1.0
+"""What a leaving worker gets on top of its own deadlines before it is killed."""
+
+HURRY_S = 0.5
+"""Deadline of a generation that has to make room (``drain.max_generations``)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """All times are seconds. ``0`` means what the configuration's documentation says it means."""
+
+    workers: int = 1
+    ready_s: float = 60.0
+    start_s: float = 300.0
+    bake_s: float = 10.0
+    bake_error_rate: float = 0.5
+    canary_workers: int = 0
+    canary_s: float = 30.0
+    drain_s: float = 300.0
+    max_generations: int = 3
+    exit_s: float = 10.0
+    stop_s: float = 25.0
+    stop_delay_s: float = 0.0
+    warm_s: float = 600.0
+    probe_interval_s: float = 1.0
+    has_health: bool = True
+    forks: bool = True
+    """Workers come from a zygote (``zygote = auto`` or ``always``, and it is an application, not a command)."""
+    must_fork: bool = False
+    """``zygote = always``: unsafe to fork refuses the update instead of spawning."""
+    parks: bool = True
+    """A worker can stop accepting and start again, so that it can be kept through the bake. A command child cannot."""
+    has_before: bool = False
+    has_after: bool = False
+    has_contract: bool = False
+    companions: tuple[str, ...] = ()
+    """Names of the once-only processes."""
+    exclusive: frozenset[str] = frozenset()
+    """Those of them that never run twice."""

@@ -1,0 +1,179 @@
+"""What the core remembers: one service, its generations, its workers, the update under way.
+
+Plain data: it is copied into the state document at a re-execution and read back by the next version of midair, so a new
+field needs a default, and a field that goes away is simply ignored.
+
+    generation   candidate -> serving -> parked -> retiring -> gone        (refused: candidate -> retiring -> gone)
+    worker       starting -> probing -> ready -> accepting -> stopping -> parked -> accepting … -> leaving -> (killed) -> gone
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from midair.core.effects import Phase
+from midair.core.events import UpdateAsked
+from midair.core.ids import GenerationId, UpdateId, WorkerId, ZygoteId
+from midair.core.policy import Policy
+from midair.errors import Fault
+
+
+class WorkerState(StrEnum):
+    STARTING = "starting"
+    PROBING = "probing"
+    READY = "ready"
+    ACCEPTING = "accepting"
+    STOPPING = "stopping"
+    """Told to stop accepting, not yet acknowledged."""
+    PARKED = "parked"
+    """Accepts nobody, could again."""
+    LEAVING = "leaving"
+    KILLED = "killed"
+
+
+ENDING = frozenset({WorkerState.LEAVING, WorkerState.KILLED})
+COMING = frozenset({WorkerState.STARTING, WorkerState.PROBING, WorkerState.READY})
+
+
+class Role(StrEnum):
+    CANDIDATE = "candidate"
+    SERVING = "serving"
+    PARKED = "parked"
+    """Emptied and kept for a rollback until the commit."""
+    RETIRING = "retiring"
+    GONE = "gone"
+
+
+class ZygoteState(StrEnum):
+    STARTING = "starting"
+    READY = "ready"
+
+
+@dataclass(slots=True)
+class Worker:
+    id: WorkerId
+    generation: GenerationId
+    slot: int
+    state: WorkerState
+    since_s: float
+    """When it was started (monotonic seconds)."""
+    successor: WorkerId | None = None
+    """The worker that is to take its slot (it is worn or hangs)."""
+    hangs: bool = False
+    has_drained: bool = False
+    failed_probes: int = 0
+    last_words: Fault | None = None
+    """What it said before it failed."""
+
+
+@dataclass(slots=True)
+class Generation:
+    id: GenerationId
+    role: Role
+    policy: Policy
+    version: str = ""
+    fingerprint: str = ""
+    zygote: ZygoteId | None = None
+    """Where its workers are forked; shared with the generation that it is a rollback to."""
+    spawns: bool = False
+    """Its workers import by themselves (unsafe to fork, or told so)."""
+    why_spawns: tuple[str, ...] = ()
+    is_committed: bool = False
+    has_health_route: bool = True
+    runs_short: str = ""
+    """Why missing workers are not replaced: the files have changed since."""
+    deaths_s: list[float] = field(default_factory=list)
+    """When serving workers of it died lately (monotonic seconds)."""
+    drain_until_s: float = 0.0
+    companions: set[str] = field(default_factory=set)
+    """Once-only processes of it that run."""
+    companions_ending: set[str] = field(default_factory=set)
+    """Those of them that were told to end."""
+    companion_deaths_s: list[float] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Update:
+    """One transaction, from the request to its end."""
+
+    id: UpdateId
+    generation: GenerationId
+    asked: UpdateAsked
+    phase: Phase
+    began_s: float
+    previous: GenerationId | None
+    """Who served when it began."""
+    rollback_to: GenerationId | None = None
+    """An ordinary update whose code comes from this generation's kept zygote."""
+    is_first: bool = False
+    attempt: int = 1
+    surveys: int = 1
+    is_verified: bool = False
+    baked_from_s: float = 0.0
+
+
+@dataclass(slots=True)
+class Switch:
+    """Slots are changing hands: the old ones were told to stop accepting, the new ones have not been told to begin."""
+
+    target: GenerationId
+    waiting: set[WorkerId]
+    slots: int
+    """Slots below this number switch (a canary); beyond all: everything."""
+    is_back: bool = False
+    fault: Fault | None = None
+    """Why it goes back."""
+    is_automatic: bool = False
+
+
+@dataclass(slots=True)
+class Hold:
+    by: str
+    reason: str
+
+
+@dataclass(slots=True)
+class Stopping:
+    exit_code: int = 0
+    fault: Fault | None = None
+
+
+@dataclass(slots=True)
+class Service:
+    """Everything."""
+
+    policy: Policy
+    wanted: int
+    """Workers."""
+    generations: dict[GenerationId, Generation] = field(default_factory=dict)
+    workers: dict[WorkerId, Worker] = field(default_factory=dict)
+    zygotes: dict[ZygoteId, ZygoteState] = field(default_factory=dict)
+    serving: GenerationId | None = None
+    committed: GenerationId | None = None
+    """The newest committed generation: where a rollback in the bake goes."""
+    previous: GenerationId | None = None
+    """The committed one before it: where a rollback after the commit goes."""
+    candidate: Update | None = None
+    """An update before its cut-over."""
+    baking: Update | None = None
+    """An update at or after its cut-over, before its commit. Beside it a newer candidate may already be on its way."""
+    switch: Switch | None = None
+    queued: UpdateAsked | None = None
+    rollback_barred: str = ""
+    """Why nobody may go back from the committed generation."""
+    hold: Hold | None = None
+    quarantine: dict[str, str] = field(default_factory=dict)
+    """Fingerprint → why it was rolled back."""
+    stopping: Stopping | None = None
+    has_ended: bool = False
+    timers: dict[str, float] = field(default_factory=dict)
+    """Name → monotonic seconds. Names are ``kind`` or ``kind:number`` or ``kind:number:number``."""
+    last_generation: int = 0
+    last_worker: int = 0
+    last_zygote: int = 0
+    last_update: int = 0
+
+
+QUARANTINE_MAX = 50
+"""Rolled-back fingerprints remembered; the oldest is forgotten first. More than anybody ships between two good ones."""

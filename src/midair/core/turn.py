@@ -1,0 +1,58 @@
+"""One turn of the core: the state, the time, and the effects decided so far. Lookups and timers live here, no policy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from midair.core.effects import Effect, Note
+from midair.core.ids import GenerationId, WorkerId, ZygoteId
+from midair.core.state import ENDING, Generation, Role, Service, Worker, WorkerState
+
+
+@dataclass(slots=True)
+class Turn:
+    service: Service
+    now_s: float
+    effects: list[Effect] = field(default_factory=list)
+
+    def do(self, *effects: Effect) -> None:
+        self.effects.extend(effects)
+
+    def note(self, event: str, **fields: str | int | float | None) -> None:
+        self.effects.append(Note(event, fields))
+
+    # --- timers ---------------------------------------------------------------------------------------------------
+
+    def wake(self, name: str, after_s: float) -> None:
+        self.service.timers[name] = self.now_s + after_s
+
+    def forget(self, name: str) -> None:
+        self.service.timers.pop(name, None)
+
+    def has_timer(self, name: str) -> bool:
+        return name in self.service.timers
+
+    # --- lookups --------------------------------------------------------------------------------------------------
+
+    def worker(self, worker: WorkerId) -> Worker | None:
+        return self.service.workers.get(worker)
+
+    def generation(self, generation: GenerationId) -> Generation:
+        return self.service.generations[generation]
+
+    def workers_of(self, generation: GenerationId | None) -> list[Worker]:
+        return [w for w in self.service.workers.values() if w.generation == generation]
+
+    def staying(self, generation: GenerationId | None) -> list[Worker]:
+        """Its workers that were not told to go."""
+        return [w for w in self.workers_of(generation) if w.state not in ENDING]
+
+    def accepting(self) -> list[Worker]:
+        return [w for w in self.service.workers.values() if w.state is WorkerState.ACCEPTING]
+
+    def with_role(self, *roles: Role) -> Iterator[Generation]:
+        return (g for g in list(self.service.generations.values()) if g.role in roles)
+
+    def of_zygote(self, zygote: ZygoteId) -> Iterator[Generation]:
+        return (g for g in list(self.service.generations.values()) if g.zygote == zygote and g.role is not Role.GONE)

@@ -1,0 +1,175 @@
+"""Workers and zygotes, one step at a time: start, accept, stop, leave, kill, replace. Who does it when is decided elsewhere."""
+
+from __future__ import annotations
+
+from midair.core import backoff
+from midair.core.effects import (
+    Accept,
+    DropZygote,
+    GenerationGone,
+    Kill,
+    Leave,
+    StartWorker,
+    StartZygote,
+    StopAccepting,
+)
+from midair.core.ids import WorkerId, ZygoteId
+from midair.core.policy import HURRY_S, KILL_GRACE_S
+from midair.core.state import ENDING, Generation, Role, Worker, WorkerState, ZygoteState
+from midair.core.turn import Turn
+
+
+def start(turn: Turn, generation: Generation, slot: int) -> Worker:
+    service = turn.service
+    service.last_worker += 1
+    worker = Worker(WorkerId(service.last_worker), generation.id, slot, WorkerState.STARTING, turn.now_s)
+    service.workers[worker.id] = worker
+    zygote = None if generation.spawns else generation.zygote
+    turn.do(StartWorker(worker.id, generation.id, slot, zygote, generation.fingerprint))
+    return worker
+
+
+def accept(turn: Turn, worker: Worker) -> None:
+    worker.state = WorkerState.ACCEPTING
+    turn.do(Accept(worker.id))
+
+
+def stop_accepting(turn: Turn, worker: Worker) -> None:
+    worker.state = WorkerState.STOPPING
+    turn.do(StopAccepting(worker.id))
+
+
+def leave(turn: Turn, worker: Worker, within_s: float) -> None:
+    """End a worker: politely if it serves or could, at once if its application has not started yet."""
+    if worker.state is WorkerState.KILLED:
+        return
+    if worker.state is WorkerState.STARTING:
+        # It may hang in an import and hears nothing; nobody is connected to it.
+        kill(turn, worker)
+        return
+    if worker.state is WorkerState.ACCEPTING:
+        turn.do(StopAccepting(worker.id))
+    worker.state = WorkerState.LEAVING
+    turn.do(Leave(worker.id, within_s))
+    turn.wake(f"kill:{worker.id}", within_s + turn.generation(worker.generation).policy.exit_s + KILL_GRACE_S)
+
+
+def kill(turn: Turn, worker: Worker) -> None:
+    if worker.state is not WorkerState.KILLED:
+        worker.state = WorkerState.KILLED
+        turn.forget(f"kill:{worker.id}")
+        turn.do(Kill(worker.id))
+
+
+def remove(turn: Turn, worker: Worker) -> None:
+    """Its process is gone."""
+    del turn.service.workers[worker.id]
+    turn.forget(f"kill:{worker.id}")
+    turn.forget(f"probe:{worker.id}")
+    if turn.service.switch:
+        turn.service.switch.waiting.discard(worker.id)
+    for other in turn.service.workers.values():
+        if other.successor == worker.id:
+            other.successor = None
+
+
+def retire(turn: Turn, generation: Generation, within_s: float) -> None:
+    """All its workers leave; it is gone when they are."""
+    generation.role = Role.RETIRING
+    for worker in turn.staying(generation.id):
+        leave(turn, worker, within_s)
+    settle(turn, generation)
+
+
+def settle(turn: Turn, generation: Generation) -> None:
+    """Close a retiring generation whose last worker has left."""
+    if generation.role is not Role.RETIRING or turn.workers_of(generation.id):
+        return
+    generation.role = Role.GONE
+    turn.do(GenerationGone(generation.id))
+    if generation.id != turn.service.previous:
+        del turn.service.generations[generation.id]
+    drop_zygotes(turn)
+
+
+# --- zygotes ------------------------------------------------------------------------------------------------------
+
+
+def start_zygote(turn: Turn, generation: Generation, pinned: str = "") -> None:
+    service = turn.service
+    service.last_zygote += 1
+    generation.zygote = ZygoteId(service.last_zygote)
+    service.zygotes[generation.zygote] = ZygoteState.STARTING
+    turn.do(StartZygote(generation.zygote, generation.id, pinned))
+
+
+def drop_zygotes(turn: Turn) -> None:
+    """Drop every zygote that no generation can need any more: neither to replace a worker nor to go back to."""
+    service = turn.service
+    needed = {
+        g.zygote
+        for g in service.generations.values()
+        if g.role in {Role.CANDIDATE, Role.SERVING, Role.PARKED} or g.id == service.previous
+    }
+    for zygote in [z for z in service.zygotes if z not in needed]:
+        del service.zygotes[zygote]
+        turn.do(DropZygote(zygote))
+
+
+# --- keeping the number -------------------------------------------------------------------------------------------
+
+
+def fill(turn: Turn, generation: Generation) -> None:
+    """Start what is missing of a serving generation, and let go of what is too much."""
+    service = turn.service
+    if service.stopping or generation.role is not Role.SERVING:
+        return
+    staying = turn.staying(generation.id)
+    for worker in staying:
+        if worker.slot >= service.wanted:
+            leave(turn, worker, generation.policy.drain_s)
+    covered = {worker.slot for worker in staying}
+    missing = [slot for slot in range(service.wanted) if slot not in covered]
+    if not missing or generation.runs_short:
+        return
+    if not generation.spawns and not _zygote_is_ready(turn, generation):
+        return
+    deaths = backoff.recent(generation.deaths_s, turn.now_s)
+    wait_s = backoff.delay_s(len(deaths), service.wanted)
+    for slot in missing:
+        name = f"replace:{generation.id}:{slot}"
+        if turn.has_timer(name):
+            continue
+        if wait_s:
+            turn.wake(name, wait_s)
+            turn.note("worker_held_back", generation=generation.id, slot=slot, wait_s=wait_s, deaths=len(deaths))
+        else:
+            start(turn, generation, slot)
+    if len(deaths) == backoff.CRASH_LOOP:
+        turn.note("crash_loop", generation=generation.id, version=generation.version, deaths=len(deaths))
+
+
+def _zygote_is_ready(turn: Turn, generation: Generation) -> bool:
+    if generation.zygote is None:
+        start_zygote(turn, generation, pinned=generation.fingerprint)
+        return False
+    return turn.service.zygotes.get(generation.zygote) is ZygoteState.READY
+
+
+def enforce_bound(turn: Turn) -> None:
+    """Hurry the oldest retiring generations when there are more than ``drain.max_generations``: an update never waits."""
+    retiring = sorted(g.id for g in turn.with_role(Role.RETIRING) if turn.workers_of(g.id))
+    for generation in retiring[: max(0, len(retiring) - turn.service.policy.max_generations)]:
+        for worker in turn.workers_of(generation):
+            hurry(turn, worker)
+
+
+def hurry(turn: Turn, worker: Worker) -> None:
+    """Shorten the deadline of a worker that is leaving already."""
+    name = f"kill:{worker.id}"
+    exit_s = turn.generation(worker.generation).policy.exit_s
+    due_s = turn.now_s + HURRY_S + exit_s + KILL_GRACE_S
+    if worker.state in ENDING and turn.service.timers.get(name, 0.0) > due_s:
+        turn.service.timers[name] = due_s
+        turn.do(Leave(worker.id, HURRY_S))
+        turn.note("drain_hurried", generation=worker.generation, worker=worker.id)
