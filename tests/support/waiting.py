@@ -1,0 +1,37 @@
+"""Waiting for something with a limit, and saying what was seen when it did not come."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+LOOK_EVERY_S = 0.02
+
+
+class DidNotHappen(AssertionError):
+    """A condition did not come true in time."""
+
+
+def wait_for(
+    look: Callable[[], T],
+    within_s: float = 5.0,
+    *,
+    until: Callable[[T], bool] = bool,
+    what: str = "",
+    every_s: float = LOOK_EVERY_S,
+) -> T:
+    """What ``look`` returns as soon as ``until`` holds for it (default: as soon as it is true).
+
+    Looks at least twice. Raises DidNotHappen, which says what was seen last, after ``within_s``.
+    """
+    deadline_s = time.monotonic() + within_s
+    while True:
+        seen = look()
+        if until(seen):
+            return seen
+        if time.monotonic() > deadline_s:
+            raise DidNotHappen(f"{what or 'the condition'} did not come true within {within_s} s; last seen: {seen!r}")
+        time.sleep(every_s)
