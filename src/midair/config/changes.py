@@ -1,0 +1,138 @@
+"""What differs between two configurations, when each difference counts, and a configuration as people are shown it.
+
+The table below is complete over the schema (a test holds it): whoever adds a setting has to say when it counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from midair.config.checks import value_at
+from midair.config.convert import write
+from midair.config.keys import all_keys
+from midair.config.load import RunSources, load
+from midair.config.origins import DEFAULT, Origin
+from midair.config.schema import Settings
+from midair.config.values import Change, Effect, Value
+from midair.errors import ConfigError, Fault
+
+EFFECTS: dict[str, Effect] = {
+    "name": "restart",
+    "folder": "restart",
+    "app": "update",
+    "factory": "update",
+    "command": "update",
+    "chdir": "update",
+    "python": "update",
+    "bind": "update",
+    "socket_mode": "update",
+    "socket_owner": "update",
+    "listener": "restart",
+    "workers": "update",
+    "version_from": "update",
+    "env": "update",
+    "env_files": "update",
+    "zygote": "update",
+    "surge": "update",
+    "state_dir": "restart",
+    "runtime_dir": "restart",
+    "serve": "update",
+    "health": "update",
+    "ready": "live",
+    "start": "live",
+    "canary": "live",
+    "bake": "live",
+    "drain": "live",
+    "rollback": "live",
+    "stop": "live",
+    "exit": "update",
+    "worker": "live",
+    "hooks": "live",
+    "control": "live",
+    "signals": "live",
+    "log": "live",
+    "log.output": "update",
+    "metrics": "live",
+    "process": "update",
+}
+"""By key, else by table. ``live``: the supervisor reads it when it next needs it. ``update``: belongs to a generation,
+so the serving one keeps its own. ``restart``: decides where the service is found."""
+
+SET = "(set)"
+FROM_FILE = "(from a file)"
+
+
+def effect_of(name: str) -> Effect:
+    """When a change of the key ``name`` (``drain.timeout``, ``env.DEBUG``) counts."""
+    return EFFECTS[name] if name in EFFECTS else EFFECTS[name.partition(".")[0]]
+
+
+def diff(running: Settings, file: Settings) -> list[Change]:
+    """The keys whose values differ, in the order of the schema, and when each counts. Values of ``[env]`` are hidden."""
+    changes = [
+        Change(key=name, running=shown_value(running, name), file=shown_value(file, name), effect=effect_of(name))
+        for name in all_keys()
+        if name not in ("env", "process") and value_at(running, name) != value_at(file, name)
+    ]
+    if running.folder != file.folder:
+        changes.append(Change(key="folder", running=running.folder, file=file.folder, effect=effect_of("folder")))
+    changes += _environment_changes(running.env, file.env)
+    if running.process != file.process:
+        before, after = (shown_value(settings, "process") for settings in (running, file))
+        changes.append(Change(key="process", running=before, file=after, effect=effect_of("process")))
+    return changes
+
+
+def _environment_changes(running: Mapping[str, str], file: Mapping[str, str]) -> list[Change]:
+    return [
+        Change(
+            key=f"env.{name}",
+            running=_hidden(running[name]) if name in running else "",
+            file=(_hidden(file[name]) if name not in running else "(changed)") if name in file else "",
+            effect=effect_of("env"),
+        )
+        for name in sorted(running.keys() | file.keys())
+        if running.get(name) != file.get(name)
+    ]
+
+
+def values(settings: Settings, origins: Mapping[str, Origin]) -> tuple[Value, ...]:
+    """Every setting as written, with its origin. Values of ``[env]`` are hidden, never shown."""
+    names = [name for name in all_keys() if name != "env"] + [f"env.{name}" for name in sorted(settings.env)]
+    return tuple(
+        Value(
+            key=name,
+            value=shown_value(settings, name),
+            origin=str(origins.get(name, DEFAULT)),
+            effect=effect_of(name),
+            is_default=origins.get(name, DEFAULT).kind == "default",
+        )
+        for name in names
+    )
+
+
+def shown_value(settings: Settings, name: str) -> str:
+    if name.startswith("env."):
+        return _hidden(settings.env[name.removeprefix("env.")])
+    if name == "process":
+        return ", ".join(process.name for process in settings.process)
+    return write(all_keys()[name], value_at(settings, name))
+
+
+def redacted(settings: Settings) -> Settings:
+    """The same settings with every value of ``[env]`` hidden: what may be printed, logged or sent."""
+    return msgspec.structs.replace(settings, env={name: _hidden(value) for name, value in settings.env.items()})
+
+
+def _hidden(value: str) -> str:
+    return FROM_FILE if value.startswith("file:") else SET
+
+
+def compare_with_file(running: Settings, sources: RunSources) -> tuple[list[Change], Fault | None]:
+    """What the files and variables of ``sources`` would change now; or why they cannot be read."""
+    try:
+        return diff(running, load(sources, needs_target=True).settings), None
+    except ConfigError as exc:
+        return [], exc.fault()

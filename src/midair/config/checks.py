@@ -1,0 +1,193 @@
+"""What the values of a configuration must be together, and the ranges that a type does not say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Set
+
+from midair.config.keys import all_keys
+from midair.config.origins import DEFAULT, Origin
+from midair.config.places import name_problem
+from midair.config.problems import Problem
+from midair.config.schema import Settings
+from midair.config.units import read_duration
+
+AT_LEAST_ONE = (
+    "workers",
+    "drain.max_generations",
+    "serve.backlog",
+    "serve.headers_max",
+    "serve.wsgi_threads",
+)
+NOT_ZERO = (
+    "ready.timeout",
+    "start.timeout",
+    "health.interval",
+    "health.timeout",
+    "drain.rate",
+    "rollback.rate",
+    "serve.timeout_head",
+    "serve.head_max",
+    "worker.hang_timeout",
+    "hooks.timeout",
+)
+"""Zero would mean never or nothing here; where it means off, the schema says so."""
+AT_MOST_WHOLE = ("drain.rate", "rollback.rate", "bake.error_rate")
+WORKERS_MAX = 4096
+"""More is a slip of the finger: each is a process."""
+
+
+def check(
+    settings: Settings, origins: Mapping[str, Origin], *, unread: Set[str] = frozenset(), needs_target: bool
+) -> list[Problem]:
+    """All that is wrong with ``settings``. Pure.
+
+    needs_target: an application or a command must be there. unread: keys whose values could not be read and have left
+    their defaults behind, so that nothing is said about them here.
+    """
+    found = Found(origins, unread)
+    _ranges(found, settings)
+    _target(found, settings, needs_target=needs_target)
+    _health(found, settings)
+    if reason := name_problem(settings.name):
+        found.add("name", f"the name {settings.name!r} {reason}", 'give another: name = "…" or --name')
+    if not settings.bind:
+        found.add("bind", "bind is empty", 'write bind = "127.0.0.1:8000"')
+    for twice in sorted({address for address in settings.bind if settings.bind.count(address) > 1}):
+        found.add("bind", f"bind has {twice} twice")
+    if settings.canary.workers and settings.canary.workers >= settings.workers:
+        found.add(
+            "canary.workers",
+            f"canary.workers = {settings.canary.workers} leaves nobody to compare with: workers = {settings.workers}",
+            also=("workers",),
+        )
+    if settings.worker.hang_warn_s > settings.worker.hang_timeout_s:
+        found.add(
+            "worker.hang_warn", "worker.hang_warn is longer than worker.hang_timeout", also=("worker.hang_timeout",)
+        )
+    if settings.socket_mode > 0o777:
+        found.add("socket_mode", "socket_mode has more than permission bits")
+    return found.problems
+
+
+class Found:
+    """Problems, each at the place its key came from."""
+
+    def __init__(self, origins: Mapping[str, Origin], unread: Set[str]) -> None:
+        self._origins = origins
+        self._unread = unread
+        self.problems: list[Problem] = []
+
+    def add(self, key: str, message: str, hint: str = "", *, also: tuple[str, ...] = ()) -> None:
+        """also: the other keys that this depends on."""
+        if not self._unread.isdisjoint((key, *also)):
+            return
+        origin = self._origins.get(key, DEFAULT)
+        self.problems.append(Problem("" if origin.kind == "default" else str(origin), message, hint))
+
+
+def _ranges(found: Found, settings: Settings) -> None:
+    for name in (*AT_LEAST_ONE, *NOT_ZERO):
+        if value_at(settings, name) == 0:
+            found.add(name, f"{name} = 0 has no meaning", "write 1 or more" if name in AT_LEAST_ONE else "")
+    for name in AT_MOST_WHOLE:
+        value = value_at(settings, name)
+        if isinstance(value, float) and value > 1:
+            found.add(name, f"{name} is more than 100%")
+    if settings.workers > WORKERS_MAX:
+        found.add("workers", f"workers = {settings.workers} is more than {WORKERS_MAX}")
+
+
+def _target(found: Found, settings: Settings, *, needs_target: bool) -> None:
+    if settings.app and settings.command:
+        found.add("command", "app and command exclude each other", "keep one of them", also=("app",))
+    elif needs_target and not settings.app and not settings.command:
+        found.add(
+            "app",
+            "nothing to run: there is neither app nor command",
+            'midair run module:app, or app = "module:app" in midair.toml, or midair run -- ./server',
+            also=("command",),
+        )
+    if settings.app and not _is_target(settings.app):
+        found.add("app", f"app = {settings.app!r} is not module:attribute", _target_hint(settings.app))
+    if settings.factory and settings.command:
+        found.add("factory", "factory is about an application, and this is a command")
+
+
+def _is_target(app: str) -> bool:
+    module, colon, attribute = app.partition(":")
+    words = [*module.split("."), *attribute.split(".")] if colon else [""]
+    return all(word.isidentifier() for word in words)
+
+
+def _target_hint(app: str) -> str:
+    module, _, attribute = app.partition(":")
+    if module.endswith(".py") or "/" in module:
+        dotted = module.removesuffix(".py").strip("./").replace("/", ".")
+        return f'write "{dotted}:{attribute or "app"}"'
+    return f'write "{module}:app"' if module and not attribute else 'such as "main:app"'
+
+
+def _health(found: Found, settings: Settings) -> None:
+    path, probe = settings.health.path, settings.health.probe
+    if path not in ("auto", "off") and not path.startswith("/"):
+        found.add("health.path", f"health.path = {path!r} is not a path", 'write "auto", "off" or "/…"')
+    for warm in settings.health.warm:
+        if not warm.startswith("/"):
+            found.add("health.warm", f"health.warm has {warm!r}, which is not a path")
+    if not probe:
+        return
+    if not settings.command:
+        found.add("health.probe", "health.probe is for commands; an application is asked itself", "use health.path")
+        return
+    scheme, _, rest = probe.partition(":")
+    if scheme in ("http", "tcp") and rest.startswith("//") and _host_and_port(rest)[1]:
+        for bind in settings.bind:
+            if _may_meet(_host_and_port(rest), _host_and_port(bind)):
+                found.add(
+                    "health.probe",
+                    f"health.probe = {probe!r} asks the bind {bind}, where the old version answers too",
+                    'probe another address, or use "listener:/PATH" or "notify"',
+                    also=("bind",),
+                )
+    elif not (probe == "notify" or (scheme == "listener" and rest.startswith("/")) or _is_delay(scheme, rest)):
+        found.add(
+            "health.probe",
+            f"health.probe = {probe!r} is not a probe",
+            'write "notify", "http://HOST:PORT/PATH", "tcp://HOST:PORT", "listener:/PATH" or "delay:3s"',
+        )
+
+
+def _is_delay(scheme: str, rest: str) -> bool:
+    if scheme != "delay":
+        return False
+    try:
+        return rest.isdigit() or read_duration(rest) >= 0
+    except ValueError:
+        return False
+
+
+_ANY = ("", "*", "0.0.0.0", "::")
+_LOCAL = ("localhost", "127.0.0.1", "::1")
+
+
+def _host_and_port(address: str) -> tuple[str, str]:
+    """Host and port of ``host:port`` or ``//host:port/path``; the port is empty if there is none (a Unix path)."""
+    if address.startswith(("unix:", "fd://")):
+        return address, ""
+    host, colon, port = address.removeprefix("//").partition("/")[0].rpartition(":")
+    return host.strip("[]"), port if colon and port.isdigit() else ""
+
+
+def _may_meet(probe: tuple[str, str], bind: tuple[str, str]) -> bool:
+    """Whether a connection to ``probe`` could arrive at ``bind``. No name is looked up."""
+    if not bind[1] or probe[1] != bind[1]:
+        return False
+    return probe[0] == bind[0] or bind[0] in _ANY or probe[0] in _ANY or (probe[0] in _LOCAL and bind[0] in _LOCAL)
+
+
+def value_at(settings: Settings, name: str) -> object:
+    """The value of a key, as the schema holds it."""
+    value: object = settings
+    for part in all_keys()[name].path:
+        value = getattr(value, part)
+    return value

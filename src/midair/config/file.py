@@ -1,0 +1,116 @@
+"""Find and read the file of a configuration: ``midair.toml``, else ``[tool.midair]`` of ``pyproject.toml``."""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+
+from midair.config.layers import Document
+from midair.config.lines import key_lines
+from midair.config.problems import BadConfig, Problem
+from midair.errors import ConfigError
+
+OWN = "midair.toml"
+SHARED = "pyproject.toml"
+INSIDE_SHARED = ("tool", "midair")
+
+
+class Unreadable(ConfigError):
+    """The file cannot be opened."""
+
+    code = "config-unreadable"
+
+
+def find(folder: str, config: str) -> str:
+    """The file that counts: ``config`` if given (from ``folder``), else the one found in ``folder``; empty: none.
+
+    Raises Unreadable if ``config`` is not there.
+    """
+    if config:
+        path = os.path.join(folder, config)
+        if not os.path.isfile(path):
+            raise Unreadable(f"there is no file {config}", hint=f"looked for {path}")
+        return path
+    for name in (OWN, SHARED):
+        path = os.path.join(folder, name)
+        if os.path.isfile(path) and (name == OWN or _has_our_table(path)):
+            return path
+    return ""
+
+
+def read(path: str) -> Document:
+    """The document at ``path``. Raises Unreadable, and BadConfig for what is not TOML."""
+    name = os.path.basename(path)
+    text = _text(path)
+    try:
+        content: object = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as exc:
+        raise BadConfig([_syntax_problem(name, str(exc))]) from exc
+    inside = INSIDE_SHARED if name == SHARED else ()
+    for part in inside:
+        content = content.get(part, {}) if isinstance(content, Mapping) else {}
+    if not isinstance(content, Mapping):
+        raise BadConfig([Problem(name, "tool.midair is not a table", "write [tool.midair]")])
+    return Document(name, content, key_lines(text), inside)
+
+
+def read_names(path: str) -> dict[str, str]:
+    """``name`` and ``runtime_dir`` as far as they can be made out, from a file that may be broken otherwise.
+
+    A service must be found and stopped although somebody is in the middle of editing its configuration.
+    """
+    try:
+        content = read(path).content
+    except BadConfig:
+        return _scan_names(_text(path), os.path.basename(path) == SHARED)
+    found = {key: content.get(key) for key in ("name", "runtime_dir")}
+    return {key: value for key, value in found.items() if isinstance(value, str)}
+
+
+def _text(path: str) -> str:
+    try:
+        with open(path, "rb") as file:
+            return file.read().decode("utf-8-sig")
+    except OSError as exc:
+        raise Unreadable(f"{path} cannot be read: {exc.strerror}") from exc
+    except UnicodeDecodeError as exc:
+        raise BadConfig([Problem(os.path.basename(path), f"is not UTF-8: byte {exc.start}")]) from exc
+
+
+def _has_our_table(path: str) -> bool:
+    """A cheap look first: most projects have a pyproject.toml, few a part for us."""
+    return "midair" in _text(path) and bool(_our_table(path))
+
+
+def _our_table(path: str) -> bool:
+    try:
+        return bool(read(path).content)
+    except BadConfig:
+        # Broken, and perhaps ours: reading it again says what is wrong with it.
+        return "tool.midair" in _text(path)
+
+
+_AT_LINE = re.compile(r"\s*\(at line (\d+), column \d+\)$")
+
+
+def _syntax_problem(name: str, text: str) -> Problem:
+    match = _AT_LINE.search(text)
+    where = f"{name}:{match[1]}" if match else name
+    reason = _AT_LINE.sub("", text) or text
+    return Problem(where, f"is not TOML: {reason[:1].lower()}{reason[1:]}")
+
+
+_NAME_LINE = re.compile(r"""\s*(name|runtime_dir)\s*=\s*(?:"([^"\\]*)"|'([^']*)')\s*(?:#.*)?$""")
+
+
+def _scan_names(text: str, is_shared: bool) -> dict[str, str]:
+    found: dict[str, str] = {}
+    is_ours = not is_shared
+    for line in text.splitlines():
+        if line.lstrip().startswith("["):
+            is_ours = is_shared and line.strip().startswith("[tool.midair]")
+        elif is_ours and (match := _NAME_LINE.match(line)):
+            found.setdefault(match[1], match[2] if match[2] is not None else match[3])
+    return found

@@ -1,0 +1,227 @@
+"""Load a configuration: defaults < file < environment < command line, every value with its origin.
+
+The file is ``midair.toml`` in the folder, else ``[tool.midair]`` of ``pyproject.toml`` there, else the one that
+``--config`` names. All problems are reported at once. Nothing is made, opened for writing, or looked up by name.
+
+Variables: ``WEB_CONCURRENCY`` is ``workers``; ``PORT`` replaces the port of the first address of ``bind``; and every
+key has a variable of its own, ``MIDAIR_`` and the key in capitals with dots as underscores (``MIDAIR_DRAIN_TIMEOUT=30s``,
+``MIDAIR_BIND=127.0.0.1:80,[::1]:80``), which beats the first two. An empty variable says nothing.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+import msgspec
+
+from midair.config import file, places
+from midair.config.checks import check
+from midair.config.keys import MIRRORS, Key, all_keys
+from midair.config.layers import Layer, Override, Setting, environment_layer, file_layer, flags_layer
+from midair.config.origins import DEFAULT, Origin
+from midair.config.problems import BadConfig, Problem
+from midair.config.schema import Settings
+
+__all__ = ["Loaded", "Override", "RunSources", "ServiceAddress", "load", "load_client", "sources_for_run"]
+
+KEPT_VARIABLES = (*places.PLACE_VARIABLES, "WEB_CONCURRENCY", "PORT")
+
+
+class Loaded(msgspec.Struct, frozen=True, kw_only=True):
+    """A configuration and where it came from."""
+
+    settings: Settings
+    origins: dict[str, Origin]
+    """By key (``drain.timeout``); values of ``[env]`` as ``env.NAME``."""
+    file: str = ""
+    """Path of the file that was read; empty: none."""
+    warnings: tuple[str, ...] = ()
+
+
+class RunSources(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything needed to load the configuration again: at SIGHUP, and after the supervisor re-executed itself.
+
+    The environment is a snapshot of the variables that count, because the supervisor moves to ``/`` and cleans its own.
+    """
+
+    folder: str
+    """Absolute, as typed."""
+    config: str = ""
+    """As typed; relative to ``folder``; empty: found in it."""
+    overrides: dict[str, Override] = {}
+    environment: dict[str, str] = {}
+    origins: dict[str, Origin] = {}
+    """Of the settings that run now; see ``describing``."""
+
+    def load(self) -> Loaded:
+        """The configuration as it is now. Raises ConfigError; whoever runs keeps what it has then."""
+        return load(self, needs_target=True)
+
+    def describing(self, loaded: Loaded) -> RunSources:
+        """The same sources, remembering where the values of ``loaded`` came from."""
+        return msgspec.structs.replace(self, origins=loaded.origins)
+
+
+def sources_for_run(
+    *, folder: str = "", config: str = "", overrides: Mapping[str, Override] | None = None, environ: Mapping[str, str]
+) -> RunSources:
+    """The sources of a service, from what was typed. folder: ``-C``; config: ``--config``; both as typed or empty.
+
+    The folder is the typed one; without one that of ``config``; without either where we are.
+    """
+    base = places.folder_as_typed(folder, environ)
+    if config and not folder:
+        whole = os.path.join(base, config)
+        base, config = places.folder_as_typed(os.path.dirname(whole), environ), os.path.basename(whole)
+    kept = {name: value for name, value in environ.items() if name in KEPT_VARIABLES or name.startswith("MIDAIR_")}
+    return RunSources(folder=base, config=config, overrides=dict(overrides or {}), environment=kept)
+
+
+def load(sources: RunSources, *, needs_target: bool = False) -> Loaded:
+    """Read all layers and put them together. needs_target: an application or a command must be there.
+
+    Raises BadConfig with every problem found, Unreadable if a named file cannot be opened.
+    """
+    if not os.path.isdir(sources.folder):
+        raise file.Unreadable(f"there is no folder {sources.folder}")
+    path = file.find(sources.folder, sources.config)
+    layers = [_defaults()]
+    layers.append(file_layer(file.read(path)) if path else Layer())
+    layers.append(environment_layer(sources.environment, _bind_so_far(layers)))
+    layers.append(flags_layer(sources.overrides))
+    merged = _merge(layers)
+    _fill_context(merged, sources)
+    problems = [problem for layer in layers for problem in layer.problems]
+    settings = _build(merged, sources.folder)
+    origins = {name: setting.origin for name, setting in merged.items()}
+    unread = {problem.key for problem in problems}
+    problems += check(settings, origins, unread=unread, needs_target=needs_target)
+    if problems:
+        raise BadConfig(problems)
+    warnings = [warning for layer in layers for warning in layer.warnings]
+    if path and not sources.config and os.path.basename(path) == file.OWN and _is_shadowed(sources.folder):
+        warnings.append(f"{file.OWN} counts; [tool.midair] of {file.SHARED} is not read")
+    return Loaded(settings=settings, origins=origins, file=path, warnings=tuple(warnings))
+
+
+def _defaults() -> Layer:
+    layer = Layer()
+    for key in all_keys().values():
+        if key.default is not msgspec.NODEFAULT and key.name != "env":
+            layer.settings[key.name] = Setting(key.default, DEFAULT)
+    return layer
+
+
+def _bind_so_far(layers: list[Layer]) -> tuple[str, ...]:
+    bind = _merge(layers)["bind"].value
+    assert isinstance(bind, tuple)
+    return bind
+
+
+def _merge(layers: list[Layer]) -> dict[str, Setting]:
+    """Later layers win. An application typed on the command line replaces the file's command, and the other way."""
+    merged: dict[str, Setting] = {}
+    for place, layer in enumerate(layers):
+        for one, other in (("app", "command"), ("command", "app")):
+            if place and one in layer.settings and other not in layer.settings:
+                merged[other] = Setting(all_keys()[other].default, DEFAULT)
+        merged.update(layer.settings)
+    return merged
+
+
+def _fill_context(merged: dict[str, Setting], sources: RunSources) -> None:
+    """Defaults that depend on where and as whom we run; relative folders are the service folder's."""
+    if "name" not in merged:
+        merged["name"] = Setting(places.default_name(sources.folder), Origin("default", "the folder's name"))
+    name = str(merged["name"].value)
+    uid = os.geteuid()
+    for key, chosen in (
+        ("runtime_dir", places.runtime_dir(name, sources.environment, uid)),
+        ("state_dir", places.state_dir(name, sources.environment, uid)),
+    ):
+        typed = str(merged[key].value)
+        if typed:
+            merged[key] = Setting(os.path.join(sources.folder, typed), merged[key].origin)
+        else:
+            merged[key] = Setting(chosen[0], Origin("default", chosen[1]))
+
+
+def _build(merged: Mapping[str, Setting], folder: str) -> Settings:
+    fields: dict[str, object] = {"folder": folder, "env": {}}
+    environment: dict[str, object] = {}
+    for name, setting in merged.items():
+        if name.startswith("env."):
+            environment[name.removeprefix("env.")] = setting.value
+        elif key := all_keys().get(name):
+            _put(fields, key.path, setting.value)
+    fields["env"] = environment
+    for target, source in MIRRORS.items():
+        _put(fields, tuple(target.split(".")), _at(fields, tuple(source.split("."))))
+    return msgspec.convert(fields, Settings)
+
+
+def _put(fields: dict[str, object], path: tuple[str, ...], value: object) -> None:
+    for part in path[:-1]:
+        inner = fields.setdefault(part, {})
+        assert isinstance(inner, dict)
+        fields = inner
+    fields[path[-1]] = value
+
+
+def _at(fields: object, path: tuple[str, ...]) -> object:
+    for part in path:
+        assert isinstance(fields, dict)
+        fields = fields[part]
+    return fields
+
+
+def _is_shadowed(folder: str) -> bool:
+    shared = os.path.join(folder, file.SHARED)
+    try:
+        return os.path.isfile(shared) and bool(file.read(shared).content)
+    except (BadConfig, file.Unreadable):
+        return False
+
+
+# --- for commands that look for a running service ------------------------------------------------------------------
+
+
+class ServiceAddress(msgspec.Struct, frozen=True, kw_only=True):
+    """What a command needs to find its service."""
+
+    name: str
+    folder: str
+    runtime_dirs: tuple[str, ...]
+    """Where its control socket may be, likeliest first."""
+    bases: tuple[str, ...] = ()
+    """Folders that hold one folder a service: where others are listed from."""
+
+
+def load_client(*, folder: str = "", config: str = "", name: str = "", environ: Mapping[str, str]) -> ServiceAddress:
+    """Where to look for the service of this folder (or the one called ``name``).
+
+    Only ``name`` and ``runtime_dir`` are read, and the rest of the file may be wrong. With ``name`` no file is read at
+    all. Raises Unreadable if ``config`` is not there, BadConfig if the name cannot be one.
+    """
+    sources = sources_for_run(folder=folder, config=config, environ=environ)
+    found: dict[str, str] = {}
+    if not name:
+        path = file.find(sources.folder, sources.config)
+        found = file.read_names(path) if path else {}
+    name = name or environ.get("MIDAIR_NAME", "") or found.get("name", "") or places.default_name(sources.folder)
+    if reason := places.name_problem(name):
+        raise BadConfig([_name_problem(name, reason)])
+    uid = os.geteuid()
+    given = environ.get("MIDAIR_RUNTIME_DIR", "") or found.get("runtime_dir", "")
+    dirs = (os.path.join(sources.folder, given),) if given else places.runtime_dirs(name, environ, uid)
+    return ServiceAddress(name=name, folder=sources.folder, runtime_dirs=dirs, bases=places.runtime_bases(environ, uid))
+
+
+def _name_problem(name: str, reason: str) -> Problem:
+    return Problem("", f"the name {name!r} {reason}", "give another with --name")
+
+
+def key_of(name: str) -> Key | None:
+    """The key called ``name``; values of ``[env]`` have none."""
+    return all_keys().get(name)
