@@ -87,9 +87,7 @@ func sayReady() {
 	if address == "" {
 		return
 	}
-	if address[0] == '@' {
-		address = "\x00" + address[1:]
-	}
+	// A leading @ means an abstract address; net understands it as it is.
 	connection, err := net.DialUnix("unixgram", nil, &net.UnixAddr{Name: address, Net: "unixgram"})
 	if err != nil {
 		log.Fatal(err)
