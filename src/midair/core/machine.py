@@ -105,7 +105,7 @@ def _dispatch(turn: Turn, event: Event) -> None:
         case ZygoteFailed(zygote, fault):
             _zygote_lost(turn, zygote, fault, may_restart=False)
         case ZygoteExited(zygote, how):
-            fault = Fault("zygote.exited", f"the process that imports the application ended: {how}")
+            fault = Fault("zygote-exited", f"the process that imports the application ended: {how}")
             _zygote_lost(turn, zygote, fault, may_restart=True)
         case WorkerReady(worker_id):
             _worker_ready(turn, worker_id)
@@ -141,7 +141,7 @@ def _dispatch(turn: Turn, event: Event) -> None:
 def _rollback_asked(turn: Turn, asked: RollbackAsked) -> None:
     """Back to the version before, wherever the update stands: called off, undone in the bake, or gone back from."""
     service = turn.service
-    fault = Fault("rollback.asked", f"rolled back by {asked.by}" + (f": {asked.reason}" if asked.reason else ""))
+    fault = Fault("rollback-asked", f"rolled back by {asked.by}" + (f": {asked.reason}" if asked.reason else ""))
     if service.stopping:
         turn.do(Answer(asked.request, Fault("stopping", "the service is stopping")))
     elif service.baking and service.committed is not None:
@@ -164,10 +164,10 @@ def _rollback_after_commit(turn: Turn, asked: RollbackAsked) -> None:
     target = service.generations.get(service.previous) if service.previous is not None else None
     if service.rollback_barred:
         hint = "deploy a version that mends it"
-        turn.do(Answer(asked.request, Fault("rollback.barred", f"no way back: {service.rollback_barred}", hint)))
+        turn.do(Answer(asked.request, Fault("rollback-barred", f"no way back: {service.rollback_barred}", hint)))
     elif target is None:
         hint = "the version before is kept for rollback.warm (10 min); put its files back and reload"
-        turn.do(Answer(asked.request, Fault("rollback.nothing", "there is no earlier version to go back to", hint)))
+        turn.do(Answer(asked.request, Fault("rollback-nothing", "there is no earlier version to go back to", hint)))
     else:
         request = UpdateAsked(asked.request, asked.by, asked.reason, force=True)
         updates.begin_rollback(turn, request, target)
@@ -292,7 +292,7 @@ def _worker_exited(turn: Turn, worker: Worker, how: str) -> None:
         workers.fill(turn, generation)
         _finish_switch_if_waiting(turn)
         return
-    fault = worker.last_words or Fault("worker.exited", f"worker {worker.id} ended before it was ready: {how}")
+    fault = worker.last_words or Fault("worker-exited", f"worker {worker.id} ended before it was ready: {how}")
     turn.note(
         "worker_died", worker=worker.id, slot=worker.slot, generation=generation.id, how=how, state=worker.state.value
     )
@@ -304,14 +304,14 @@ def _worker_exited(turn: Turn, worker: Worker, how: str) -> None:
         return
     if service.baking and service.baking.generation == generation.id and was_accepting:
         why = f"worker {worker.id} died {turn.now_s - service.baking.baked_from_s:.1f} s after the cut-over: {how}"
-        updates.roll_back(turn, Fault("bake.died", why, detail=fault.detail), is_automatic=True)
+        updates.roll_back(turn, Fault("bake-died", why, detail=fault.detail), is_automatic=True)
     if generation.role is Role.SERVING:
         generation.deaths_s = [*generation.deaths_s[-20:], turn.now_s]
-        if worker.last_words and worker.last_words.code == "files.changed":
+        if worker.last_words and worker.last_words.code == "files-changed":
             _run_short(turn, generation, worker.last_words)
         workers.fill(turn, generation)
         if generation.runs_short:
-            _run_short(turn, generation, Fault("files.changed", generation.runs_short))
+            _run_short(turn, generation, Fault("files-changed", generation.runs_short))
     workers.settle(turn, generation)
     _finish_switch_if_waiting(turn)
 

@@ -47,7 +47,7 @@ ALL_SLOTS = 1 << 30
 SURVEYS_MAX = 3
 """How often a candidate is begun again because its files changed while they were imported."""
 NO_REQUEST = RequestId(0)
-RETRY_CODES = frozenset({"start-up.raised", "worker.exited", "not-ready", "zygote.exited"})
+RETRY_CODES = frozenset({"startup-failed", "worker-exited", "not-ready", "zygote-exited"})
 """What a first start tries again: the world may not be ready yet. An import error will not mend itself."""
 
 
@@ -192,7 +192,7 @@ def zygote_imported(turn: Turn, update: Update, unsafe: tuple[str, ...]) -> None
     if unsafe and generation.policy.must_fork:
         what = "; ".join(unsafe)
         hint = 'open it in the start-up of the application, or set zygote = "auto"'
-        refuse(turn, Fault("fork.unsafe", f"not safe to fork: {what}", hint))
+        refuse(turn, Fault("fork-unsafe", f"not safe to fork: {what}", hint))
         return
     if unsafe:
         generation.spawns, generation.why_spawns, generation.zygote = True, unsafe, None
@@ -258,7 +258,7 @@ def probed(turn: Turn, worker: Worker, verdict: str, detail: str) -> None:
         worker.failed_probes = worker.failed_probes + 1 if verdict == "unhealthy" else 0
         if worker.failed_probes >= PROBE_FAILURES:
             why = f"worker {worker.id} failed {PROBE_FAILURES} health probes in a row: {detail}"
-            roll_back(turn, Fault("bake.unhealthy", why), is_automatic=True)
+            roll_back(turn, Fault("bake-unhealthy", why), is_automatic=True)
 
 
 def verified(turn: Turn, generation: GenerationId, fingerprint: str) -> None:
@@ -271,7 +271,7 @@ def verified(turn: Turn, generation: GenerationId, fingerprint: str) -> None:
         become_ready(turn)
     elif update.surveys >= SURVEYS_MAX:
         hint = "reload again when the deployment has finished, or deploy into release folders"
-        refuse(turn, Fault("files.changing", "the files changed each time they were imported", hint))
+        refuse(turn, Fault("files-changing", "the files changed each time they were imported", hint))
     else:
         turn.note("files_changed_during_import", generation=generation)
         _begin_again(turn, update)
@@ -475,7 +475,7 @@ def counted(turn: Turn, event: AnswersCounted) -> None:
     limit = turn.generation(event.generation).policy.bake_error_rate
     why = bake.error_verdict(event.responses, event.errors, event.before_rate, limit)
     if why:
-        roll_back(turn, Fault("bake.errors", why), is_automatic=True)
+        roll_back(turn, Fault("bake-errors", why), is_automatic=True)
 
 
 def commit(turn: Turn) -> None:
