@@ -1,0 +1,458 @@
+"""A client's connection while it speaks HTTP/1.1: one request after another, each answered before the next is begun.
+
+    IDLE -- head --> BUSY (no body, or all of it here) -- response complete --> IDLE
+      |         `--> BODY (body still arriving) -- response complete --> DISCARD -- body's end --> IDLE
+      `-- close, refusal --> LINGER (we have said the last word, the client may not know yet) --> GONE
+
+IDLE is the boundary: nothing is owed to the client, and ``reader.unread`` is all that it has sent. An answered
+pipeline stays in the reader's buffer, so the application never holds more than one request of a connection.
+A WebSocket takes the transport over (``websocket.py``) and the connection stays in the books under this object.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import socket
+import struct
+from time import monotonic
+from typing import TYPE_CHECKING, cast
+from urllib.parse import unquote
+
+import httptools
+
+from midair.observe.counters import Cell
+from midair.worker.asgi import SPEC_VERSION, Address, Scope
+from midair.worker.cycle import Cycle
+from midair.worker.http1 import BadRequest, Request, RequestReader
+from midair.worker.websocket import WebSocket
+
+if TYPE_CHECKING:
+    from midair.observe.counters import Page
+    from midair.worker.server import Server
+
+IDLE, BUSY, BODY, DISCARD, LINGER, UPGRADED, GONE = range(7)
+NEVER = math.inf
+HIGH_WATER_BYTES = 64 * 1024
+"""Bytes read for the application and not taken by it, above which we stop reading from the client."""
+
+_BYTES_IN, _BYTES_OUT, _ACTIVE = int(Cell.BYTES_IN), int(Cell.BYTES_OUT), int(Cell.ACTIVE)
+
+
+class Connection(asyncio.Protocol):
+    """One accepted or adopted connection. Made by the server, known to it until ``connection_lost``."""
+
+    __slots__ = (
+        "_is_eof",
+        "_is_head_begun",
+        "_is_reading_paused",
+        "_last_buffered",
+        "_left",
+        "_writable",
+        "client",
+        "cycle",
+        "deadline_s",
+        "is_write_paused",
+        "opened_s",
+        "page",
+        "phase",
+        "reader",
+        "reason",
+        "server",
+        "server_address",
+        "transport",
+        "websocket",
+    )
+
+    transport: asyncio.Transport
+
+    def __init__(self, server: Server, page: Page, client: Address | None, server_address: Address | None) -> None:
+        """``page``: where it is counted. The addresses are the application's ``client`` and ``server``."""
+        self.server = server
+        self.page = page
+        self.client, self.server_address = client, server_address
+        self.reader = RequestReader(server.parsers)
+        self.phase = IDLE
+        self.cycle: Cycle | None = None
+        self.websocket: WebSocket | None = None
+        self.reason: Cell | None = None
+        """Why we close it; None while we do not."""
+        self.opened_s = monotonic()
+        self.deadline_s = self.opened_s + server.idle_s
+        """When the sweep is to look at it."""
+        self.is_write_paused = False
+        self._writable: asyncio.Event | None = None
+        self._is_reading_paused = False
+        self._is_head_begun = False
+        self._is_eof = False
+        self._left = 0  # bytes that may still be read away, in DISCARD and LINGER
+        self._last_buffered = 0
+
+    @property
+    def is_at_boundary(self) -> bool:
+        """Nothing is owed to the client; ``reader.unread`` is the start of what it asks next."""
+        return self.phase == IDLE and self.transport.get_write_buffer_size() == 0
+
+    # ------------------------------------------------------------------------------------------------ from the loop
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)
+        self.server.connection_made(self)
+
+    def data_received(self, data: bytes) -> None:
+        self.page.cells[_BYTES_IN] += len(data)
+        if self.phase == IDLE:
+            self.reader.feed(data)
+            self._next_request()
+        elif self.phase == UPGRADED and self.websocket is not None:
+            self.websocket.data_received(data)
+        elif self.phase == LINGER:
+            self._left -= len(data)
+            if self._left < 0:
+                self.transport.abort()
+        elif self.phase != GONE:
+            self.reader.feed(data)
+            if self.phase != BUSY:
+                self._more_body()
+            elif self.reader.unread_bytes > HIGH_WATER_BYTES:
+                self.pause_reading()
+
+    def eof_received(self) -> bool:
+        """The client will send no more. It may be waiting for an answer: then the write side stays open."""
+        self._is_eof = True
+        if self.phase == BUSY and self.cycle is not None:
+            self.cycle.client_done()
+            return True
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.phase = GONE
+        if self._writable is not None:
+            self._writable.set()
+        cycle, self.cycle = self.cycle, None
+        if cycle is not None:
+            self.page.cells[_ACTIVE] -= 1
+            cycle.client_gone()
+        if self.websocket is not None:
+            self.websocket.connection_lost()
+        if self.reason is None and exc is not None and not isinstance(exc, ConnectionError):
+            self.reason = Cell.CLOSED_ERROR
+        self.server.connection_lost(self)
+
+    def pause_writing(self) -> None:
+        self.is_write_paused = True
+        self._writable = asyncio.Event()
+
+    def resume_writing(self) -> None:
+        self.is_write_paused = False
+        if self._writable is not None:
+            self._writable.set()
+            self._writable = None
+
+    # -------------------------------------------------------------------------------------------------- for the cycle
+
+    async def writable(self) -> None:
+        """Wait until the client has read enough, or is gone."""
+        if self._writable is not None:
+            await self._writable.wait()
+
+    def write(self, data: bytes) -> None:
+        self.page.cells[_BYTES_OUT] += len(data)
+        self.transport.write(data)
+
+    def body_taken(self) -> None:
+        """The application has taken what was there: read on."""
+        if self._is_reading_paused:
+            self.resume_reading()
+
+    def is_to_close(self) -> bool:
+        """Draining; but not while a pipeline waits behind this request, which would be lost."""
+        return self.server.is_draining and not self.reader.unread_bytes
+
+    def response_began(self, cycle: Cycle) -> None:
+        if self.server.access is not None and self.page is self.server.page:
+            self.server.access.note(self.client, cycle.scope, cycle.status)
+
+    def response_complete(self, cycle: Cycle) -> None:
+        """The last byte of the response is written. What comes next depends on the request's body and on both sides."""
+        now_s = monotonic()
+        page = self.page
+        page.observe_latency(now_s - cycle.started_s)
+        page.cells[_ACTIVE] -= 1
+        self.cycle = None
+        if not cycle.keep_alive or (self._is_eof and not self.reader.unread_bytes):
+            self.close(Cell.CLOSED_DRAINED if self.server.is_draining else Cell.CLOSED_AFTER_RESPONSE)
+        elif self.reader.is_body_complete:
+            self._idle(now_s)
+        else:
+            self.phase = DISCARD
+            self._left = self.server.settings.linger_max_bytes
+            self.deadline_s = now_s + self.server.settings.linger_s
+            self.resume_reading()
+
+    def break_off(self, *, is_end_visible: bool) -> None:
+        """End the connection within a response. is_end_visible: the client can see by its framing that it is cut."""
+        self.reason = self.reason or Cell.CLOSED_ERROR
+        if is_end_visible:
+            self.transport.close()
+            return
+        # The response ends where the connection ends: only a reset tells the client that this is not its end.
+        sock = self.transport.get_extra_info("socket")
+        if sock is not None and sock.family != socket.AF_UNIX:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.transport.abort()
+
+    # -------------------------------------------------------------------------------------------------- for the server
+
+    def close(self, reason: Cell) -> None:
+        """Say the last word and read the rest away, so that the answer is not destroyed by a reset on its way."""
+        self.reason = self.reason or reason
+        if self._is_eof or not self.transport.can_write_eof():
+            self.phase = LINGER
+            self._left = 0
+            self.deadline_s = monotonic() + self.server.settings.linger_s
+            self.transport.close()
+            return
+        self.phase = LINGER
+        self._left = self.server.settings.linger_max_bytes
+        self.deadline_s = monotonic() + self.server.settings.linger_s
+        self._last_buffered = self.transport.get_write_buffer_size()
+        self.resume_reading()
+        self.transport.write_eof()
+
+    def on_deadline(self, now_s: float) -> None:
+        """The sweep found ``deadline_s`` passed."""
+        settings = self.server.settings
+        if self.phase == UPGRADED and self.websocket is not None:
+            self.websocket.on_deadline(now_s)
+        elif self.phase == IDLE and self._is_head_begun:
+            self._refuse(BadRequest(408, "the head did not arrive in time"))
+        elif self.phase == IDLE:
+            self.close(Cell.CLOSED_DRAINED if self.server.is_draining else Cell.CLOSED_IDLE)
+        elif self.phase == DISCARD:
+            self.close(Cell.CLOSED_AFTER_RESPONSE)
+        elif self.phase == LINGER:
+            # A slow reader's last response is not cut short, as long as it goes on reading at all.
+            buffered = self.transport.get_write_buffer_size()
+            if buffered and buffered != self._last_buffered:
+                self._last_buffered = buffered
+                self.deadline_s = now_s + settings.timeout_keep_alive_s
+            else:
+                self.transport.abort()
+        else:
+            self.deadline_s = NEVER
+
+    def idle_deadline(self, now_s: float) -> None:
+        """The server's idea of idleness has changed (drain, resume)."""
+        if self.phase == IDLE and not self._is_head_begun:
+            self.deadline_s = now_s + self.server.idle_s
+
+    def cut(self) -> None:
+        """The deadline for everything: an answer if none was begun, then the end."""
+        cycle = self.cycle
+        if self.phase == UPGRADED and self.websocket is not None:
+            self.websocket.cut()
+        elif cycle is not None:
+            self._end_cycle(cycle)
+            if cycle.is_head_written:
+                self.reason = self.reason or Cell.CLOSED_CUT
+                self.break_off(is_end_visible=cycle.framing != "close")
+            else:
+                self._answer(503, "the server is going down")
+                self.close(Cell.CLOSED_CUT)
+            cycle.is_cut = True
+            if cycle.task is not None:
+                cycle.task.cancel()
+        else:
+            self.reason = self.reason or Cell.CLOSED_CUT
+            self.transport.close()
+
+    # ------------------------------------------------------------------------------------------------------- requests
+
+    def _idle(self, now_s: float) -> None:
+        self.phase = IDLE
+        self.deadline_s = now_s + self.server.idle_s
+        if self._is_reading_paused:
+            self.resume_reading()
+        if self.reader.unread_bytes:
+            # Not from here: we may stand within the application's send().
+            self.server.loop.call_soon(self._next_pipelined)
+
+    def _next_pipelined(self) -> None:
+        if self.phase == IDLE:
+            self._next_request()
+
+    def _next_request(self) -> None:
+        try:
+            request = self.reader.next_request()
+        except BadRequest as refusal:
+            self._refuse(refusal)
+            return
+        if request is not None:
+            self._begin(request)
+        elif self._is_eof:
+            self.transport.close()
+        elif not self._is_head_begun and self.reader.unread_bytes:
+            self._is_head_begun = True
+            self.deadline_s = monotonic() + self.server.settings.timeout_head_s
+
+    def _begin(self, request: Request) -> None:
+        server = self.server
+        self._is_head_begun = False
+        self.deadline_s = NEVER
+        limit = server.settings.body_max_bytes
+        if limit and request.body_length > limit:
+            self._refuse(BadRequest(413, "the body is too large"))
+            return
+        try:
+            scope = self._scope(request)
+        except BadRequest as refusal:
+            self._refuse(refusal)
+            return
+        if server.is_over_limit() and self.page is server.page:
+            self._refuse_busy(scope)
+            return
+        if request.is_websocket:
+            self.phase = UPGRADED
+            self.websocket = WebSocket(self, request, scope)
+            self.websocket.begin(self.reader.unread)
+            return
+        cycle = Cycle(self, scope, request, monotonic())
+        self.cycle = cycle
+        self.page.cells[_ACTIVE] += 1
+        if request.body_length:
+            self.phase = BODY
+            cycle.more_body = True
+            cycle.must_continue = request.expects_continue
+            self._more_body()
+            if self.phase == LINGER:
+                return
+            if self._is_eof and self.phase == BODY:
+                self._end_cycle(cycle)
+                self.transport.close()
+                return
+        else:
+            self.phase = BUSY
+        cycle.is_client_done = self._is_eof
+        task = server.start(cycle, cycle.run())
+        if not task.done():
+            cycle.task = task
+
+    def _scope(self, request: Request) -> Scope:
+        root_path = self.server.settings.root_path
+        raw_path, query = _split_target(request.target)
+        try:
+            path = raw_path.decode("ascii")
+        except UnicodeDecodeError:
+            raise BadRequest(400, "invalid request target") from None
+        if "%" in path:
+            path = unquote(path)
+        if root_path:
+            path, raw_path = root_path + path, root_path.encode() + raw_path
+        return {
+            "type": "http",
+            "asgi": {"version": "3.0", "spec_version": SPEC_VERSION},
+            "http_version": request.http_version,
+            "server": self.server_address,
+            "client": self.client,
+            "scheme": "http",
+            "method": request.method,
+            "root_path": root_path,
+            "path": path,
+            "raw_path": raw_path,
+            "query_string": query,
+            "headers": request.headers,
+            "state": self.server.state.copy(),
+            "extensions": {},
+        }
+
+    def _more_body(self) -> None:
+        """Pass on, or away, what has come of the body."""
+        reader = self.reader
+        try:
+            data = reader.read_body()
+        except BadRequest as refusal:
+            self._refuse(refusal)
+            return
+        cycle = self.cycle
+        if cycle is None:
+            self._discard(len(data))
+            return
+        if data or reader.is_body_complete:
+            cycle.body_arrived(data, is_last=reader.is_body_complete)
+        limit = self.server.settings.body_max_bytes
+        if limit and cycle.body_bytes > limit:
+            self._refuse(BadRequest(413, "the body is too large"))
+            return
+        if reader.is_body_complete:
+            self.phase = BUSY
+        if len(cycle.body) > HIGH_WATER_BYTES or reader.unread_bytes > HIGH_WATER_BYTES:
+            self.pause_reading()
+
+    def _discard(self, count: int) -> None:
+        self._left -= count
+        if self._left < 0:
+            self.close(Cell.CLOSED_AFTER_RESPONSE)
+        elif self.reader.is_body_complete:
+            self._idle(monotonic())
+
+    # ---------------------------------------------------------------------------------------------------- our refusals
+
+    def _refuse(self, refusal: BadRequest) -> None:
+        cycle = self.cycle
+        if cycle is not None:
+            self._end_cycle(cycle)
+            if cycle.is_head_written:
+                self.reason = self.reason or Cell.CLOSED_REFUSED
+                self.break_off(is_end_visible=cycle.framing != "close")
+                return
+        if self.phase != DISCARD:
+            self._answer(refusal.status, str(refusal))
+        self.close(Cell.CLOSED_REFUSED)
+
+    def _refuse_busy(self, scope: Scope) -> None:
+        cells = self.page.cells
+        cells[Cell.REQUESTS] += 1
+        cells[Cell.RESPONSES_5XX] += 1
+        if self.server.access is not None:
+            self.server.access.note(self.client, scope, 503)
+        self._answer(503, "too many requests at once")
+        self.close(Cell.CLOSED_REFUSED)
+
+    def _answer(self, status: int, text: str) -> None:
+        self.write(self.server.starts.whole(status, text))
+
+    def _end_cycle(self, cycle: Cycle) -> None:
+        """Take the request from the application: whatever it still sends goes nowhere."""
+        self.page.cells[_ACTIVE] -= 1
+        self.cycle = None
+        cycle.client_gone()
+
+    # ------------------------------------------------------------------------------------------------------ flow control
+
+    def pause_reading(self) -> None:
+        if not self._is_reading_paused and not self._is_eof and not self.transport.is_closing():
+            self._is_reading_paused = True
+            self.transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        if self._is_reading_paused:
+            self._is_reading_paused = False
+            if not self.transport.is_closing():
+                self.transport.resume_reading()
+
+
+def _split_target(target: bytes) -> tuple[bytes, bytes]:
+    """Path and query of a request target, undecoded. A fragment has no business there and is dropped."""
+    if target[:1] == b"/":
+        if b"#" in target:
+            target = target.partition(b"#")[0]
+        path, _, query = target.partition(b"?")
+        return path, query
+    if target == b"*":
+        return target, b""
+    try:
+        url = httptools.parse_url(target)
+    except httptools.HttpParserInvalidURLError:
+        raise BadRequest(400, "invalid request target") from None
+    return url.path or b"/", url.query or b""

@@ -1,0 +1,318 @@
+"""One request and its response: what ``receive`` and ``send`` of an HTTP application are bound to.
+
+The head is held back until the first piece of the body is there, as ASGI asks: head and body leave in one write, an
+exception between the two is still a 500, and a body known to be whole gets a Content-Length.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Literal
+
+from midair.observe.counters import Cell
+from midair.worker.asgi import ClientDisconnected, Message, Scope
+from midair.worker.http1 import Request, tokens
+from midair.worker.response import (
+    CONNECTION,
+    CONTENT_LENGTH,
+    DATE,
+    ORDINARY,
+    SERVER,
+    TRANSFER_ENCODING,
+    InvalidResponse,
+    check_block,
+    kind_of,
+)
+
+if TYPE_CHECKING:
+    from midair.worker.connection import Connection
+
+_REQUESTS, _RESPONSES_5XX, _APPLICATION_ERRORS = (
+    int(Cell.REQUESTS),
+    int(Cell.RESPONSES_5XX),
+    int(Cell.APPLICATION_ERRORS),
+)
+_JOIN_MAX = 32 * 1024  # above, copying a body behind its head costs more than a second buffer in the same write
+
+Framing = Literal["", "length", "chunked", "close", "none"]
+
+
+class Cycle:
+    """One exchange. What most requests never change is a class default: it costs nothing per request."""
+
+    # What the request still brings.
+    body: bytes | bytearray = b""
+    body_bytes = 0
+    """Received so far."""
+    more_body = False
+    is_body_given = False
+    must_continue = False
+    # How far the response is.
+    status = 0
+    is_head_written = False
+    is_complete = False
+    is_disconnected = False
+    """Nothing can be sent any more."""
+    is_client_done = False
+    """The client has shut its write side; it may still be reading."""
+    is_cut = False
+    framing: Framing = ""
+    body_left = 0
+    task: asyncio.Task[None] | None = None
+    _has_news: asyncio.Event | None = None
+    _block = b""
+    _omit: set[int] | None = None
+
+    def __init__(self, connection: Connection, scope: Scope, request: Request, started_s: float) -> None:
+        self.connection = connection
+        self.scope = scope
+        self.request = request
+        self.started_s = started_s
+        self.keep_alive = request.keep_alive
+
+    # ------------------------------------------------------------------------------------------ the application's task
+
+    async def run(self) -> None:
+        """Call the application. Whatever it does, the client gets an answer or an end, and the books are kept."""
+        server = self.connection.server
+        try:
+            await server.app(self.scope, self.receive, self.send)
+        except BaseException as exc:  # noqa: BLE001 - whatever leaves the application ends here, SystemExit too
+            self._failed(exc)
+        else:
+            if not self.is_complete and not self.is_disconnected:
+                self._failed(None)
+        self.task = None
+        server.call_returned(self)
+
+    def _failed(self, exc: BaseException | None) -> None:
+        connection = self.connection
+        if self.is_cut:
+            return  # already told, counted and closed by whoever cut it
+        if self.is_disconnected and isinstance(exc, ClientDisconnected | asyncio.CancelledError):
+            return  # the client left, the application noticed
+        connection.page.cells[_APPLICATION_ERRORS] += 1
+        connection.server.application_failed(self.scope, exc, "" if exc else self._unfinished())
+        if self.is_complete or self.is_disconnected:
+            return
+        if self.is_head_written:
+            connection.break_off(is_end_visible=self.framing != "close")
+            return
+        self._answer_500()
+
+    def _unfinished(self) -> str:
+        if self.status:
+            return "the application returned without completing its response"
+        return "the application returned without starting a response"
+
+    def _answer_500(self) -> None:
+        body = b"Internal Server Error"
+        self.status, self.framing, self._omit = 0, "", None
+        self._start(500, [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", b"%d" % len(body))])
+        self._write_first(body, more_body=False)
+
+    # ------------------------------------------------------------------------------------------------------- receive
+
+    async def receive(self) -> Message:
+        """The next piece of the body; ``http.disconnect`` once the client is gone or the response complete."""
+        while not (self.is_disconnected or self.is_complete):
+            if not self.is_body_given and (self.body or not self.more_body):
+                body, self.body = self.body, b""
+                self.is_body_given = not self.more_body
+                if self.more_body:
+                    self.connection.body_taken()
+                return {"type": "http.request", "body": bytes(body), "more_body": self.more_body}
+            if self.is_client_done:
+                break
+            if self.must_continue and not self.is_head_written:
+                self.must_continue = False
+                self.connection.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            if self._has_news is None:
+                self._has_news = asyncio.Event()
+            self._has_news.clear()
+            await self._has_news.wait()
+        return {"type": "http.disconnect"}
+
+    def body_arrived(self, data: bytes, *, is_last: bool) -> None:
+        self.body_bytes += len(data)
+        if self.body:
+            if not isinstance(self.body, bytearray):
+                self.body = bytearray(self.body)
+            self.body += data
+        else:
+            self.body = data
+        self.more_body = not is_last
+        self.must_continue = False
+        self.wake()
+
+    def client_gone(self) -> None:
+        """No byte can be sent any more: the application is told by ``receive``, and by OSError from ``send``."""
+        self.is_disconnected = True
+        self.wake()
+
+    def client_done(self) -> None:
+        """The client has sent all that it ever will."""
+        self.is_client_done = True
+        self.wake()
+
+    def wake(self) -> None:
+        if self._has_news is not None:
+            self._has_news.set()
+
+    # ---------------------------------------------------------------------------------------------------------- send
+
+    async def send(self, message: Message) -> None:
+        """Take one event of the response. Waits while the client reads slower than we write.
+
+        Raises ClientDisconnected (an OSError) once the client has gone, RuntimeError for what breaks the protocol.
+        """
+        if self.connection.is_write_paused and not self.is_disconnected:
+            await self.connection.writable()
+        if self.is_disconnected:
+            raise ClientDisconnected("the client has gone")
+        kind = message["type"]
+        if kind == "http.response.body":
+            if self.is_complete:
+                raise RuntimeError("http.response.body after the response was complete")
+            if self.is_head_written:
+                self._write_more(message.get("body", b""), message.get("more_body", False))
+            elif self.status:
+                self._write_first(message.get("body", b""), message.get("more_body", False))
+            else:
+                raise RuntimeError("http.response.body before http.response.start")
+        elif kind == "http.response.start":
+            if self.status:
+                raise RuntimeError("http.response.start was sent twice")
+            self._start(message["status"], message.get("headers", ()))
+        else:
+            raise RuntimeError(f"unexpected ASGI message {kind!r}")
+
+    def _start(self, status: int, headers: object) -> None:
+        starts = self.connection.server.starts
+        starts.status_line(status)
+        lines: list[bytes] = []
+        count = 0
+        for name, value in headers:  # type: ignore[attr-defined]  # the application's: fails here if it is no list of pairs
+            kind = kind_of(name)
+            if kind != ORDINARY and not self._took(kind, value, status):
+                continue
+            lines += (name, b": ", value, b"\r\n")
+            count += 1
+        block = b"".join(lines)
+        check_block(block, count)
+        self._block = block
+        self.status = status
+
+    def _took(self, kind: int, value: bytes, status: int) -> bool:
+        """Note a header that is ours to understand. False if it is not to be sent as it is."""
+        if kind == CONTENT_LENGTH:
+            length = value.strip()
+            if not length.isdigit() or self.framing:
+                raise InvalidResponse(f"invalid or repeated content-length {value!r}")
+            if status == 204:
+                return False  # not allowed there (RFC 9110, 8.6); common all the same
+            self.framing, self.body_left = "length", int(length)
+            return True
+        if kind == TRANSFER_ENCODING:
+            if value.strip().lower() != b"chunked" or self.framing == "length":
+                raise InvalidResponse(f"transfer-encoding {value!r} cannot be served")
+            self.framing = "chunked"
+            return False
+        if kind == CONNECTION:
+            options = tokens([value])
+            if b"close" in options:
+                self.keep_alive = False
+            return options not in ([b"close"], [b"keep-alive"])  # those two are ours to say
+        if kind in (DATE, SERVER):
+            self._omit = (self._omit or set()) | {kind}
+        return True
+
+    def _head(self, body_bytes: int, more_body: bool) -> bytes:
+        """Decide how the body is delimited and whether the connection goes on; return the whole head."""
+        connection, request, status = self.connection, self.request, self.status
+        extra = b""
+        if request.method == "HEAD" or status in (204, 304):
+            if self.framing == "chunked" and status not in (204, 304):
+                extra = b"transfer-encoding: chunked\r\n"
+            self.framing = "none"
+        elif self.framing == "":
+            if not more_body:
+                self.framing, self.body_left = "length", body_bytes
+                extra = b"content-length: %d\r\n" % body_bytes
+            else:
+                self.framing = "chunked"
+        if self.framing == "chunked":
+            if request.http_version == "1.0":
+                self.framing = "close"
+            else:
+                extra = b"transfer-encoding: chunked\r\n"
+        # An upload that was never asked for by 100 Continue may come or not: only the connection's end is safe.
+        if self.framing == "close" or self.must_continue or connection.is_to_close():
+            self.keep_alive = False
+        if not self.keep_alive:
+            extra += b"connection: close\r\n"
+        elif request.http_version == "1.0":
+            extra += b"connection: keep-alive\r\n"
+        starts = connection.server.starts
+        start = starts.get(status) if self._omit is None else starts.without(status, self._omit)
+        return b"".join((start, self._block, extra, b"\r\n"))
+
+    def _write_first(self, body: bytes, more_body: bool) -> None:
+        head = self._head(len(body), more_body)
+        connection = self.connection
+        if self.framing == "length":
+            left = self.body_left - len(body)
+            if left < 0 or (left and not more_body):
+                self._wrong_length(left)
+            self.body_left = left
+        cells = connection.page.cells
+        cells[_REQUESTS] += 1
+        if self.status >= 500:
+            cells[_RESPONSES_5XX] += 1
+        self.is_head_written = True
+        connection.response_began(self)
+        if self.framing == "none":
+            connection.write(head)
+        elif self.framing == "chunked":
+            connection.write(head + _chunk(body, more_body))
+        elif len(body) <= _JOIN_MAX:
+            connection.write(head + body)
+        else:
+            connection.write(head)
+            connection.write(body)
+        if not more_body:
+            self._complete()
+
+    def _write_more(self, body: bytes, more_body: bool) -> None:
+        connection = self.connection
+        if self.framing == "length":
+            left = self.body_left - len(body)
+            if left < 0 or (left and not more_body):
+                self._wrong_length(left)
+            self.body_left = left
+            if body:
+                connection.write(body)
+        elif self.framing == "chunked":
+            chunk = _chunk(body, more_body)
+            if chunk:
+                connection.write(chunk)
+        elif self.framing == "close" and body:
+            connection.write(body)
+        if not more_body:
+            self._complete()
+
+    def _wrong_length(self, left: int) -> None:
+        raise InvalidResponse(f"the body is {'longer' if left < 0 else 'shorter'} than its content-length")
+
+    def _complete(self) -> None:
+        self.is_complete = True
+        self.wake()
+        self.connection.response_complete(self)
+
+
+def _chunk(body: bytes, more_body: bool) -> bytes:
+    if not body:
+        return b"" if more_body else b"0\r\n\r\n"
+    if more_body:
+        return b"%x\r\n%b\r\n" % (len(body), body)
+    return b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)

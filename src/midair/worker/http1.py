@@ -1,0 +1,411 @@
+"""HTTP/1.1 requests out of bytes: no socket, no clock, no event loop.
+
+The rule is to cut before parsing. Bytes stay in our buffer; the parser (llhttp, by way of httptools) is given a head
+only when its end is in the buffer, and a body in slices that we have counted ourselves. So every message ends exactly
+at the end of a feed, and what follows it was never shown to the parser. That gives three things:
+
+- at any moment it is known whether the connection stands between two messages (``is_at_boundary``) and which bytes
+  have been read and not used (``unread``): all that another process needs to go on with the connection;
+- there are two opinions about where a message ends, and a request on which they differ is refused: the shapes that
+  smuggle a second request past a proxy live in that difference;
+- between messages a parser has no state, so a worker keeps a few of them and an idle connection none.
+
+    head wanted --next_request()--> (no body) --> head wanted
+                                 `-> (body)   --read_body() until is_body_complete--> head wanted
+
+Anything malformed raises BadRequest. The reader is of no use after that.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import httptools
+
+CHUNKED = -1
+"""``Request.body_length`` of a chunked body."""
+
+_HEAD_END = b"\r\n\r\n"
+_CHUNK_LINE_MAX = 1024  # a chunk's size and its extensions; nobody sends longer ones in good faith
+_PARSERS_MAX = 64  # kept for reuse; a burst of uploads may have made more
+# Names on which framing, routing or the connection's life depend.
+_WEIGHTY = frozenset(
+    (b"host", b"content-length", b"transfer-encoding", b"connection", b"upgrade", b"expect", b"proxy-connection")
+)
+_HOST = re.compile(rb"[A-Za-z0-9\-._~%!$&'()*+,;=:\[\]\x80-\xff]*")
+_CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,15})(?:;[\t\x20-\x7e\x80-\xff]*)?")
+_DIGITS = re.compile(rb"[0-9]{1,18}")
+
+
+class BadRequest(Exception):
+    """The bytes are no acceptable request. ``status`` answers it; the connection ends after the answer."""
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(reason)
+        self.status, self.reason = status, reason
+
+
+@dataclass(slots=True)
+class Request:
+    """A request's head. Header names are lower case, values without surrounding white space, in order of arrival."""
+
+    method: str
+    target: bytes
+    http_version: str
+    headers: list[tuple[bytes, bytes]]
+    keep_alive: bool = True
+    body_length: int = 0
+    """Bytes of the body as declared; 0 for none, CHUNKED if only its end will tell."""
+    expects_continue: bool = False
+    is_websocket: bool = False
+
+
+class _Parser:
+    """httptools and what it last said. Between messages it is interchangeable with any other."""
+
+    __slots__ = ("_parser", "body", "headers", "is_complete", "is_used", "target", "weighty")
+
+    def __init__(self) -> None:
+        self._parser = httptools.HttpRequestParser(self)
+        self.is_used = False
+        self.begin()
+
+    def begin(self) -> None:
+        self.target = b""
+        self.headers: list[tuple[bytes, bytes]] = []
+        self.weighty: list[tuple[bytes, bytes]] = []
+        self.body: list[bytes] = []
+        self.is_complete = False
+
+    def feed(self, data: bytes) -> bool:
+        """Parse. True if the parser stepped back because the request asks for another protocol (or is a CONNECT)."""
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade as exc:
+            if exc.args[0] != len(data):
+                raise BadRequest(400, "the request does not end where its head ends") from None
+            return True
+        return False
+
+    def method(self) -> bytes:
+        method: bytes = self._parser.get_method()
+        return method
+
+    # Called by httptools.
+
+    def on_url(self, url: bytes) -> None:
+        self.target += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        header = (name.lower(), value)
+        self.headers.append(header)
+        if header[0] in _WEIGHTY:
+            self.weighty.append(header)
+
+    def on_body(self, data: bytes) -> None:
+        self.body.append(data)
+
+    def on_message_complete(self) -> None:
+        self.is_complete = True
+
+
+class Parsers:
+    """A worker's parsers at rest, and the limits that its readers share."""
+
+    __slots__ = ("_free", "_good_host", "head_max_bytes", "headers_max")
+
+    def __init__(self, head_max_bytes: int = 64 * 1024, headers_max: int = 200) -> None:
+        self.head_max_bytes, self.headers_max = head_max_bytes, headers_max
+        self._free: list[_Parser] = []
+        self._good_host = b""
+
+    def take(self) -> _Parser:
+        return self._free.pop() if self._free else _Parser()
+
+    def give_back(self, parser: _Parser) -> None:
+        if len(self._free) < _PARSERS_MAX:
+            self._free.append(parser)
+
+    def check_host(self, host: bytes) -> None:
+        # Nearly all requests of a service name the same host: the last good one is remembered.
+        if host != self._good_host:
+            if _HOST.fullmatch(host) is None:
+                raise BadRequest(400, "invalid Host")
+            self._good_host = host
+
+
+class RequestReader:
+    """One connection's incoming side: ``feed()`` bytes, then take requests and bodies out until there is no more."""
+
+    __slots__ = ("_at", "_buffer", "_chunk_left", "_left", "_parser", "_parsers", "_scanned", "is_body_complete")
+
+    def __init__(self, parsers: Parsers, unread: bytes = b"") -> None:
+        """``unread``: bytes that another reader had read and not used, at a boundary."""
+        self._parsers = parsers
+        self._buffer = unread
+        self._at = 0  # the first byte of the buffer that is not used
+        self._scanned = 0  # no head ends before this
+        self._parser: _Parser | None = None  # in the midst of a body
+        self._left = 0  # bytes of a counted body to come
+        self._chunk_left = _NOT_CHUNKED
+        self.is_body_complete = True
+
+    @property
+    def is_at_boundary(self) -> bool:
+        """No message has been begun, as far as messages were taken out; the start of one may stand in ``unread``."""
+        return self.is_body_complete
+
+    @property
+    def unread(self) -> bytes:
+        """What was fed and not used."""
+        return self._buffer[self._at :]
+
+    @property
+    def unread_bytes(self) -> int:
+        return len(self._buffer) - self._at
+
+    def feed(self, data: bytes) -> None:
+        """Take in what was read from the socket. Nothing is parsed yet."""
+        if self._at == len(self._buffer):
+            self._buffer = data
+            self._scanned = 0
+        else:
+            self._buffer = self._buffer[self._at :] + data
+            self._scanned = max(0, self._scanned - self._at)
+        self._at = 0
+
+    def next_request(self) -> Request | None:
+        """The next request's head, or None while its end has not arrived. Only at a boundary.
+
+        Raises BadRequest: 400, 431 (head too large), 501 (transfer coding, CONNECT), 505.
+        """
+        buffer, at = self._buffer, self._at
+        end = buffer.find(_HEAD_END, self._scanned if self._scanned > at else at)
+        if end <= at:
+            return self._skip_empty_lines(end == at)
+        end += 4
+        if end - at > self._parsers.head_max_bytes:
+            raise BadRequest(431, "the head is too large")
+        head = buffer if end - at == len(buffer) else buffer[at:end]
+        self._at = end
+        if head[0] <= 32:
+            head = _without_empty_lines(head)
+        return self._parse(head)
+
+    def _skip_empty_lines(self, found: bool) -> Request | None:
+        buffer = self._buffer
+        if found or buffer[self._at : self._at + 1] == b"\r":
+            at = self._at
+            while buffer.startswith(b"\r\n", at):
+                at += 2
+            if at != self._at:
+                self._buffer, self._at, self._scanned = buffer[at:], 0, 0
+                if found:
+                    return self.next_request()
+        if self.unread_bytes > self._parsers.head_max_bytes:
+            raise BadRequest(431, "the head is too large")
+        self._scanned = max(self._at, len(self._buffer) - 3)
+        return None
+
+    def _parse(self, head: bytes) -> Request:
+        line_end = head.find(b"\r\n")
+        version = head[line_end - 8 : line_end]
+        if version == b"HTTP/1.1":
+            http_version = "1.1"
+        elif version == b"HTTP/1.0":
+            http_version = "1.0"
+        else:
+            raise _version_refused(version)
+        parser = self._parsers.take()
+        parser.begin()
+        try:
+            upgrades = parser.feed(head)
+        except httptools.HttpParserError as exc:
+            if not parser.is_used:
+                raise BadRequest(400, f"invalid HTTP: {exc}") from None
+            # A parser that has seen other requests is not believed when it refuses one: a fresh one decides.
+            parser = _Parser()
+            try:
+                upgrades = parser.feed(head)
+            except httptools.HttpParserError as again:
+                raise BadRequest(400, f"invalid HTTP: {again}") from None
+        parser.is_used = True
+        headers, weighty = parser.headers, parser.weighty
+        if b" \r\n" in head or b"\t\r\n" in head:
+            headers[:] = [(name, value.rstrip(b" \t")) for name, value in headers]
+            weighty[:] = [(name, value.rstrip(b" \t")) for name, value in weighty]
+        if len(headers) > self._parsers.headers_max:
+            raise BadRequest(431, "too many header fields")
+        request = Request(
+            _METHODS.get(method := parser.method()) or method.decode("ascii"), parser.target, http_version, headers
+        )
+        if len(weighty) == 1 and weighty[0][0] == b"host" and http_version == "1.1" and not upgrades:
+            self._parsers.check_host(weighty[0][1])
+        else:
+            _weigh(request, weighty, self._parsers)
+        if request.body_length == 0:
+            if not parser.is_complete:
+                raise BadRequest(400, "the parser sees a body that was not declared")
+            if upgrades:
+                request.is_websocket = _is_websocket(request, weighty)
+            elif request.keep_alive and http_version == "1.1":
+                self._parsers.give_back(parser)
+        else:
+            self._begin_body(request, parser, upgrades)
+        return request
+
+    def _begin_body(self, request: Request, parser: _Parser, upgrades: bool) -> None:
+        if upgrades:
+            # The client offered another protocol and we stay with this one; for the parser the message is over. A
+            # fresh one is told of the body alone.
+            parser = _Parser()
+            framing = (
+                b"Transfer-Encoding: chunked"
+                if request.body_length == CHUNKED
+                else b"Content-Length: %d" % request.body_length
+            )
+            parser.feed(b"POST / HTTP/1.1\r\nHost: a\r\n" + framing + _HEAD_END)
+        if parser.is_complete:
+            raise BadRequest(400, "the parser sees no body where one was declared")
+        self._parser = parser
+        self.is_body_complete = False
+        if request.body_length == CHUNKED:
+            self._chunk_left = _AT_SIZE
+        else:
+            self._chunk_left = _NOT_CHUNKED
+            self._left = request.body_length
+
+    def read_body(self) -> bytes:
+        """The bytes of the body that have arrived since the last call, decoded; empty if none have.
+
+        ``is_body_complete`` tells whether there will be more. Raises BadRequest (400) where the framing is broken.
+        """
+        parser = self._parser
+        if parser is None or self._at == len(self._buffer):
+            return b""
+        start = self._at
+        if self._chunk_left == _NOT_CHUNKED:
+            end = min(len(self._buffer), start + self._left)
+            self._left -= end - start
+            is_last = self._left == 0
+        else:
+            end, is_last = self._scan_chunks()
+        self._at = end
+        try:
+            parser.feed(self._buffer[start:end])
+        except httptools.HttpParserError as exc:
+            raise BadRequest(400, f"invalid body: {exc}") from None
+        if parser.is_complete is not is_last:
+            raise BadRequest(400, "the parser disagrees about the end of the body")
+        parts, parser.body = parser.body, []
+        if is_last:
+            self.is_body_complete = True
+            self._parser = None
+            self._scanned = self._at
+            if self._chunk_left == _NOT_CHUNKED:
+                self._parsers.give_back(parser)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def _scan_chunks(self) -> tuple[int, bool]:
+        """Where the bytes end that may be parsed now, and whether the body ends there."""
+        buffer, at = self._buffer, self._at
+        while True:
+            if self._chunk_left > 0:
+                step = min(self._chunk_left, len(buffer) - at)
+                self._chunk_left -= step
+                at += step
+                if self._chunk_left:
+                    return at, False
+                self._chunk_left = _AT_SIZE
+            if self._chunk_left == _AT_TRAILERS:
+                return self._scan_trailers(at)
+            line_end = buffer.find(b"\r\n", at, at + _CHUNK_LINE_MAX)
+            if line_end < 0:
+                if len(buffer) - at >= _CHUNK_LINE_MAX:
+                    raise BadRequest(400, "the chunk's size line is too long")
+                return at, False
+            line = _CHUNK_LINE.fullmatch(buffer, at, line_end)
+            if line is None:
+                raise BadRequest(400, "invalid chunk size")
+            size = int(line[1], 16)
+            at = line_end + 2
+            self._chunk_left = size + 2 if size else _AT_TRAILERS
+
+    def _scan_trailers(self, at: int) -> tuple[int, bool]:
+        if self._buffer.startswith(b"\r\n", at):
+            return at + 2, True
+        end = self._buffer.find(_HEAD_END, at)
+        if end < 0:
+            if len(self._buffer) - at > self._parsers.head_max_bytes:
+                raise BadRequest(431, "the trailers are too large")
+            return at, False
+        return end + 4, True
+
+
+_NOT_CHUNKED, _AT_TRAILERS, _AT_SIZE = -2, -1, 0  # RequestReader._chunk_left; above 0: bytes of the chunk and its CRLF
+
+_METHODS = {
+    name.encode(): name for name in ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECT")
+}
+
+
+def _without_empty_lines(head: bytes) -> bytes:
+    """Empty lines before a request are allowed (RFC 9112, 2.2) and are not shown to the parser."""
+    while head.startswith(b"\r\n"):
+        head = head[2:]
+    if head[0] <= 32:
+        raise BadRequest(400, "white space before the request line")
+    return head
+
+
+def _version_refused(version: bytes) -> BadRequest:
+    if re.fullmatch(rb"HTTP/[0-9]\.[0-9]", version):
+        return BadRequest(505, "this is a server for HTTP/1.0 and HTTP/1.1")
+    return BadRequest(400, "invalid request line")
+
+
+def _weigh(request: Request, weighty: list[tuple[bytes, bytes]], parsers: Parsers) -> None:
+    """Judge the headers on which framing and the connection's life depend, and write the result to the request."""
+    if request.method == "CONNECT":
+        raise BadRequest(501, "CONNECT is not served")
+    by_name: dict[bytes, list[bytes]] = {}
+    for name, value in weighty:
+        by_name.setdefault(name, []).append(value)
+    is_11 = request.http_version == "1.1"
+    hosts = by_name.get(b"host", ())
+    if len(hosts) > 1 or (is_11 and not hosts):
+        raise BadRequest(400, "exactly one Host is wanted")
+    for host in hosts:
+        parsers.check_host(host)
+    request.body_length = _body_length(by_name, is_11)
+    options = tokens(by_name.get(b"connection", ()))
+    request.keep_alive = b"close" not in options if is_11 else b"keep-alive" in options
+    request.expects_continue = is_11 and any(value.lower() == b"100-continue" for value in by_name.get(b"expect", ()))
+
+
+def _body_length(by_name: dict[bytes, list[bytes]], is_11: bool) -> int:
+    lengths, codings = by_name.get(b"content-length"), by_name.get(b"transfer-encoding")
+    if codings:
+        if lengths or not is_11:
+            raise BadRequest(400, "Transfer-Encoding beside Content-Length, or before HTTP/1.1")
+        if len(codings) == 1 and codings[0].lower() == b"chunked":
+            return CHUNKED
+        if tokens(codings)[-1:] == [b"chunked"] and tokens(codings).count(b"chunked") == 1:
+            raise BadRequest(501, "no transfer coding but chunked is understood")
+        raise BadRequest(400, "invalid Transfer-Encoding")
+    if lengths:
+        if len(lengths) > 1 or _DIGITS.fullmatch(lengths[0]) is None:
+            raise BadRequest(400, "invalid Content-Length")
+        return int(lengths[0])
+    return 0
+
+
+def _is_websocket(request: Request, weighty: list[tuple[bytes, bytes]]) -> bool:
+    upgrades = tokens([value for name, value in weighty if name == b"upgrade"])
+    return request.method == "GET" and request.http_version == "1.1" and b"websocket" in upgrades
+
+
+def tokens(values: list[bytes] | tuple[bytes, ...]) -> list[bytes]:
+    """The members of a comma-separated header field, lower case, over all its lines."""
+    return [token for value in values for part in value.split(b",") if (token := part.strip(b" \t").lower())]

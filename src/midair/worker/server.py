@@ -1,0 +1,299 @@
+"""A worker's server: accepts, keeps every connection in the books, drains, and ends.
+
+It is what the worker's host holds. All methods are for the thread of the event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import sys
+import time
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, Protocol
+
+from midair.observe.counters import Cell, Page
+from midair.worker.accept import Acceptor
+from midair.worker.access import AccessLog
+from midair.worker.asgi import Address, Asgi, Scope
+from midair.worker.connection import Connection
+from midair.worker.http1 import Parsers
+from midair.worker.response import HeadStarts
+from midair.worker.settings import ServeSettings
+
+log = logging.getLogger("midair.error")
+
+
+class Call(Protocol):
+    """A call of the application that has not returned: an HTTP request or a WebSocket."""
+
+    connection: Connection
+    scope: Scope
+    started_s: float
+
+
+class Server:
+    """Serves one application on any number of listeners and adopted connections.
+
+    It is empty when no connection is left and every call of the application has returned, background tasks included.
+    """
+
+    def __init__(
+        self,
+        app: Asgi,
+        settings: ServeSettings,
+        page: Page,
+        state: dict[str, Any],
+        *,
+        loop: asyncio.AbstractEventLoop,
+        report: Callable[[str], None] | None = None,
+    ) -> None:
+        """``state``: what lifespan start-up left there; each request gets its own shallow copy.
+
+        report: takes a line about trouble that is the machine's (no descriptors left). Default: the log.
+        """
+        self.app, self.settings, self.page, self.state, self.loop = app, settings, page, state, loop
+        self.parsers = Parsers(settings.head_max_bytes, settings.headers_max)
+        self.starts = HeadStarts(date_header=settings.date_header, server_header=settings.server_header)
+        self.starts.tick(time.time())
+        self.access = AccessLog(loop) if settings.access_log else None
+        self.connections: set[Connection] = set()
+        self.running: set[Call] = set()
+        """Calls of the application that have not returned."""
+        self.is_draining = False
+        self.is_cut = False
+        self._when_empty: list[Callable[[], None]] = []
+        self._report = report or log.warning
+        self._probe_page = Page(-1)  # probes are counted like all others, where nobody looks
+        self._acceptors: list[Acceptor] = []
+        self._opening: set[asyncio.Task[None]] = set()
+        self._sweep: asyncio.TimerHandle | None = None
+        self._sweep_every_s = _sweep_interval_s(settings)
+        self._make_task: Callable[..., asyncio.Task[None]] = loop.create_task
+
+    # ------------------------------------------------------------------------------------------------------- the seam
+
+    def accept(self, listeners: Sequence[socket.socket]) -> None:
+        """Accept on these listeners, from the moment this returns. They stay the caller's: a duplicate is used.
+
+        A listener that does not listen yet is made to, with ``settings.backlog``. May be called again after
+        ``stop_accepting``. Raises OSError if a listener cannot be duplicated; then none is accepted on.
+        """
+        acceptors: list[Acceptor] = []
+        try:
+            for listener in listeners:
+                acceptors.append(Acceptor(listener, self.settings.backlog, self._accepted, self._report, self.loop))
+        except OSError:
+            for acceptor in acceptors:
+                acceptor.stop()
+            raise
+        self._acceptors += acceptors
+        self._keep_sweeping()
+
+    def stop_accepting(self) -> None:
+        """Accept no more. When this returns, whatever was accepted is a connection and will be served."""
+        for acceptor in self._acceptors:
+            acceptor.stop()
+        self._acceptors.clear()
+
+    def adopt(self, sock: socket.socket, *, counted: bool = True) -> None:
+        """Take over a connected stream socket. counted=False: a probe, absent from books, metrics and access log."""
+        sock.setblocking(False)
+        self._take(sock, Cell.ADOPTED, self.page if counted else self._probe_page)
+
+    def drain(self) -> None:
+        """Let connections come to an end: the next response says ``Connection: close``.
+
+        A connection that stays idle for ``settings.drain_idle_grace_s`` is closed. Requests and WebSockets go on.
+        """
+        self._set_draining(True)
+
+    def resume(self) -> None:
+        """Undo ``drain``. Who waits for emptiness (``when_empty``) waits no longer."""
+        self._when_empty.clear()
+        self._set_draining(False)
+
+    def cut(self) -> list[str]:
+        """End everything now; return a line for each request and WebSocket that was still going on.
+
+        A request whose response has not begun gets a 503. Connections accepted or adopted later are cut at once.
+        """
+        self.is_cut = True
+        now_s = time.monotonic()
+        busy = [call for call in self.running if not self._is_background(call)]
+        lines = [_describe(call, now_s) for call in self.running]
+        for call in busy:
+            if call.scope["type"] == "http":
+                call.connection.page.cells[Cell.REQUESTS_CUT] += 1
+        for connection in tuple(self.connections):
+            connection.cut()
+        return lines
+
+    def is_empty(self) -> bool:
+        """No connection is left and no call of the application goes on."""
+        return not (self.connections or self._opening or self.running)
+
+    def when_empty(self, tell: Callable[[], None]) -> None:
+        """Call ``tell`` once, as soon as ``is_empty()``: from the event loop, never from within this call."""
+        self._when_empty.append(tell)
+        self.loop.call_soon(self._check_empty)
+
+    def close(self) -> None:
+        """Stop accepting, forget timers, write out the access log. Connections are not touched: ``cut`` is for that."""
+        self.stop_accepting()
+        if self._sweep is not None:
+            self._sweep.cancel()
+            self._sweep = None
+        if self.access is not None:
+            self.access.close()
+
+    # ------------------------------------------------------------------------------------------------- for connections
+
+    @property
+    def idle_s(self) -> float:
+        """How long a connection may be idle, at this moment."""
+        return self.settings.drain_idle_grace_s if self.is_draining else self.settings.timeout_keep_alive_s
+
+    def is_over_limit(self) -> bool:
+        limit = self.settings.limit_concurrency
+        return limit != 0 and (len(self.connections) > limit or len(self.running) >= limit)
+
+    def start(self, call: Call, run: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Call the application."""
+        self.running.add(call)
+        return self._make_task(run, loop=self.loop)
+
+    def call_returned(self, call: Call) -> None:
+        self.running.discard(call)
+        if not self.connections:
+            self._check_empty()
+
+    def application_failed(self, scope: Scope, exc: BaseException | None, text: str) -> None:
+        """Tell the log what left the application. Counted by the caller."""
+        where = f"{scope.get('method', 'WEBSOCKET')} {scope['path']}"
+        if exc is None:
+            log.error("%s: %s", where, text)
+            return
+        if exc.__traceback__ is not None and exc.__traceback__.tb_next is not None:
+            exc.__traceback__ = exc.__traceback__.tb_next  # our own frame says nothing
+        log.error("exception in the application: %s", where, exc_info=exc)
+
+    def connection_made(self, connection: Connection) -> None:
+        self.connections.add(connection)
+        if self.is_cut:
+            connection.cut()
+
+    def connection_lost(self, connection: Connection) -> None:
+        self.connections.discard(connection)
+        cells = connection.page.cells
+        cells[connection.reason or Cell.CLOSED_BY_CLIENT] += 1
+        cells[Cell.OPEN] -= 1
+        if not self.connections:
+            self._check_empty()
+
+    # ------------------------------------------------------------------------------------------------------------ within
+
+    def _accepted(self, sock: socket.socket) -> None:
+        self._take(sock, Cell.ACCEPTED, self.page)
+
+    def _take(self, sock: socket.socket, how: Cell, page: Page) -> None:
+        connection = Connection(self, page, *_addresses(sock))
+        page.cells[how] += 1
+        page.cells[Cell.OPEN] += 1
+        self._choose_tasks()
+        self._keep_sweeping()
+        task = self.loop.create_task(self._open(connection, sock))
+        self._opening.add(task)
+        task.add_done_callback(self._opening.discard)
+
+    async def _open(self, connection: Connection, sock: socket.socket) -> None:
+        try:
+            await self.loop.connect_accepted_socket(lambda: connection, sock)
+        except OSError:
+            if connection not in self.connections and not hasattr(connection, "transport"):
+                connection.reason = Cell.CLOSED_BY_CLIENT  # gone before it had a transport
+                sock.close()
+                self.connection_lost(connection)
+
+    def _choose_tasks(self) -> None:
+        # The application may have given the loop a task factory (tracing does): then it is to see these tasks too.
+        if self.loop.get_task_factory() is not None:
+            self._make_task = _by_factory
+        elif sys.version_info >= (3, 12):
+            self._make_task = _eagerly
+        else:
+            self._make_task = asyncio.Task
+
+    def _set_draining(self, is_draining: bool) -> None:
+        self.is_draining = is_draining
+        now_s = time.monotonic()
+        for connection in self.connections:
+            connection.idle_deadline(now_s)
+
+    def _is_background(self, call: Call) -> bool:
+        return call.connection.cycle is not call and call.connection.websocket is not call
+
+    def _check_empty(self) -> None:
+        if self._when_empty and self.is_empty():
+            waiting, self._when_empty = self._when_empty, []
+            for tell in waiting:
+                tell()
+
+    def _keep_sweeping(self) -> None:
+        if self._sweep is None:
+            self.starts.tick(time.time())
+            self._sweep = self.loop.call_later(self._sweep_every_s, self._on_sweep)
+
+    def _on_sweep(self) -> None:
+        # One timer for all time-outs of a worker: looking at ten thousand numbers once a second costs less than
+        # arming and cancelling a timer for each request.
+        self._sweep = None
+        now_s = time.monotonic()
+        overdue = [connection for connection in self.connections if connection.deadline_s <= now_s]
+        for connection in overdue:
+            connection.on_deadline(now_s)
+        if self._acceptors or self.connections or self._opening:
+            self._keep_sweeping()
+
+
+def _sweep_interval_s(settings: ServeSettings) -> float:
+    shortest = min(
+        settings.timeout_keep_alive_s,
+        settings.timeout_head_s,
+        settings.drain_idle_grace_s,
+        settings.linger_s,
+        settings.ws_ping_interval_s or 1.0,
+        settings.ws_ping_timeout_s or 1.0,
+    )
+    return max(0.02, min(1.0, shortest / 4))  # Date wants the second
+
+
+def _addresses(sock: socket.socket) -> tuple[Address | None, Address | None]:
+    """What the application is told as ``client`` and ``server``."""
+    if sock.family == socket.AF_UNIX:
+        name = sock.getsockname()
+        return None, ((name, None) if isinstance(name, str) and name else None)
+    try:
+        client, server = sock.getpeername(), sock.getsockname()
+    except OSError:
+        return None, None
+    return (client[0], client[1]), (server[0], server[1])
+
+
+def _by_factory(run: Coroutine[Any, Any, None], *, loop: asyncio.AbstractEventLoop) -> asyncio.Task[None]:
+    return loop.create_task(run)
+
+
+def _eagerly(run: Coroutine[Any, Any, None], *, loop: asyncio.AbstractEventLoop) -> asyncio.Task[None]:
+    # Runs up to its first wait at once; most handlers have none, and then the event loop is never asked.
+    if sys.version_info >= (3, 12):
+        return asyncio.Task(run, loop=loop, eager_start=True)
+    return asyncio.Task(run, loop=loop)
+
+
+def _describe(call: Call, now_s: float) -> str:
+    client = call.connection.client
+    peer = f"{client[0]}:{client[1]}" if client else "unix"
+    method = call.scope.get("method", "WEBSOCKET")
+    return f"{peer} {method} {call.scope['path']} {now_s - call.started_s:.1f} s"

@@ -1,0 +1,434 @@
+"""A WebSocket: websockets' sans-IO protocol below, ASGI above, a connection that was HTTP until its handshake.
+
+    CONNECTING -- accept --> OPEN -- close frame, either way --> CLOSING --> CLOSED
+        `-- close, or websocket.http.response --> DENYING --> CLOSED
+
+The handshake is judged at once (a bad one never reaches the application) and answered when the application says so.
+What the protocol object must know of it are the negotiated extensions: nothing of it depends on who read the handshake.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections import deque
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from websockets.datastructures import Headers
+from websockets.extensions import Extension
+from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory
+from websockets.frames import Frame, Opcode
+from websockets.http11 import Request as Handshake
+from websockets.protocol import State as ProtocolState
+from websockets.server import ServerProtocol
+
+from midair.observe.counters import Cell
+from midair.worker.asgi import ClientDisconnected, Message, Scope
+from midair.worker.http1 import Request
+from midair.worker.response import DATE, SERVER, check_block, kind_of
+
+if TYPE_CHECKING:
+    from midair.worker.connection import Connection
+
+CONNECTING, DENYING, OPEN, CLOSING, CLOSED = range(5)
+ABNORMAL, INVALID_DATA, INTERNAL_ERROR, SERVICE_RESTART = 1006, 1007, 1011, 1012
+
+HIGH_WATER_BYTES = 64 * 1024
+"""Messages waiting for the application, above which we stop reading from the client."""
+_CLOSE_S = 10.0  # for the client's answer to our close frame, as uvicorn has it
+# uvicorn's figures: 4 KiB windows are most of the gain for a tenth of the memory.
+_DEFLATE = ServerPerMessageDeflateFactory(
+    server_max_window_bits=12, client_max_window_bits=12, compress_settings={"memLevel": 5}
+)
+
+
+class WebSocket:
+    """One WebSocket and the application's call for it. Made by its connection, which passes bytes and events on."""
+
+    task: asyncio.Task[None] | None = None
+
+    def __init__(self, connection: Connection, request: Request, scope: Scope) -> None:
+        self.connection = connection
+        self.request = request
+        self.started_s = monotonic()
+        self.phase = CONNECTING
+        settings = connection.server.settings
+        self._extensions = [_DEFLATE] if settings.ws_per_message_deflate else []
+        self._protocol: ServerProtocol | None = None  # from the acceptance on
+        self._handshake_headers: list[tuple[bytes, bytes]] = []
+        self._extensions_agreed: list[Extension] = []
+        self._early = b""
+        self._queue: deque[Message] = deque([{"type": "websocket.connect"}])
+        self._queued_bytes = 0
+        self._has_news = asyncio.Event()
+        self._disconnect: Message | None = None
+        self._fragments: list[bytes] = []
+        self._is_text = False
+        self._ping = b""  # the payload that we wait to see again
+        self._denial_status = 0
+        self._denial_head = b""
+        self._is_denial_begun = False
+        self._is_cut = False
+        self.scope = scope
+        del scope["method"]
+        scope["type"], scope["scheme"] = "websocket", "ws"
+        offered = [value for name, value in request.headers if name == b"sec-websocket-protocol"]
+        scope["subprotocols"] = [
+            part.strip() for value in offered for part in value.decode("latin-1").split(",") if part.strip()
+        ]
+        scope["extensions"] = {"websocket.http.response": {}}
+
+    # ------------------------------------------------------------------------------------------- for the connection
+
+    def begin(self, early: bytes) -> None:
+        """Judge the handshake and call the application. ``early``: bytes that came behind the handshake already."""
+        connection = self.connection
+        self._early = early
+        negotiator = ServerProtocol(extensions=self._extensions)
+        headers = Headers((name.decode("ascii"), value.decode("latin-1")) for name, value in self.request.headers)
+        response = negotiator.accept(Handshake(self.request.target.decode("ascii"), headers))
+        if response.status_code != 101:
+            self.phase = CLOSED
+            connection.write(response.serialize())
+            connection.close(Cell.CLOSED_REFUSED)
+            return
+        self._handshake_headers = [
+            (name.encode(), value.encode("latin-1"))
+            for name, value in response.headers.raw_items()
+            if name.lower() != "date"
+        ]
+        self._extensions_agreed = negotiator.extensions
+        task = connection.server.start(self, self.run())
+        if not task.done():
+            self.task = task
+
+    def data_received(self, data: bytes) -> None:
+        if self._protocol is None:
+            self._early += data  # a client must wait for our answer; one that does not is not read any further
+            self.connection.pause_reading()
+            return
+        try:
+            self._protocol.receive_data(data)
+        except EOFError:
+            return
+        for event in self._protocol.events_received():
+            if isinstance(event, Frame):
+                self._on_frame(event)
+        self._flush()
+        if self._protocol.parser_exc is not None:
+            self._broken_by_client()
+
+    def connection_lost(self) -> None:
+        self._ended({"type": "websocket.disconnect", "code": ABNORMAL, "reason": ""})
+
+    def on_deadline(self, now_s: float) -> None:
+        """Time for a ping, or no pong came, or no answer to our close frame."""
+        connection, protocol = self.connection, self._protocol
+        settings = connection.server.settings
+        if protocol is None:
+            connection.deadline_s = float("inf")
+        elif self.phase != OPEN:
+            connection.transport.abort()
+        elif self._ping:
+            protocol.fail(INTERNAL_ERROR, "keepalive ping timeout")
+            self._flush()
+            self._ended({"type": "websocket.disconnect", "code": ABNORMAL, "reason": "keepalive ping timeout"})
+            connection.close(Cell.CLOSED_REFUSED)
+        else:
+            self._ping = os.urandom(4)
+            protocol.send_ping(self._ping)
+            self._flush()
+            connection.deadline_s = now_s + (settings.ws_ping_timeout_s or float("inf"))
+
+    def cut(self) -> None:
+        """The deadline: close with 1012 (service restart), so that the client comes back to whoever serves then."""
+        self._is_cut = True
+        connection = self.connection
+        if self.phase in (CONNECTING, DENYING):
+            if not self._is_denial_begun:
+                connection.write(connection.server.starts.whole(503, "the server is going down"))
+        elif self.phase == OPEN and self._protocol is not None:
+            self._protocol.send_close(SERVICE_RESTART)
+            self._flush()
+        self._ended({"type": "websocket.disconnect", "code": SERVICE_RESTART, "reason": ""})
+        connection.close(Cell.CLOSED_CUT)
+        # The application has been told; one that does not listen is stopped.
+        if self.task is not None:
+            connection.server.loop.call_later(connection.server.settings.linger_s, self.task.cancel)
+
+    # ------------------------------------------------------------------------------------------ the application's call
+
+    async def run(self) -> None:
+        """Call the application. Whatever it does, the client gets an answer or a close frame."""
+        server = self.connection.server
+        try:
+            await server.app(self.scope, self.receive, self.send)
+        except BaseException as exc:  # noqa: BLE001 - whatever leaves the application ends here
+            self._failed(exc)
+        else:
+            self._returned()
+        self.task = None
+        server.call_returned(self)
+
+    def _failed(self, exc: BaseException) -> None:
+        if self._is_cut or (self.phase == CLOSED and isinstance(exc, ClientDisconnected | asyncio.CancelledError)):
+            return
+        self.connection.page.cells[Cell.APPLICATION_ERRORS] += 1
+        self.connection.server.application_failed(self.scope, exc, "")
+        self._end_badly()
+
+    def _returned(self) -> None:
+        if self.phase == OPEN:
+            self._close(1000, "")
+        elif self.phase in (CONNECTING, DENYING):
+            self.connection.page.cells[Cell.APPLICATION_ERRORS] += 1
+            text = "the application returned without accepting or refusing the WebSocket"
+            self.connection.server.application_failed(self.scope, None, text)
+            self._end_badly()
+
+    def _end_badly(self) -> None:
+        if self.phase == OPEN:
+            self._close(INTERNAL_ERROR, "")
+        elif self.phase in (CONNECTING, DENYING):
+            if not self._is_denial_begun:
+                self._answered(500)
+                self.connection.write(self.connection.server.starts.whole(500, "Internal Server Error"))
+            self.phase = CLOSED
+            self.connection.close(Cell.CLOSED_ERROR)
+
+    # ------------------------------------------------------------------------------------------------------- receive
+
+    async def receive(self) -> Message:
+        """``websocket.connect``, then messages in order, then ``websocket.disconnect`` as often as asked."""
+        while not self._queue:
+            if self._disconnect is not None:
+                return self._disconnect
+            self._has_news.clear()
+            await self._has_news.wait()
+        message = self._queue.popleft()
+        if self._queued_bytes:
+            self._queued_bytes -= len(message.get("text") or message.get("bytes") or b"")
+            if self._queued_bytes <= HIGH_WATER_BYTES // 2:
+                self.connection.resume_reading()
+        return message
+
+    def _on_frame(self, frame: Frame) -> None:
+        opcode = frame.opcode
+        if opcode in (Opcode.TEXT, Opcode.BINARY):
+            self._is_text = opcode is Opcode.TEXT
+            self._fragments = [bytes(frame.data)]
+        elif opcode is Opcode.CONT:
+            self._fragments.append(bytes(frame.data))
+        elif opcode is Opcode.PONG:
+            if self._ping and bytes(frame.data) == self._ping:
+                self._expect_ping()
+            return
+        elif opcode is Opcode.CLOSE:
+            self._on_close()
+            return
+        else:
+            return  # a ping: the protocol has answered it
+        if frame.fin:
+            self._on_message(self._fragments[0] if len(self._fragments) == 1 else b"".join(self._fragments))
+            self._fragments = []
+
+    def _on_message(self, data: bytes) -> None:
+        if self.phase != OPEN:
+            return  # the application has closed: it wants no more messages
+        message: Message = {"type": "websocket.receive"}
+        if self._is_text:
+            try:
+                message["text"] = data.decode()
+            except UnicodeDecodeError:
+                assert self._protocol is not None
+                self._protocol.fail(INVALID_DATA, "invalid UTF-8")
+                self._broken_by_client(INVALID_DATA)
+                return
+        else:
+            message["bytes"] = data
+        self._queue.append(message)
+        self._queued_bytes += len(message.get("text") or message.get("bytes") or b"")
+        if self._queued_bytes > HIGH_WATER_BYTES:
+            self.connection.pause_reading()
+        self._has_news.set()
+
+    def _on_close(self) -> None:
+        """A close frame came: an answer to ours, or the client's wish, which the protocol has answered."""
+        protocol = self._protocol
+        assert protocol is not None
+        self._flush()
+        close = protocol.close_rcvd
+        self._ended(
+            {
+                "type": "websocket.disconnect",
+                "code": close.code if close is not None else 1005,
+                "reason": close.reason if close is not None else "",
+            }
+        )
+        self.connection.close(self.connection.reason or Cell.CLOSED_BY_CLIENT)
+
+    def _broken_by_client(self, code: int = 0) -> None:
+        """What came is no WebSocket traffic, or too large. The protocol has said so in a close frame."""
+        protocol = self._protocol
+        assert protocol is not None
+        self._flush()
+        sent = protocol.close_sent
+        self._ended(
+            {
+                "type": "websocket.disconnect",
+                "code": code or (sent.code if sent is not None else ABNORMAL),
+                "reason": sent.reason if sent is not None else "",
+            }
+        )
+        self.connection.close(Cell.CLOSED_REFUSED)
+
+    def _ended(self, disconnect: Message) -> None:
+        """Nothing can be sent any more. The first cause is the one that is told."""
+        if self.phase in (OPEN, CLOSING):
+            self.connection.page.cells[Cell.WEBSOCKETS] -= 1
+        self.phase = CLOSED
+        if self._disconnect is None:
+            self._disconnect = disconnect
+            self._has_news.set()
+
+    # ---------------------------------------------------------------------------------------------------------- send
+
+    async def send(self, message: Message) -> None:
+        """Take one event. Waits while the client reads slower than we write.
+
+        Raises ClientDisconnected (an OSError) once the client has gone, RuntimeError for what breaks the protocol.
+        """
+        if self.connection.is_write_paused and self.phase != CLOSED:
+            await self.connection.writable()
+        if self.phase == CLOSED:
+            raise ClientDisconnected("the client has gone")
+        kind = message["type"]
+        if self.phase == OPEN:
+            if kind == "websocket.send":
+                self._send_message(message)
+                return
+            if kind == "websocket.close":
+                self._close(message.get("code", 1000), message.get("reason") or "")
+                return
+        elif self.phase == CONNECTING:
+            if kind == "websocket.accept":
+                self._accept(message)
+                return
+            if kind == "websocket.close":
+                self._deny(403, [])
+                self._deny_body(b"", more_body=False)
+                return
+            if kind == "websocket.http.response.start":
+                self._deny(message["status"], message.get("headers", ()))
+                return
+        elif self.phase == DENYING and kind == "websocket.http.response.body":
+            self._deny_body(message.get("body", b""), more_body=message.get("more_body", False))
+            return
+        raise RuntimeError(f"unexpected ASGI message {kind!r} on a WebSocket that is {_PHASES[self.phase]}")
+
+    def _send_message(self, message: Message) -> None:
+        protocol = self._protocol
+        assert protocol is not None
+        data, text = message.get("bytes"), message.get("text")
+        if data is not None:
+            protocol.send_binary(data)
+        elif text is not None:
+            protocol.send_text(text.encode())
+        else:
+            raise RuntimeError("websocket.send has neither bytes nor text")
+        self._flush()
+
+    def _accept(self, message: Message) -> None:
+        connection = self.connection
+        headers = [*self._handshake_headers]
+        subprotocol = message.get("subprotocol")
+        if subprotocol is not None:
+            headers.append((b"Sec-WebSocket-Protocol", subprotocol.encode("ascii")))
+        headers += message.get("headers", ())
+        connection.write(b"HTTP/1.1 101 Switching Protocols\r\n" + self._block(headers))
+        self._answered(101)
+        settings = connection.server.settings
+        protocol = ServerProtocol(state=ProtocolState.OPEN, max_size=settings.ws_max_bytes or None)
+        protocol.extensions = self._extensions_agreed
+        self._protocol = protocol
+        self.phase = OPEN
+        connection.page.cells[Cell.WEBSOCKETS] += 1
+        self._expect_ping()
+        connection.resume_reading()
+        early, self._early = self._early, b""
+        if early:
+            self.data_received(early)
+
+    def _deny(self, status: int, headers: object) -> None:
+        if not 200 <= status <= 999:
+            raise RuntimeError(f"invalid status {status!r}")
+        given = list(headers)  # type: ignore[call-overload]  # the application's: fails here if it is no list of pairs
+        given = [(name, value) for name, value in given if name.lower() not in (b"connection", b"transfer-encoding")]
+        if status == 403 and not given:
+            given.append((b"content-length", b"0"))
+        starts = self.connection.server.starts
+        self._denial_status = status
+        self._denial_head = starts.status_line(status) + self._block([*given, (b"connection", b"close")])
+        self.phase = DENYING
+
+    def _deny_body(self, body: bytes, *, more_body: bool) -> None:
+        # The body ends where the connection does (it closes either way), or at the content-length that was given.
+        connection = self.connection
+        if not self._is_denial_begun:
+            self._is_denial_begun = True
+            self._answered(self._denial_status)
+            body = self._denial_head + body
+        if body:
+            connection.write(body)
+        if not more_body:
+            self._ended({"type": "websocket.disconnect", "code": ABNORMAL, "reason": ""})
+            connection.close(Cell.CLOSED_AFTER_RESPONSE)
+
+    def _block(self, headers: list[tuple[bytes, bytes]]) -> bytes:
+        """Headers and the empty line, our own Date and Server among them."""
+        kinds = {kind_of(name) for name, _ in headers}
+        starts = self.connection.server.starts
+        ours = starts.without(200, kinds & {DATE, SERVER}).partition(b"\r\n")[2]
+        block = b"".join(b"%b: %b\r\n" % header for header in headers)
+        check_block(block, len(headers))
+        return ours + block + b"\r\n"
+
+    def _close(self, code: int, reason: str) -> None:
+        protocol = self._protocol
+        assert protocol is not None
+        protocol.send_close(code, reason)
+        self.phase = CLOSING
+        self._flush()
+        connection = self.connection
+        connection.reason = connection.reason or (
+            Cell.CLOSED_ERROR if code == INTERNAL_ERROR else Cell.CLOSED_AFTER_RESPONSE
+        )
+        connection.deadline_s = monotonic() + _CLOSE_S
+        connection.resume_reading()
+
+    # ---------------------------------------------------------------------------------------------------------- within
+
+    def _answered(self, status: int) -> None:
+        connection = self.connection
+        cells = connection.page.cells
+        cells[Cell.REQUESTS] += 1
+        if status >= 500:
+            cells[Cell.RESPONSES_5XX] += 1
+        access = connection.server.access
+        if access is not None and connection.page is connection.server.page:
+            access.note_websocket(connection.client, self.scope, status)
+
+    def _flush(self) -> None:
+        assert self._protocol is not None
+        data = b"".join(self._protocol.data_to_send())
+        if data:
+            self.connection.write(data)
+
+    def _expect_ping(self) -> None:
+        self._ping = b""
+        interval_s = self.connection.server.settings.ws_ping_interval_s
+        self.connection.deadline_s = monotonic() + (interval_s or float("inf"))
+
+
+_PHASES = {CONNECTING: "connecting", DENYING: "being denied", OPEN: "open", CLOSING: "closing", CLOSED: "closed"}
