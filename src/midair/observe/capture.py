@@ -1,0 +1,96 @@
+"""What workers write to their output: bytes in, lines out, nothing unbounded. No I/O here.
+
+A ``Splitter`` is one pipe of one worker. A line longer than LINE_MAX_BYTES is cut and its rest thrown away and counted;
+the part of a line that has not ended yet can be taken out and put back as bytes, so that the supervisor can re-execute
+itself in the middle of a line. A ``Tail`` keeps the last lines of a generation for receipts and ``midair logs``.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+LINE_MAX_BYTES = 16 * 1024
+"""A traceback's longest line is below 1 KiB; a JSON line with a traceback in it is below this."""
+
+TAIL_LINES = 200
+TAIL_MAX_BYTES = 256 * 1024
+"""200 lines of ordinary length are 20 KiB; 200 of the longest would be 3 MiB for each generation."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of a worker. ``text`` has no line end; bytes that are no UTF-8 are shown as ``\\xff``."""
+
+    generation: int
+    slot: int
+    text: str
+    lost_bytes: int = 0
+    """How much of the line was thrown away because it was too long."""
+
+
+class Splitter:
+    """Cuts one worker's output into lines."""
+
+    __slots__ = ("_lost", "_partial", "generation", "slot")
+
+    def __init__(self, generation: int, slot: int, state: bytes = b"") -> None:
+        """state: what ``export`` gave for the same pipe in the supervisor before re-execution."""
+        self.generation, self.slot = generation, slot
+        self._lost = int.from_bytes(state[:8], "little")
+        self._partial = state[8:]
+
+    def export(self) -> bytes:
+        """The line that has not ended yet, for the next image of the supervisor. Opaque, below LINE_MAX_BYTES + 8."""
+        return self._lost.to_bytes(8, "little") + self._partial
+
+    def feed(self, data: bytes) -> list[Line]:
+        """The lines that end with this data. Cost and memory do not depend on how it was cut into pieces."""
+        *ended, rest = data.split(b"\n")
+        lines = []
+        for piece in ended:
+            self._extend(piece)
+            lines.append(self._take())
+        self._extend(rest)
+        return lines
+
+    def finish(self) -> list[Line]:
+        """At the end of the pipe: the last line, if it had no end."""
+        return [self._take()] if self._partial or self._lost else []
+
+    def _extend(self, piece: bytes) -> None:
+        room = LINE_MAX_BYTES - len(self._partial)
+        self._partial += piece[:room]
+        self._lost += max(len(piece) - room, 0)
+
+    def _take(self) -> Line:
+        text = self._partial.removesuffix(b"\r").decode(errors="backslashreplace")
+        line = Line(self.generation, self.slot, text, self._lost)
+        self._partial, self._lost = b"", 0
+        return line
+
+
+class Tail:
+    """The last lines of a generation, oldest first."""
+
+    __slots__ = ("_bytes", "_lines")
+
+    def __init__(self, lines: Iterable[str] = ()) -> None:
+        """lines: what ``export`` gave."""
+        self._lines: deque[str] = deque()
+        self._bytes = 0
+        for line in lines:
+            self.add(line)
+
+    def add(self, line: str) -> None:
+        self._lines.append(line)
+        self._bytes += len(line)
+        while len(self._lines) > TAIL_LINES or self._bytes > TAIL_MAX_BYTES:
+            self._bytes -= len(self._lines.popleft())
+
+    def export(self) -> list[str]:
+        return list(self._lines)
+
+    def last(self, count: int) -> list[str]:
+        return list(self._lines)[-count:] if count > 0 else []
