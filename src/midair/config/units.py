@@ -26,7 +26,7 @@ _SIZE_UNITS = {
     "MiB": 2**20,
     "GiB": 2**30,
 }
-_NUMBER = r"\d{1,15}(?:\.\d{1,9})?"
+_NUMBER = r"\d{1,18}(?:\.\d{1,9})?"
 _DURATION_PART = re.compile(rf"({_NUMBER})\s*(ms|s|m|h|d)\s*", re.ASCII)
 _SIZE = re.compile(rf"({_NUMBER})\s*([A-Za-z]+)", re.ASCII)
 _PERCENT = re.compile(rf"({_NUMBER})\s*%(?:\s*/\s*s)?", re.ASCII)

@@ -1,0 +1,24 @@
+"""``midair`` and ``python -m midair``."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command and return its exit code. What needs no command parser is answered without importing one."""
+    args = sys.argv[1:] if argv is None else argv
+    if "_MIDAIR_COMPLETE" not in os.environ and len(args) <= 1:
+        from midair.cli.commands import plain_answer
+
+        if text := plain_answer(args[0] if args else "--help"):
+            sys.stdout.write(text)
+            return 0
+    from midair.cli.app import run
+
+    return run(args)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,66 @@
+"""``midair check``: would it start?"""
+
+from __future__ import annotations
+
+import os
+
+import click
+
+from midair.cli.options import Service, service_options
+from midair.cli.preflight import check_addresses, check_application, check_program
+from midair.cli.run import override_of_target
+from midair.config.schema import Settings
+
+
+@click.command
+@click.argument("target", default="", metavar="[TARGET]")
+@click.option("--no-import", is_flag=True, help="The configuration only.")
+@service_options
+def command(service: Service, *, target: str, no_import: bool) -> int:
+    """Check the configuration, and import the application in a process that is thrown away. Nothing is started."""
+    loaded = service.sources(override_of_target((target,) if target else (), ())).load()
+    check_addresses(loaded)
+    said: dict[str, object] = {"name": loaded.settings.name, "file": loaded.file, "warnings": list(loaded.warnings)}
+    if not no_import:
+        said |= _check_target(loaded.settings)
+    if service.show.as_json:
+        service.show.json(said)
+        return 0
+    for warning in loaded.warnings:
+        service.show.warning(warning)
+    for reason in _reasons(said):
+        service.show.note(f"will not be forked: {reason}")
+    service.show.line(_sentence(said, loaded.settings))
+    return 0
+
+
+def _check_target(settings: Settings) -> dict[str, object]:
+    if settings.is_command:
+        return {"program": check_program(settings)}
+    from midair.release.environment import build_environment
+    from midair.release.interpreter import find_interpreter
+
+    environment = build_environment(settings, os.environ)
+    interpreter = find_interpreter(settings, os.environ, environment.variables)
+    imported = check_application(settings, interpreter.path, environment.variables)
+    return {
+        "python": interpreter.path,
+        "interface": imported.interface,
+        "import_s": imported.seconds,
+        "unsafe_to_fork": list(imported.unsafe),
+    }
+
+
+def _reasons(said: dict[str, object]) -> list[str]:
+    reasons = said.get("unsafe_to_fork", [])
+    return [str(reason) for reason in reasons] if isinstance(reasons, list) else []
+
+
+def _sentence(said: dict[str, object], settings: Settings) -> str:
+    source = os.path.basename(str(said["file"])) or "no file"
+    if "interface" in said:
+        return (
+            f"good: {source}, {settings.app} is {str(said['interface']).upper()},"
+            f" imported in {said['import_s']:.2f} s by {said['python']}"
+        )
+    return f"good: {source}" + (f", {said['program']}" if "program" in said else "")

@@ -1,0 +1,61 @@
+"""The commands by name. Imports nothing: ``midair --help`` and ``--version`` are answered from here in no time."""
+
+from __future__ import annotations
+
+from midair import __version__
+
+COMMANDS = {
+    "run": "Run a service: an ASGI or WSGI application, or any program that takes sockets.",
+    "reload": "Update to the code on disk; returns when the new version serves or was refused.",
+    "rollback": "Go back to the version before.",
+    "check": "Check the configuration and import the application, without running it.",
+    "status": "Show what serves, what is on disk, and what is going on.",
+    "history": "List the updates, newest first.",
+    "receipt": "Show everything about one update.",
+    "scale": "Change the number of workers.",
+    "hold": "Refuse updates until released.",
+    "upgrade": "Put the supervisor itself on the installed midair, in place.",
+    "stop": "Stop the service.",
+    "config": "Show every setting, its value and where it came from.",
+    "logs": "Show what the service's workers printed.",
+    "stacks": "Show where the workers' threads and tasks stand.",
+    "completion": "Print the completion script of a shell.",
+}
+"""In the order in which they are listed. The module is ``midair.cli.NAME``, its command ``command``."""
+
+EXIT_CODES = """\
+Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 a bug in midair,
+4 refused or rolled back (the earlier version serves), 5 nothing runs under that
+name, 6 outcome unknown (the update goes on), 7 held."""
+
+SUMMARY = "Update a running service to new code with nothing lost."
+
+
+def plain_answer(word: str) -> str:
+    """What ``midair WORD`` prints if no command is needed for that; else nothing."""
+    if word in ("--version", "-V"):
+        return f"midair {__version__}\n"
+    if word in ("--help", "-h", "help"):
+        return help_text()
+    return ""
+
+
+def help_text() -> str:
+    width = max(map(len, COMMANDS)) + 2
+    lines = "".join(f"  {name:{width}}{text}\n" for name, text in COMMANDS.items())
+    return f"""\
+Usage: midair COMMAND [OPTIONS]
+
+{SUMMARY}
+
+Commands:
+{lines}
+Options:
+  -h, --help     Show this, or a command's options: midair run --help
+  -V, --version  Show the version.
+
+A command finds its service by the folder it is typed in, by -C FOLDER, or by
+--name NAME. Every command has --json.
+
+{EXIT_CODES}
+"""

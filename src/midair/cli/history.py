@@ -1,0 +1,47 @@
+"""``midair history``: the updates, newest first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import click
+
+from midair.cli.follow import json_of
+from midair.cli.options import Service, service_options
+from midair.cli.show import age, moment
+from midair.control import client
+from midair.control.words import History, HistoryReport, ReceiptLine
+
+
+@click.command
+@click.option("-n", "--limit", type=click.IntRange(1, 1000), default=20, help="How many; default: 20.")
+@service_options
+def command(service: Service, *, limit: int) -> int:
+    """List the updates, newest first."""
+    report = client.ask_one(service.address(), History(limit=limit), HistoryReport)
+    if service.show.as_json:
+        service.show.json(json_of(report))
+    elif report.receipts:
+        service.show.table(*receipt_rows(report.receipts))
+    else:
+        service.show.note("no update yet")
+    return 0
+
+
+def receipt_rows(receipts: Sequence[ReceiptLine]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """Heads and rows of a table of updates."""
+    heads = ("UPDATE", "BEGAN", "RESULT", "FROM", "TO", "TOOK", "BY", "WHY")
+    rows: list[tuple[str, ...]] = [
+        (
+            str(receipt.number),
+            moment(receipt.time_s),
+            receipt.result,
+            receipt.source,
+            receipt.target,
+            age(receipt.duration_s),
+            receipt.by,
+            "; ".join(filter(None, (receipt.reason, receipt.fault.partition("\n")[0]))),
+        )
+        for receipt in receipts
+    ]
+    return heads, rows

@@ -1,0 +1,73 @@
+"""The options that every command has: which service, and how to print."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Concatenate, ParamSpec
+
+import click
+
+from midair.cli.show import Show
+from midair.config.load import Override, RunSources, ServiceAddress, load_client, sources_for_run
+from midair.config.units import DURATION, BadUnit, read_duration
+
+P = ParamSpec("P")
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """What was typed about the service, and how to print."""
+
+    folder: str
+    config: str
+    name: str
+    show: Show
+
+    def address(self) -> ServiceAddress:
+        """Where the running service would be. Raises ConfigError."""
+        return load_client(folder=self.folder, config=self.config, name=self.name, environ=os.environ)
+
+    def sources(self, overrides: dict[str, Override]) -> RunSources:
+        """What its configuration is read from."""
+        named = {"name": Override(self.name, "--name")} if self.name else {}
+        return sources_for_run(folder=self.folder, config=self.config, overrides=named | overrides, environ=os.environ)
+
+
+def service_options(function: Callable[Concatenate[Service, P], int]) -> Callable[P, int]:
+    """Give a command ``-C``, ``--config``, ``--name`` and ``--json``, handed over as one ``Service``."""
+
+    @click.option("-C", "folder", metavar="FOLDER", default="", help="The service's folder; default: this one.")
+    @click.option("--config", metavar="FILE", default="", envvar="MIDAIR_CONFIG", help="Instead of midair.toml.")
+    @click.option("--name", metavar="NAME", default="", help="The service's name; default: the folder's.")
+    @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+    @functools.wraps(function)
+    def with_service(*args: P.args, **kwargs: P.kwargs) -> int:
+        given: dict[str, object] = dict(kwargs)
+        folder, config, name = (str(given.pop(word)) for word in ("folder", "config", "name"))
+        show = Show(as_json=bool(given.pop("as_json")))
+        return function(Service(folder, config, name, show), *args, **given)  # type: ignore[arg-type]  # click's own
+
+    return with_service
+
+
+class Duration(click.ParamType[float]):
+    """``30s``, ``5m`` on the command line: seconds."""
+
+    name = "duration"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        if isinstance(value, (int, float)):
+            return float(value)
+        try:
+            return read_duration(str(value))
+        except BadUnit as exc:
+            self.fail(f"{value!r} is not {DURATION}" + (f" ({exc.hint})" if exc.hint else ""), param, ctx)
+
+
+REASON = click.option("-m", "--reason", metavar="TEXT", default="", help="Why; kept in the receipt.")
+TIMEOUT = click.option(
+    "--timeout", type=Duration(), default=0.0, metavar="DURATION", help="Stop watching after this long (exit 6)."
+)

@@ -1,0 +1,107 @@
+"""What is checked of a configuration beyond its file: addresses can be read, the program is there, the application imports."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping
+
+import msgspec
+
+from midair.config.load import Loaded
+from midair.config.origins import DEFAULT
+from midair.config.problems import BadConfig, Problem
+from midair.config.schema import Settings
+from midair.errors import ApplicationError, ConfigError, Fault, WorldError
+from midair.sockets.address import BadAddress, parse
+
+IMPORT_WITHIN_S = 60.0
+"""An import that takes longer would miss ready.timeout too."""
+
+
+class ProgramMissing(ConfigError):
+    """The command's program is not there, or may not be executed."""
+
+    code = "program-missing"
+
+
+class ImportFailed(ApplicationError):
+    """The application cannot be imported."""
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(fault.message, hint=fault.hint, detail=fault.detail)
+        self.code = fault.code
+
+
+class Imported(msgspec.Struct):
+    """What ``python -m midair.worker.check`` says."""
+
+    interface: str = ""
+    seconds: float = 0.0
+    unsafe: tuple[str, ...] = ()
+    """Why its workers could not be forked."""
+    fault: Fault | None = None
+
+
+def check_addresses(loaded: Loaded) -> None:
+    """Read all addresses. Raises BadConfig naming each one that is none, and where it came from."""
+    wanted = [("bind", address) for address in loaded.settings.bind]
+    if loaded.settings.metrics.address:
+        wanted.append(("metrics.address", loaded.settings.metrics.address))
+    problems = []
+    for key, address in wanted:
+        try:
+            parse(address, loaded.settings.folder)
+        except BadAddress as exc:
+            origin = loaded.origins.get(key, DEFAULT)
+            problems.append(Problem("" if origin.kind == "default" else str(origin), f"{key}: {exc}", exc.hint))
+    if problems:
+        raise BadConfig(problems)
+
+
+def check_program(settings: Settings) -> str:
+    """Path of the command's program. Raises ProgramMissing."""
+    folder = os.path.join(settings.folder, settings.chdir)
+    program = settings.command[0]
+    found = shutil.which(os.path.join(folder, program) if "/" in program else program)
+    if found is None:
+        raise ProgramMissing(
+            f"there is no program {program}",
+            hint=f"looked in {folder}" if "/" in program else "looked in PATH; write ./ for one in the folder",
+        )
+    return found
+
+
+def check_application(settings: Settings, python: str, environment: Mapping[str, str]) -> Imported:
+    """Import the application in a process that is thrown away, in the interpreter ``python``.
+
+    Raises ApplicationError with the application's own words, WorldError if the interpreter cannot be started.
+    """
+    line = [python, "-P", "-m", "midair.worker.check", settings.app, settings.serve.interface]
+    if settings.factory:
+        line.append("--factory")
+    try:
+        done = subprocess.run(
+            line,
+            cwd=os.path.join(settings.folder, settings.chdir),
+            env=dict(environment),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            timeout=IMPORT_WITHIN_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as exc:
+        raise ApplicationError(f"{settings.app} was not imported after {IMPORT_WITHIN_S:g} s") from exc
+    except OSError as exc:
+        raise WorldError(f"{python} cannot be started: {exc.strerror}") from exc
+    try:
+        answer = msgspec.json.decode(done.stdout, type=Imported)
+    except msgspec.MsgspecError as exc:
+        raise ApplicationError(
+            f"importing {settings.app} ended the process (exit {done.returncode})",
+            hint="something at import calls exit, or crashes the interpreter",
+        ) from exc
+    if answer.fault:
+        raise ImportFailed(answer.fault)
+    return answer

@@ -1,0 +1,52 @@
+"""``midair reload``: update to what is on disk."""
+
+from __future__ import annotations
+
+import click
+
+from midair.cli.follow import follow
+from midair.cli.options import REASON, TIMEOUT, Service, service_options
+from midair.control.words import Reload, Wait
+
+
+@click.command
+@click.option(
+    "--wait", type=click.Choice(["commit", "drained"]), default="commit", help="Return then; default: commit."
+)
+@click.option("--no-wait", is_flag=True, help="Return at once.")
+@click.option("--now", is_flag=True, help="Do not queue, do not pace: everything moves at once.")
+@click.option("--force", is_flag=True, help="Also a version that was rolled back, or that serves already.")
+@click.option("--expect", metavar="VERSION", default="", help="Refuse any other version.")
+@click.option("--no-rollback", is_flag=True, help="For releases that the old code cannot follow.")
+@click.option("--code-only", is_flag=True, help="Keep the running settings; do not read the configuration.")
+@REASON
+@TIMEOUT
+@service_options
+def command(
+    service: Service,
+    *,
+    wait: Wait,
+    no_wait: bool,
+    now: bool,
+    force: bool,
+    expect: str,
+    no_rollback: bool,
+    code_only: bool,
+    reason: str,
+    timeout: float,
+) -> int:
+    """Update to the code on disk. Returns when the new version serves (0) or was refused (4).
+
+    Ctrl-C stops watching, not the update.
+    """
+    until: Wait = "none" if no_wait else wait
+    request = Reload(
+        update="code" if code_only else "config",
+        wait=until,
+        now=now,
+        force=force,
+        expect=expect,
+        no_rollback=no_rollback,
+        reason=reason,
+    )
+    return follow(service, request, timeout_s=timeout, wait=until)

@@ -1,0 +1,24 @@
+"""``midair rollback``: back to the version before."""
+
+from __future__ import annotations
+
+import click
+
+from midair.cli.follow import follow
+from midair.cli.options import REASON, TIMEOUT, Service, service_options
+from midair.control.words import Rollback, Wait
+
+
+@click.command
+@click.option(
+    "--wait", type=click.Choice(["commit", "drained"]), default="commit", help="Return then; default: commit."
+)
+@click.option("--no-wait", is_flag=True, help="Return at once.")
+@click.option("--now", is_flag=True, help="Do not pace: everything moves at once.")
+@REASON
+@TIMEOUT
+@service_options
+def command(service: Service, *, wait: Wait, no_wait: bool, now: bool, reason: str, timeout: float) -> int:
+    """Go back to the version that served before; it is still warm for a while, also when its files are gone."""
+    until: Wait = "none" if no_wait else wait
+    return follow(service, Rollback(now=now, wait=until, reason=reason), timeout_s=timeout, wait=until)

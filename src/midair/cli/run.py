@@ -1,0 +1,155 @@
+"""``midair run``: start a service."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import TypedDict, Unpack
+
+import click
+
+from midair.cli.options import Service, service_options
+from midair.cli.preflight import check_addresses
+from midair.config.layers import FlagValue
+from midair.config.load import Override, RunSources
+from midair.config.schema import Settings
+
+PROGRAM = "midair.program"
+"""Where the program's command line waits in click's context."""
+
+KEYS = {
+    "bind": "bind",
+    "workers": "workers",
+    "interface": "serve.interface",
+    "factory": "factory",
+    "env_file": "env_files",
+    "python": "python",
+    "chdir": "chdir",
+    "health": "health.path",
+    "zygote": "zygote",
+    "drain_timeout": "drain.timeout",
+    "bake": "bake.for",
+    "metrics": "metrics.address",
+    "log_format": "log.format",
+    "version_from": "version_from",
+    "access_log": "serve.access_log",
+    "root_path": "serve.root_path",
+    "loop": "serve.loop",
+}
+"""Option -> the key that it sets. Values are checked where those of a file are, with the same words."""
+
+
+class Options(TypedDict):
+    """What click found; None or empty: not typed."""
+
+    bind: tuple[str, ...]
+    workers: str | None
+    interface: str | None
+    factory: bool | None
+    env_file: tuple[str, ...]
+    python: str | None
+    chdir: str | None
+    health: str | None
+    zygote: str | None
+    drain_timeout: str | None
+    bake: str | None
+    metrics: str | None
+    log_format: str | None
+    version_from: str | None
+    access_log: bool | None
+    root_path: str | None
+    loop: str | None
+
+
+class RunCommand(click.Command):
+    """Takes a program's own command line after ``--`` as it is."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if "--" in args:
+            place = args.index("--")
+            args, program = args[:place], args[place + 1 :]
+            if not program:
+                raise click.UsageError("there is no program after --", ctx)
+            ctx.meta[PROGRAM] = tuple(program)
+        return super().parse_args(ctx, args)
+
+    def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
+        return ["[OPTIONS]", "[TARGET | -- PROGRAM ARGUMENTS…]"]
+
+
+@click.command(cls=RunCommand)
+@click.argument("target", nargs=-1)
+@click.option(
+    "-b", "--bind", multiple=True, metavar="ADDRESS", help="host:port, [v6]:port, unix:PATH, fd://N; several."
+)
+@click.option("-w", "--workers", metavar="N", help='A number, or "auto": the CPU quota.')
+@click.option("--interface", metavar="KIND", help="auto, asgi, wsgi.")
+@click.option("--factory", is_flag=True, default=None, help="TARGET is called to make the application.")
+@click.option("--env-file", multiple=True, metavar="FILE", help="Read anew for each version; several.")
+@click.option("--python", metavar="PATH", help="The application's interpreter or virtual environment.")
+@click.option("--chdir", metavar="FOLDER", help="The application's folder.")
+@click.option("--health", metavar="PATH", help="Asked of every new version: a path, auto or off.")
+@click.option("--zygote", metavar="WHEN", help="Fork workers: auto, always, never.")
+@click.option("--drain-timeout", metavar="DURATION", help="How long an old version may finish, such as 5m.")
+@click.option("--bake", metavar="DURATION", help="How long a new version is watched after the cut-over, such as 10s.")
+@click.option("--metrics", metavar="ADDRESS", help="Where Prometheus scrapes, such as 127.0.0.1:9464.")
+@click.option("--log-format", metavar="FORMAT", help="auto, json, console.")
+@click.option("--version-from", metavar="SOURCE", help="auto, git, file:PATH, package:NAME, env:NAME, command:LINE.")
+@click.option("--access-log/--no-access-log", default=None, help="A line for each request.")
+@click.option("--root-path", metavar="PATH", help="Where a proxy has mounted the application.")
+@click.option("--loop", metavar="LOOP", help="auto, uvloop, asyncio.")
+@click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Any key of midair.toml; several.")
+@service_options
+def command(
+    service: Service, *, target: tuple[str, ...], assignments: tuple[str, ...], **options: Unpack[Options]
+) -> int:
+    """Run a service: TARGET is module:attribute of an ASGI or WSGI application, PROGRAM any program that takes sockets
+    as systemd passes them. Without either, midair.toml says what.
+
+    \b
+    midair run app.main:app --bind 127.0.0.1:8000 --workers 2
+    midair run --bind :8000 -- ./server --flag
+    """
+    program: tuple[str, ...] = click.get_current_context().meta.get(PROGRAM, ())
+    sources = service.sources(overrides(target, program, options, assignments))
+    loaded = sources.load()
+    check_addresses(loaded)
+    for warning in loaded.warnings:
+        service.show.warning(warning)
+    # Imported now, when all that can be wrong with what was typed has been said.
+    supervise: Callable[[Settings, RunSources], int] = import_module("midair.supervisor.main").run
+    return supervise(loaded.settings, sources.describing(loaded))
+
+
+def overrides(
+    target: tuple[str, ...], program: tuple[str, ...], options: Options, assignments: tuple[str, ...]
+) -> dict[str, Override]:
+    """What the command line says, by key. Raises click.UsageError."""
+    found: dict[str, Override] = {}
+    for assignment in assignments:
+        key, equals, text = assignment.partition("=")
+        if not equals:
+            raise click.UsageError(f"--set {assignment}: write KEY=VALUE")
+        found[key.strip()] = Override(text, "--set")
+    typed: dict[str, FlagValue | None] = {**options}  # type: ignore[dict-item]  # a TypedDict's values are object
+    for option, key in KEYS.items():
+        value = typed[option]
+        if value is not None and value != ():
+            found[key] = Override(value, _flag(option, value))
+    found |= override_of_target(target, program)
+    return found
+
+
+def _flag(option: str, value: FlagValue) -> str:
+    return ("--no-" if value is False else "--") + option.replace("_", "-")
+
+
+def override_of_target(target: tuple[str, ...], program: tuple[str, ...]) -> dict[str, Override]:
+    """The application or the program."""
+    if target and program:
+        raise click.UsageError(f"{target[0]} and a program after --; a service is one or the other")
+    if program:
+        return {"command": Override(program, "--")}
+    if len(target) > 1 or (target and ":" not in target[0] and "/" in target[0]):
+        raise click.UsageError(f"a program stands after --; did you mean midair run -- {' '.join(target)}?")
+    return {"app": Override(target[0], "TARGET")} if target else {}

@@ -1,0 +1,197 @@
+"""All printing of the command line. Data goes to standard output, everything else to standard error.
+
+On a terminal there are colours (not with NO_COLOR) and, while an update goes on, a moving line; elsewhere plain lines,
+the same words. With ``--json`` standard output has JSON and nothing else, errors too.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Self, TextIO
+
+from midair.errors import Fault
+
+if TYPE_CHECKING:
+    from rich.status import Status
+
+RED, GREEN, YELLOW, DIM, BOLD = "31", "32", "33", "2", "1"
+
+
+class Show:
+    """Where and how a command prints."""
+
+    def __init__(self, *, as_json: bool, out: TextIO | None = None, err: TextIO | None = None) -> None:
+        self.as_json = as_json
+        self.out = out or sys.stdout
+        self.err = err or sys.stderr
+
+    # --- data -------------------------------------------------------------------------------------------------------
+
+    def line(self, text: str = "") -> None:
+        """A line of data for people."""
+        self._put(self.out, text)
+
+    def raw(self, text: str) -> None:
+        """Text that is somebody else's and is passed on as it is: log lines, metrics."""
+        self.out.write(text if text.endswith("\n") else f"{text}\n")
+        self.out.flush()
+
+    def json(self, value: object) -> None:
+        """One JSON document on one line."""
+        import msgspec
+
+        self.out.write(msgspec.json.encode(value).decode() + "\n")
+        self.out.flush()
+
+    def table(
+        self, heads: Sequence[str], rows: Iterable[Sequence[str]], *, right: frozenset[int] = frozenset()
+    ) -> None:
+        """Aligned columns. right: numbers of the columns that are aligned at their right."""
+        cleaned = [[clean(cell) for cell in row] for row in rows]
+        widths = [max(len(cell) for cell in column) for column in zip(heads, *cleaned, strict=True)]
+        for number, row in enumerate([list(heads), *cleaned]):
+            cells = [
+                cell.rjust(width) if place in right else cell.ljust(width)
+                for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+            ]
+            text = "  ".join(cells).rstrip()
+            self.out.write((text if number else self.styled(text, DIM, self.out)) + "\n")
+
+    # --- the rest ---------------------------------------------------------------------------------------------------
+
+    def note(self, text: str) -> None:
+        """Something worth knowing that is not the data."""
+        self._put(self.err, text)
+
+    def warning(self, text: str) -> None:
+        self.err.write(f"{self.styled('warning:', YELLOW, self.err)} {clean(text)}\n")
+
+    def failure(self, fault: Fault, exit_code: int) -> int:
+        """Say what happened and what to do; return ``exit_code``."""
+        if self.as_json:
+            self.json({"fault": fault, "exit_code": exit_code})
+            return exit_code
+        if fault.detail:
+            self.err.write("".join(f"  {clean(line)}\n" for line in fault.detail.rstrip().splitlines()))
+        self.err.write(f"{self.styled('error:', RED, self.err)} {clean(fault.message)}\n")
+        if fault.hint:
+            self.err.write(f"{self.styled('hint:', YELLOW, self.err)} {clean(fault.hint)}\n")
+        self.err.flush()
+        return exit_code
+
+    def progress(self) -> Progress:
+        """A reporter of an update's phases; a context."""
+        return Progress(self)
+
+    def styled(self, text: str, style: str, stream: TextIO) -> str:
+        return f"\x1b[{style}m{text}\x1b[0m" if has_colour(stream) else text
+
+    def _put(self, stream: TextIO, text: str) -> None:
+        stream.write(f"{clean(text)}\n")
+        stream.flush()
+
+
+class Progress:
+    """The phases of an update, one line each with its time; the current one turns on a terminal.
+
+    ``phase`` begins one and thereby ends the one before; ``note`` says something in between.
+    """
+
+    def __init__(self, show: Show) -> None:
+        self._show = show
+        self._phase = ""
+        self._began_s = 0.0
+        self._status: Status | None = None
+        self._is_live = not show.as_json and show.err.isatty() and os.environ.get("TERM") != "dumb"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop_turning()
+
+    def phase(self, name: str, since_s: float) -> None:
+        """The phase ``name`` begins, ``since_s`` after the update began."""
+        self.end(since_s)
+        self._phase, self._began_s = name, since_s
+        if self._is_live:
+            self._turn(name)
+
+    def end(self, since_s: float, *, is_good: bool = True) -> None:
+        """The current phase ends."""
+        self._stop_turning()
+        if self._phase and not self._show.as_json:
+            mark = "" if not self._is_live else "✓ " if is_good else "✗ "
+            colour = GREEN if is_good else RED
+            took = f"{max(since_s - self._began_s, 0):7.2f} s"
+            self._show.err.write(f"{self._show.styled(mark, colour, self._show.err)}{clean(self._phase):9} {took}\n")
+            self._show.err.flush()
+        self._phase = ""
+
+    def note(self, text: str) -> None:
+        if self._show.as_json:
+            return
+        self._stop_turning()
+        self._show.note(text)
+        if self._is_live and self._phase:
+            self._turn(self._phase)
+
+    def _turn(self, name: str) -> None:
+        # rich is imported here and nowhere else: a plain pipe or a systemd unit never pays for it.
+        from rich.console import Console
+        from rich.status import Status
+        from rich.text import Text
+
+        console = Console(file=self._show.err, no_color=not has_colour(self._show.err), highlight=False)
+        self._status = Status(Text(clean(name)), console=console)
+        self._status.start()
+
+    def _stop_turning(self) -> None:
+        if self._status is not None:
+            self._status.stop()
+            self._status = None
+
+
+# --- words for figures ---------------------------------------------------------------------------------------------
+
+
+def has_colour(stream: TextIO) -> bool:
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def clean(text: str) -> str:
+    """``text`` without what would command a terminal: versions, reasons and faults are other people's words."""
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() or char in "\n\t" else f"\\x{ord(char):02x}" for char in text)
+
+
+def age(seconds: float) -> str:
+    """A length of time as people say it: ``3.2 s``, ``12 min``, ``5 h``, ``9 d``."""
+    for below, unit, name in ((60, 1, "s"), (3600, 60, "min"), (2 * 86400, 3600, "h")):
+        if seconds < below:
+            return f"{seconds:.1f} s" if name == "s" else f"{seconds / unit:.0f} {name}"
+    return f"{seconds / 86400:.0f} d"
+
+
+def size(count: int) -> str:
+    for unit, name in ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB")):
+        if count >= unit:
+            return f"{count / unit:.1f} {name}"
+    return f"{count} B"
+
+
+def moment(time_s: float) -> str:
+    """Local date and time."""
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(time_s))
+
+
+def version(name: str, generation: int) -> str:
+    """``1.9.0 (generation 8)``."""
+    return f"{name} (generation {generation})" if name else f"generation {generation}"

@@ -1,0 +1,201 @@
+"""What is typed to start or check a service, and what every command has."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+
+from midair import __version__
+from midair.__main__ import main
+from midair.cli.app import Commands, midair
+from midair.cli.commands import COMMANDS, help_text
+from midair.cli.foreign import FLAGS
+from midair.cli.run import KEYS, RunCommand
+from midair.cli.run import command as run_command
+from midair.config.keys import all_keys
+from midair.config.load import Loaded, RunSources
+from tests.support.service import clean_environment
+
+
+def _loaded(monkeypatch: pytest.MonkeyPatch, line: str) -> tuple[Loaded, RunSources]:
+    """What ``midair run`` would hand to the supervisor."""
+    seen: list[tuple[Loaded, RunSources]] = []
+
+    def supervise(settings: object, sources: RunSources) -> int:
+        loaded = sources.load()
+        assert settings == loaded.settings
+        seen.append((loaded, sources))
+        return 0
+
+    monkeypatch.setattr("midair.cli.run.import_module", lambda name: type(name, (), {"run": staticmethod(supervise)}))
+    assert main(["run", *line.split()]) == 0
+    return seen[0]
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    for name in ("PORT", "WEB_CONCURRENCY", "PWD"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path
+
+
+def test_flags_of_run_become_settings_with_their_origin(monkeypatch: pytest.MonkeyPatch) -> None:
+    flags = "-b :8000 --bind unix:x -w 3 --interface wsgi --factory --drain-timeout 2m --bake 0"
+    more = "--metrics 127.0.0.1:9464 --no-access-log --env-file .env --name till --set serve.body_max=1MB"
+    loaded, sources = _loaded(monkeypatch, f"shop.main:app {flags} {more}")
+    settings = loaded.settings
+    assert (settings.app, settings.name, settings.workers, settings.factory) == ("shop.main:app", "till", 3, True)
+    assert (settings.bind, settings.env_files) == ((":8000", "unix:x"), (".env",))
+    assert (settings.drain.timeout_s, settings.bake.for_s, settings.serve.body_max_bytes) == (120.0, 0.0, 1_000_000)
+    assert (settings.serve.interface, settings.serve.access_log) == ("wsgi", False)
+    assert (str(loaded.origins["bind"]), str(loaded.origins["serve.access_log"])) == ("--bind", "--no-access-log")
+    assert sources.origins == loaded.origins
+
+
+def test_a_program_keeps_its_own_flags(monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded, _ = _loaded(monkeypatch, "--bind :8000 -- ./server --workers 9 -- --help")
+    assert loaded.settings.command == ("./server", "--workers", "9", "--", "--help")
+    assert loaded.settings.workers == 1
+
+
+def test_json_after_the_dashes_is_the_programs(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["run", "-w", "x", "--", "./server", "--json"]) == 2
+    assert capsys.readouterr().out == ""
+
+
+def test_every_flag_of_run_sets_a_key_that_exists() -> None:
+    assert set(KEYS.values()) <= set(all_keys())
+    assert isinstance(run_command, RunCommand)
+    options = {name for param in run_command.params if isinstance(param, click.Option) for name in param.opts}
+    assert not options & set(FLAGS), "a hint for a flag that exists is never shown"
+
+
+def test_every_command_is_there_has_json_and_a_page_of_help(capsys: pytest.CaptureFixture[str]) -> None:
+    assert isinstance(midair, Commands)
+    context = click.Context(midair)
+    for name in COMMANDS:
+        command = midair.get_command(context, name)
+        assert command is not None
+        flags = {flag for param in command.params for flag in param.opts}
+        assert {"--json", "-C", "--name", "--config"} <= flags, name
+        assert main([name, "--help"]) == 0
+        assert "Usage: midair " + name in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("flag", ["--version", "-V"])
+def test_the_version(flag: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([flag]) == 0
+    assert capsys.readouterr().out == f"midair {__version__}\n"
+
+
+@pytest.mark.parametrize("line", [[], ["--help"], ["-h"], ["help"]])
+def test_help_lists_every_command(line: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(line) == 0
+    out = capsys.readouterr().out
+    assert out == help_text()
+    assert all(f"  {name} " in out for name in COMMANDS)
+
+
+def test_help_and_version_import_next_to_nothing() -> None:
+    code = "import sys; from midair.__main__ import main; main(['--help']); print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=clean_environment(), timeout=20
+    )
+    assert not {"click", "rich", "msgspec", "tomllib", "asyncio", "re"} & set(done.stdout.split())
+
+
+def test_the_words_of_a_client_do_without_rich_asyncio_and_the_supervisor() -> None:
+    code = "import sys, midair.cli.app, midair.cli.reload, midair.cli.status, midair.cli.run; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=clean_environment(), timeout=20
+    )
+    modules = set(done.stdout.split())
+    assert not {"rich", "asyncio", "uvloop", "httptools", "midair.supervisor.main", "midair.worker.server"} & modules
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_each_shell_gets_a_completion_script(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["completion", shell]) == 0
+    assert "_MIDAIR_COMPLETE" in capsys.readouterr().out
+
+
+def test_completion_knows_commands_and_flags() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "midair"],
+        env=clean_environment(_MIDAIR_COMPLETE="zsh_complete", COMP_WORDS="midair rel", COMP_CWORD="1"),
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+    assert "reload" in done.stdout
+
+
+# --- check ---------------------------------------------------------------------------------------------------------
+
+GOOD = "print('noise')\nasync def app(scope, receive, send): ...\n"
+
+
+def test_check_imports_the_application_elsewhere(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (here / "shop.py").write_text(GOOD)
+    assert main(["check", "shop:app"]) == 0
+    printed = capfd.readouterr()
+    assert "shop:app is ASGI" in printed.out
+    assert "noise" in printed.err
+    assert "shop" not in sys.modules
+
+
+def test_check_as_json(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (here / "shop.py").write_text("import threading\nthreading.Thread(target=input, daemon=True)\n" + GOOD)
+    (here / "midair.toml").write_text('app = "shop:app"\n')
+    assert main(["check", "--json"]) == 0
+    said = json.loads(capfd.readouterr().out)
+    assert (said["interface"], Path(said["file"]).name) == ("asgi", "midair.toml")
+
+
+@pytest.mark.parametrize(
+    ("source", "code"),
+    [
+        ("def app(:", "app-syntax"),
+        ("import nothing_of_that_name", "app-import-missing"),
+        ("1 / 0", "app-import-raised"),
+        ("import sys; sys.exit(0)", "app-import-exited"),
+        ("import os; os._exit(0)", "application"),
+        ("x = 1", "app-attribute-missing"),
+    ],
+)
+def test_check_says_why_an_application_would_not_start(
+    here: Path, source: str, code: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (here / "shop.py").write_text(source)
+    assert main(["check", "shop:app", "--json"]) == 1
+    assert json.loads(capfd.readouterr().out)["fault"]["code"] == code
+
+
+def test_check_of_a_program_wants_it_to_be_there(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "midair.toml").write_text('command = "./server"\n')
+    assert main(["check"]) == 2
+    assert "no program ./server" in capsys.readouterr().err
+    (here / "server").write_text("#!/bin/sh\n")
+    (here / "server").chmod(0o755)
+    assert main(["check"]) == 0
+
+
+def test_config_of_a_file_names_origins(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "midair.toml").write_text(
+        'name = "a-name-that-nothing-runs-under"\nbake = "5s"\n[env]\nTOKEN = "hunter2"\n'
+    )
+    assert main(["config"]) == 0
+    printed = capsys.readouterr()
+    assert "bake.for   5s" in printed.out
+    assert "midair.toml:2" in printed.out
+    assert "hunter2" not in printed.out + printed.err
+    assert "nothing runs" in printed.err
