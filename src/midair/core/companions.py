@@ -6,7 +6,7 @@ serves or is kept for a rollback; ``exclusive`` only with the serving one, and n
 
 from __future__ import annotations
 
-from midair.core import backoff
+from midair.core import backoff, workers
 from midair.core.effects import StartCompanion, StopCompanion
 from midair.core.events import CompanionExited
 from midair.core.ids import GenerationId
@@ -38,6 +38,7 @@ def exited(turn: Turn, event: CompanionExited) -> None:
     generation.companions.discard(event.name)
     if event.name in generation.companions_ending:
         generation.companions_ending.discard(event.name)
+        workers.settle(turn, generation)
         return
     generation.companion_deaths_s = [*backoff.recent(generation.companion_deaths_s, turn.now_s), turn.now_s]
     wait_s = backoff.delay_s(len(generation.companion_deaths_s), 1)

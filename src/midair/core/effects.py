@@ -157,6 +157,8 @@ class Answer:
     request: RequestId
     fault: Fault | None = None
     text: str = ""
+    update: UpdateId | None = None
+    """The update whose end is what the request asked for (a rollback of it)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -129,6 +129,7 @@ def _dispatch(turn: Turn, event: Event) -> None:
             updates.counted(turn, event)
         case CompanionExited():
             companions.exited(turn, event)
+            updates.contract(turn)
         case Tick():
             _tick(turn)
         case _:
@@ -146,15 +147,16 @@ def _rollback_asked(turn: Turn, asked: RollbackAsked) -> None:
         turn.do(Answer(asked.request, Fault("stopping", "the service is stopping")))
     elif service.baking and service.committed is not None:
         update = service.baking
+        turn.do(Answer(asked.request, text=f"update {update.id} is rolled back", update=update.id))
         updates.roll_back(turn, fault, is_automatic=False)
-        turn.do(Answer(asked.request, text=f"update {update.id} is rolled back"))
     elif service.switch:
         service.switch.fault = fault
-        turn.do(Answer(asked.request, text="the update is undone as soon as its slots have switched"))
+        update_id = service.candidate.id if service.candidate else None
+        turn.do(Answer(asked.request, text="the update is undone as soon as its slots have switched", update=update_id))
     elif service.candidate and not service.candidate.is_first:
         update = service.candidate
+        turn.do(Answer(asked.request, text=f"update {update.id} was called off before its cut-over", update=update.id))
         updates.refuse(turn, Fault("called-off", f"called off by {asked.by}"))
-        turn.do(Answer(asked.request, text=f"update {update.id} was called off before its cut-over"))
     else:
         _rollback_after_commit(turn, asked)
 

@@ -83,6 +83,10 @@ class Generation:
     has_health_route: bool = True
     runs_short: str = ""
     """Why missing workers are not replaced: the files have changed since."""
+    zygote_deaths_s: list[float] = field(default_factory=list)
+    """When its zygote was lost lately (monotonic seconds)."""
+    from_disk_s: list[float] = field(default_factory=list)
+    """When, with no worker of it left, what is on disk was tried instead (monotonic seconds)."""
     deaths_s: list[float] = field(default_factory=list)
     """When serving workers of it died lately (monotonic seconds)."""
     drain_until_s: float = 0.0
@@ -106,6 +110,8 @@ class Update:
     """Who served when it began."""
     rollback_to: GenerationId | None = None
     """An ordinary update whose code comes from this generation's kept zygote."""
+    pinned: str = ""
+    """Nothing but this fingerprint will do (a rollback from files)."""
     is_first: bool = False
     attempt: int = 1
     surveys: int = 1
@@ -119,12 +125,15 @@ class Switch:
 
     target: GenerationId
     waiting: set[WorkerId]
+    """Who has not said yet that it stopped."""
     slots: int
     """Slots below this number switch (a canary); beyond all: everything."""
     is_back: bool = False
     fault: Fault | None = None
     """Why it goes back."""
     is_automatic: bool = False
+    stopped: set[WorkerId] = field(default_factory=set)
+    """Who was told to stop: they begin again if the switch is given up."""
 
 
 @dataclass(slots=True)
@@ -162,6 +171,8 @@ class Service:
     queued: UpdateAsked | None = None
     rollback_barred: str = ""
     """Why nobody may go back from the committed generation."""
+    contracted: GenerationId | None = None
+    """The generation whose contract hook was started last."""
     hold: Hold | None = None
     quarantine: dict[str, str] = field(default_factory=dict)
     """Fingerprint → why it was rolled back."""

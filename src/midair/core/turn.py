@@ -48,6 +48,10 @@ class Turn:
         """Its workers that were not told to go."""
         return [w for w in self.workers_of(generation) if w.state not in ENDING]
 
+    def wanted(self, generation: Generation) -> int:
+        """How many workers it should have: what was asked for if it serves, what it came with while it is a canary."""
+        return self.service.wanted if generation.id == self.service.serving else generation.policy.workers
+
     def accepting(self) -> list[Worker]:
         return [w for w in self.service.workers.values() if w.state is WorkerState.ACCEPTING]
 

@@ -79,8 +79,7 @@ def begin(turn: Turn, asked: UpdateAsked) -> None:
     if turn.service.candidate:
         newer = f"superseded by a newer request ({asked.by})"
         refuse(turn, Fault("superseded", newer), "superseded")
-    update = _open(turn, asked)
-    turn.do(Prepare(update.generation, asked.reread))
+    _survey(turn, _open(turn, asked))
 
 
 def begin_rollback(turn: Turn, asked: UpdateAsked, target: Generation) -> None:
@@ -88,7 +87,7 @@ def begin_rollback(turn: Turn, asked: UpdateAsked, target: Generation) -> None:
     if turn.service.candidate:
         refuse(turn, Fault("superseded", f"superseded by a rollback ({asked.by})"), "superseded")
     update = _open(turn, asked)
-    update.rollback_to = target.id
+    update.rollback_to, update.pinned = target.id, target.fingerprint
     generation = turn.generation(update.generation)
     if target.zygote is not None and turn.service.zygotes.get(target.zygote) is ZygoteState.READY:
         generation.zygote = target.zygote
@@ -97,7 +96,12 @@ def begin_rollback(turn: Turn, asked: UpdateAsked, target: Generation) -> None:
         _enter(turn, update, "start")
         _start_workers(turn, generation)
     else:
-        turn.do(Prepare(generation.id, reread=True, pinned=target.fingerprint))
+        _survey(turn, update)
+
+
+def _survey(turn: Turn, update: Update) -> None:
+    """Look at what is on disk; a rollback accepts nothing but the version that it goes back to."""
+    turn.do(Prepare(update.generation, update.asked.reread, update.pinned))
 
 
 def _open(turn: Turn, asked: UpdateAsked) -> Update:
@@ -283,7 +287,7 @@ def _begin_again(turn: Turn, update: Update) -> None:
     update.generation = _new_generation(turn).id
     update.is_verified = False
     _enter(turn, update, "build")
-    turn.do(Prepare(update.generation, update.asked.reread))
+    _survey(turn, update)
 
 
 def become_ready(turn: Turn) -> None:
@@ -557,7 +561,8 @@ def refuse(turn: Turn, fault: Fault, result: Result = "refused") -> None:
     turn.forget("retry")
     _close(turn, update, result, fault, version=version)
     _discard(turn, generation)
-    _check_left(turn, fault)
+    if result == "refused":
+        _check_left(turn, fault)
 
 
 def _may_retry(turn: Turn, update: Update, fault: Fault) -> bool:
@@ -568,7 +573,7 @@ def _may_retry(turn: Turn, update: Update, fault: Fault) -> bool:
 def retry(turn: Turn) -> None:
     update = turn.service.candidate
     if update and update.phase == "build":
-        turn.do(Prepare(update.generation, update.asked.reread))
+        _survey(turn, update)
 
 
 def _discard(turn: Turn, generation: Generation) -> None:

@@ -15,8 +15,12 @@ from midair.core.effects import (
 )
 from midair.core.ids import WorkerId, ZygoteId
 from midair.core.policy import HURRY_S, KILL_GRACE_S
-from midair.core.state import ENDING, Generation, Role, Worker, WorkerState, ZygoteState
+from midair.core.state import Generation, Role, Worker, WorkerState, ZygoteState
 from midair.core.turn import Turn
+
+
+DEATHS_KEPT = 20
+"""More deaths than workers by this many, and the wait has long been at its longest."""
 
 
 def start(turn: Turn, generation: Generation, slot: int) -> Worker:
@@ -24,9 +28,17 @@ def start(turn: Turn, generation: Generation, slot: int) -> Worker:
     service.last_worker += 1
     worker = Worker(WorkerId(service.last_worker), generation.id, slot, WorkerState.STARTING, turn.now_s)
     service.workers[worker.id] = worker
+    if generation.role is Role.SERVING:  # A candidate's time is limited as a whole.
+        turn.wake(f"start:{worker.id}", generation.policy.ready_s)
     zygote = None if generation.spawns else generation.zygote
     turn.do(StartWorker(worker.id, generation.id, slot, zygote, generation.fingerprint))
     return worker
+
+
+def died(turn: Turn, generation: Generation) -> None:
+    """Remember a death for the back-off. As many are kept as the longest wait needs, however many workers there are."""
+    recent = backoff.recent(generation.deaths_s, turn.now_s)
+    generation.deaths_s = [*recent, turn.now_s][-(turn.wanted(generation) + DEATHS_KEPT) :]
 
 
 def accept(turn: Turn, worker: Worker) -> None:
@@ -41,8 +53,10 @@ def stop_accepting(turn: Turn, worker: Worker) -> None:
 
 def leave(turn: Turn, worker: Worker, within_s: float) -> None:
     """End a worker: politely if it serves or could, at once if its application has not started yet."""
-    if worker.state is WorkerState.KILLED:
-        return
+    name = f"kill:{worker.id}"
+    due_s = turn.now_s + within_s + turn.generation(worker.generation).policy.exit_s + KILL_GRACE_S
+    if worker.state is WorkerState.KILLED or turn.service.timers.get(name, due_s + 1.0) <= due_s:
+        return  # It leaves as soon as that already.
     if worker.state is WorkerState.STARTING:
         # It may hang in an import and hears nothing; nobody is connected to it.
         kill(turn, worker)
@@ -51,7 +65,7 @@ def leave(turn: Turn, worker: Worker, within_s: float) -> None:
         turn.do(StopAccepting(worker.id))
     worker.state = WorkerState.LEAVING
     turn.do(Leave(worker.id, within_s))
-    turn.wake(f"kill:{worker.id}", within_s + turn.generation(worker.generation).policy.exit_s + KILL_GRACE_S)
+    turn.service.timers[name] = due_s
 
 
 def kill(turn: Turn, worker: Worker) -> None:
@@ -66,6 +80,7 @@ def remove(turn: Turn, worker: Worker) -> None:
     del turn.service.workers[worker.id]
     turn.forget(f"kill:{worker.id}")
     turn.forget(f"probe:{worker.id}")
+    turn.forget(f"start:{worker.id}")
     if turn.service.switch:
         turn.service.switch.waiting.discard(worker.id)
     for other in turn.service.workers.values():
@@ -79,20 +94,24 @@ def retire(turn: Turn, generation: Generation, within_s: float) -> None:
     for worker in turn.staying(generation.id):
         leave(turn, worker, within_s)
     settle(turn, generation)
-
-
-def settle(turn: Turn, generation: Generation) -> None:
-    """Close a retiring generation whose last worker has left."""
-    if generation.role is not Role.RETIRING or turn.workers_of(generation.id):
-        return
-    generation.role = Role.GONE
-    turn.do(GenerationGone(generation.id))
-    if generation.id != turn.service.previous:
-        del turn.service.generations[generation.id]
     drop_zygotes(turn)
 
 
+def settle(turn: Turn, generation: Generation) -> None:
+    """Close a retiring generation whose last worker and last once-only process have left."""
+    if generation.role is not Role.RETIRING or turn.workers_of(generation.id) or generation.companions:
+        return
+    generation.role = Role.GONE
+    turn.do(GenerationGone(generation.id))
+    # A command's generation is gone soon after the cut-over, and a rollback after the commit still asks what it was.
+    if generation.id not in {turn.service.previous, turn.service.committed}:
+        del turn.service.generations[generation.id]
+
+
 # --- zygotes ------------------------------------------------------------------------------------------------------
+
+ZYGOTE_AGAIN_S = 0.1
+"""Before a lost zygote is started again, the first time."""
 
 
 def start_zygote(turn: Turn, generation: Generation, pinned: str = "") -> None:
@@ -100,6 +119,8 @@ def start_zygote(turn: Turn, generation: Generation, pinned: str = "") -> None:
     service.last_zygote += 1
     generation.zygote = ZygoteId(service.last_zygote)
     service.zygotes[generation.zygote] = ZygoteState.STARTING
+    if generation.role is Role.SERVING:  # A candidate's time is limited as a whole.
+        turn.wake(f"import:{generation.zygote}", generation.policy.ready_s)
     turn.do(StartZygote(generation.zygote, generation.id, pinned))
 
 
@@ -112,8 +133,19 @@ def drop_zygotes(turn: Turn) -> None:
         if g.role in {Role.CANDIDATE, Role.SERVING, Role.PARKED} or g.id == service.previous
     }
     for zygote in [z for z in service.zygotes if z not in needed]:
-        del service.zygotes[zygote]
-        turn.do(DropZygote(zygote))
+        drop_zygote(turn, zygote)
+
+
+def drop_zygote(turn: Turn, zygote: ZygoteId) -> None:
+    del turn.service.zygotes[zygote]
+    turn.forget(f"import:{zygote}")
+    turn.do(DropZygote(zygote))
+
+
+def zygote_died(turn: Turn, generation: Generation) -> None:
+    """The process that forks is lost: soon another one imports the same files, later and later if it dies each time."""
+    generation.zygote_deaths_s = [*backoff.recent(generation.zygote_deaths_s, turn.now_s), turn.now_s][-DEATHS_KEPT:]
+    turn.wake(f"zygote:{generation.id}", max(ZYGOTE_AGAIN_S, backoff.delay_s(len(generation.zygote_deaths_s), 1)))
 
 
 # --- keeping the number -------------------------------------------------------------------------------------------
@@ -125,17 +157,18 @@ def fill(turn: Turn, generation: Generation) -> None:
     if service.stopping or generation.role is not Role.SERVING:
         return
     staying = turn.staying(generation.id)
+    wanted = turn.wanted(generation)
     for worker in staying:
-        if worker.slot >= service.wanted:
+        if worker.slot >= wanted:
             leave(turn, worker, generation.policy.drain_s)
     covered = {worker.slot for worker in staying}
-    missing = [slot for slot in range(service.wanted) if slot not in covered]
+    missing = [slot for slot in range(wanted) if slot not in covered]
     if not missing or generation.runs_short:
         return
     if not generation.spawns and not _zygote_is_ready(turn, generation):
         return
     deaths = backoff.recent(generation.deaths_s, turn.now_s)
-    wait_s = backoff.delay_s(len(deaths), service.wanted)
+    wait_s = backoff.delay_s(len(deaths), wanted)
     for slot in missing:
         name = f"replace:{generation.id}:{slot}"
         if turn.has_timer(name):
@@ -151,7 +184,8 @@ def fill(turn: Turn, generation: Generation) -> None:
 
 def _zygote_is_ready(turn: Turn, generation: Generation) -> bool:
     if generation.zygote is None:
-        start_zygote(turn, generation, pinned=generation.fingerprint)
+        if not turn.has_timer(f"zygote:{generation.id}"):
+            start_zygote(turn, generation, pinned=generation.fingerprint)
         return False
     return turn.service.zygotes.get(generation.zygote) is ZygoteState.READY
 
@@ -161,15 +195,7 @@ def enforce_bound(turn: Turn) -> None:
     retiring = sorted(g.id for g in turn.with_role(Role.RETIRING) if turn.workers_of(g.id))
     for generation in retiring[: max(0, len(retiring) - turn.service.policy.max_generations)]:
         for worker in turn.workers_of(generation):
-            hurry(turn, worker)
-
-
-def hurry(turn: Turn, worker: Worker) -> None:
-    """Shorten the deadline of a worker that is leaving already."""
-    name = f"kill:{worker.id}"
-    exit_s = turn.generation(worker.generation).policy.exit_s
-    due_s = turn.now_s + HURRY_S + exit_s + KILL_GRACE_S
-    if worker.state in ENDING and turn.service.timers.get(name, 0.0) > due_s:
-        turn.service.timers[name] = due_s
-        turn.do(Leave(worker.id, HURRY_S))
-        turn.note("drain_hurried", generation=worker.generation, worker=worker.id)
+            before_s = turn.service.timers.get(f"kill:{worker.id}", 0.0)
+            leave(turn, worker, HURRY_S)
+            if turn.service.timers.get(f"kill:{worker.id}", 0.0) < before_s:
+                turn.note("drain_hurried", generation=worker.generation, worker=worker.id)

@@ -1,0 +1,231 @@
+"""The handshake: the words between the supervisor and the Python processes it started.
+
+Each word is one message (``passing``): msgpack, a tagged map, unknown fields ignored and missing ones defaulted, so that
+protocol N speaks N-1. Never pickle: the other side may be another Python or another midair. Descriptors travel beside the
+word; which ones and in which order stands with the word.
+
+    supervisor → host      Become, Fork, WorkerGone
+    supervisor → worker    Accept, StopAccepting, Probe, Leave, TellStacks
+    host → supervisor      Hello, Forked, ForkFailed, Imported, Started, Failed, Said
+    worker → supervisor    Accepting, StoppedAccepting, Drained, Worn, Stacks, Left
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import msgspec
+
+from midair.errors import Fault
+from midair.sockets.passing import MESSAGE_MAX_BYTES
+from midair.worker.settings import ServeSettings
+
+PROTOCOL = 1
+DETAIL_MAX = 16 * 1024
+"""Characters of a traceback that cross; the rest stands in the application's own output."""
+
+
+class Word(msgspec.Struct, frozen=True, tag_field="word", tag=True, kw_only=True):
+    """Base of all words."""
+
+
+class Launch(msgspec.Struct, frozen=True, kw_only=True):
+    """What a generation is to the process that imports it. Travels in a memfd: an environment can be large."""
+
+    generation: int
+    version: str
+    target: str
+    factory: bool
+    chdir: str
+    environment: dict[str, str]
+    serve: ServeSettings
+    exit_s: float
+    max_requests: int = 0
+    max_requests_jitter: int = 0
+    max_memory_bytes: int = 0
+    hang_warn_s: float = 5.0
+
+
+Role = Literal["zygote", "worker"]
+
+
+class Become(Word, frozen=True, kw_only=True):
+    """To a fresh process: be this. Descriptors: launch, then for a worker its page, its file for
+    stacks, and the listeners."""
+
+    role: Role
+    id: int
+    slot: int = 0
+
+
+class Fork(Word, frozen=True, kw_only=True):
+    """To a zygote: fork this (→ Forked or ForkFailed). Descriptors: the child's link, stdout, stderr, launch, then for a
+    worker its page and the listeners."""
+
+    role: Role
+    id: int
+    slot: int = 0
+    child_generation: int = 0
+    """A rollback after the commit runs the same code under a new number; 0: as imported."""
+
+
+class WorkerGone(Word, frozen=True, kw_only=True):
+    """To a zygote: a worker forked from it has ended (the ``worker_exited`` hook)."""
+
+    worker: int
+    pid: int
+
+
+class Accept(Word, frozen=True, kw_only=True):
+    pass
+
+
+class StopAccepting(Word, frozen=True, kw_only=True):
+    """(→ StoppedAccepting, later Drained)"""
+
+
+class Probe(Word, frozen=True, kw_only=True):
+    """Take the socket beside this word as a connection; it is a health probe and stands in no book."""
+
+
+class Leave(Word, frozen=True, kw_only=True):
+    """End when empty, at the latest after ``within_s`` (→ Left). Said again with less time, it hurries."""
+
+    within_s: float
+
+
+class TellStacks(Word, frozen=True, kw_only=True):
+    """(→ Stacks)"""
+
+
+class Hello(Word, frozen=True, kw_only=True):
+    """The first word of every process."""
+
+    pid: int
+    role: Literal["base", "zygote", "worker"]
+    id: int
+    python: str
+    midair: str
+    protocol: int = PROTOCOL
+
+
+class Forked(Word, frozen=True, kw_only=True):
+    id: int
+    pid: int
+
+
+class ForkFailed(Word, frozen=True, kw_only=True):
+    id: int
+    message: str
+
+
+class Imported(Word, frozen=True, kw_only=True):
+    """The application is there. ``unsafe``: why a fork of this process would share what must not be shared."""
+
+    interface: str
+    seconds: float
+    unsafe: tuple[str, ...] = ()
+
+
+class Started(Word, frozen=True, kw_only=True):
+    """Start-up is complete."""
+
+    seconds: float
+
+
+class Failed(Word, frozen=True, kw_only=True):
+    """It will not serve, and why; it ends now."""
+
+    code: str
+    message: str
+    hint: str = ""
+    detail: str = ""
+
+    def fault(self) -> Fault:
+        return Fault(self.code, self.message, self.hint, self.detail)
+
+
+class Said(Word, frozen=True, kw_only=True):
+    """Something worth a line in midair's log (``observe/events``)."""
+
+    event: str
+    fields: dict[str, str | int | float | None] = {}
+
+
+class Accepting(Word, frozen=True, kw_only=True):
+    pass
+
+
+class StoppedAccepting(Word, frozen=True, kw_only=True):
+    pass
+
+
+class Drained(Word, frozen=True, kw_only=True):
+    pass
+
+
+class Worn(Word, frozen=True, kw_only=True):
+    """A limit of the worker is reached: it asks to be replaced."""
+
+    why: str
+
+
+class Stacks(Word, frozen=True, kw_only=True):
+    text: str
+
+
+class Left(Word, frozen=True, kw_only=True):
+    """Last word. ``cut``: what was still running at the deadline, a line each."""
+
+    cut: tuple[str, ...] = ()
+
+
+ToHost = Become | Fork | WorkerGone | Accept | StopAccepting | Probe | Leave | TellStacks
+FromHost = (
+    Hello
+    | Forked
+    | ForkFailed
+    | Imported
+    | Started
+    | Failed
+    | Said
+    | Accepting
+    | StoppedAccepting
+    | Drained
+    | Worn
+    | Stacks
+    | Left
+)
+
+_encoder = msgspec.msgpack.Encoder()
+_to_host: msgspec.msgpack.Decoder[ToHost] = msgspec.msgpack.Decoder(ToHost)
+_from_host: msgspec.msgpack.Decoder[FromHost] = msgspec.msgpack.Decoder(FromHost)
+
+
+def encode(word: ToHost | FromHost) -> bytes:
+    """A word as the bytes of one message. Whoever makes long words shortens them first (``shorten``)."""
+    data = _encoder.encode(word)
+    assert len(data) <= MESSAGE_MAX_BYTES, f"{type(word).__name__} of {len(data)} bytes"
+    return data
+
+
+def decode_to_host(data: bytes) -> ToHost:
+    """Raises msgspec.MsgspecError for what is no word."""
+    return _to_host.decode(data)
+
+
+def decode_from_host(data: bytes) -> FromHost:
+    """Raises msgspec.MsgspecError for what is no word."""
+    return _from_host.decode(data)
+
+
+def shorten(text: str, limit: int = DETAIL_MAX) -> str:
+    """The end of a long text: of a traceback the last lines matter."""
+    return text if len(text) <= limit else "… " + text[-limit:]
+
+
+def shorten_lines(lines: Sequence[str], most: int = 50) -> tuple[str, ...]:
+    """At most so many lines, each short, with a last one that counts the rest."""
+    kept = tuple(line[:300] for line in lines[:most])
+    return kept if len(lines) <= most else (*kept, f"… and {len(lines) - most} more")

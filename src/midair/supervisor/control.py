@@ -1,0 +1,476 @@
+"""The control socket: whoever may asks, and is answered; whoever may not is told so. Garbage gets an error and costs nothing.
+
+One request a connection. Reading and acting are separate rights, given by the kernel's word on who is at the other end. No
+peer can hold anything up: what it does not read is bounded, then it is hung up on.
+"""
+
+from __future__ import annotations
+
+import grp
+import os
+import pwd
+import socket
+import struct
+from collections.abc import Callable, Mapping
+
+import msgspec
+
+from midair.control import words
+from midair.control.framing import REQUEST_MAX_BYTES, FrameDecoder, FramingError, decode_request, encode_answer
+from midair.core import effects, events
+from midair.core.ids import GenerationId, RequestId
+from midair.errors import DONE, FAILED, HELD, REFUSED, Fault, MidairError
+from midair.observe.capture import Line
+from midair.supervisor.ledger import Receipt
+from midair.supervisor.loop import Loop, Timer
+from midair.supervisor.supervisor import FieldValue, Supervisor
+
+CONNECTIONS_MAX = 64
+"""Commands that may be connected at once; more are hung up on."""
+OUT_MAX_BYTES = 8 * 1024 * 1024
+"""Two of the longest answers. A peer that lets more pile up does not read."""
+REQUEST_WITHIN_S = 10.0
+PROGRESS_KEPT = 400
+WATCHED_UPDATES = 8
+HOLD_FOR_EVER_S = 10 * 365 * 86400.0
+SO_PEERGROUPS = 59
+
+ACTING = (
+    words.Reload,
+    words.Rollback,
+    words.Scale,
+    words.Hold,
+    words.Release,
+    words.Upgrade,
+    words.Stop,
+)
+
+
+class Peer:
+    """One connection."""
+
+    def __init__(self, server: ControlServer, connection: socket.socket) -> None:
+        self._server = server
+        self._loop = server.loop
+        self.connection = connection
+        connection.setblocking(False)
+        pid, self.uid, self.gid = struct.unpack("iII", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+        self.pid = pid
+        self._decoder = FrameDecoder(REQUEST_MAX_BYTES)
+        self._out = bytearray()
+        self._is_ending = False
+        self.is_open = True
+        self.has_asked = False
+        self._timer: Timer | None = self._loop.call_later(REQUEST_WITHIN_S, self.close)
+        self._loop.on_readable(connection.fileno(), self._read)
+
+    @property
+    def who(self) -> str:
+        """For receipts: ``uid 1000 (anna)``."""
+        try:
+            return f"uid {self.uid} ({pwd.getpwuid(self.uid).pw_name})"
+        except KeyError:
+            return f"uid {self.uid}"
+
+    def groups(self) -> set[int]:
+        try:
+            data = self.connection.getsockopt(socket.SOL_SOCKET, SO_PEERGROUPS, 4 * 65536)
+        except OSError:
+            return {self.gid}
+        return {self.gid, *struct.unpack(f"{len(data) // 4}I", data)}
+
+    def _read(self) -> None:
+        try:
+            data = self.connection.recv(65536)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if not data:
+            self.close()
+            return
+        if self.has_asked:
+            return  # One request a connection; the rest is read away.
+        try:
+            frames = self._decoder.feed(data)
+            if not frames:
+                return
+            request = decode_request(frames[0])
+        except FramingError as error:
+            self._server.say("control_garbage", {"uid": self.uid, "error": str(error)[:200]})
+            self.end(words.Refused(fault=error.fault(), exit_code=error.exit_code))
+            return
+        self.has_asked = True
+        if self._timer:
+            self._timer.cancel()
+        self._server.asked(self, request)
+
+    def send(self, answer: words.AnyAnswer) -> None:
+        if not self.is_open or self._is_ending:
+            return
+        self._out += encode_answer(answer)
+        if len(self._out) > OUT_MAX_BYTES:
+            self.close()
+            return
+        self._flush()
+
+    def end(self, answer: words.AnyAnswer) -> None:
+        """The last answer: hang up once it is out."""
+        self.send(answer)
+        self._is_ending = True
+        if self.is_open and not self._out:
+            self.close()
+
+    def _flush(self) -> None:
+        try:
+            sent = self.connection.send(self._out)
+        except BlockingIOError:
+            sent = 0
+        except OSError:
+            self.close()
+            return
+        del self._out[:sent]
+        if not self.is_open:
+            return
+        self._loop.on_writable(self.connection.fileno(), self._flush if self._out else None)
+        if self._is_ending and not self._out:
+            self.close()
+
+    def close(self) -> None:
+        if self.is_open:
+            self.is_open = False
+            if self._timer:
+                self._timer.cancel()
+            self._loop.forget(self.connection.fileno())
+            self.connection.close()
+            self._server.forget(self)
+
+
+class Watcher:
+    """Somebody who waits for the end of an update."""
+
+    def __init__(self, peer: Peer, wait: words.Wait, *, wants_rollback: bool = False) -> None:
+        self.peer = peer
+        self.wait = wait
+        self.wants_rollback = wants_rollback
+        """For it, "rolled back" is success."""
+        self.outcome: words.Outcome | None = None
+        """The end is known; it waits for the old generation's last connection."""
+        self.until_gone = 0
+
+
+class ControlServer:
+    """Answers on one listening Unix socket."""
+
+    def __init__(self, loop: Loop, supervisor: Supervisor, listener: socket.socket) -> None:
+        self.loop = loop
+        self._supervisor = supervisor
+        self._listener = listener
+        self._peers: set[Peer] = set()
+        self._waiting: dict[RequestId, tuple[Peer, words.Request]] = {}
+        self._watchers: dict[int, list[Watcher]] = {}
+        self._progress: dict[int, list[words.Progress]] = {}
+        self._until_the_end: list[Peer] = []
+        """Who asked for the stop."""
+        self.say: Callable[[str, Mapping[str, FieldValue]], None] = supervisor.log
+        self.upgrade: Callable[[Peer, words.Upgrade], None] = lambda peer, request: peer.end(
+            words.Refused(fault=Fault("not-built", "upgrade is not available"), exit_code=FAILED)
+        )
+        supervisor.answered = self._answered
+        supervisor.opened = self._opened
+        supervisor.closed = self._closed
+        supervisor.progressed = self._progressed
+        supervisor.emptied = self._emptied
+        loop.on_readable(listener.fileno(), self._accept)
+
+    # --- connections ----------------------------------------------------------------------------------------------
+
+    def _accept(self) -> None:
+        try:
+            connection, _ = self._listener.accept()
+        except OSError:
+            return  # Nobody there any more, or no descriptors: they try again.
+        if len(self._peers) >= CONNECTIONS_MAX:
+            connection.close()
+            return
+        self._peers.add(Peer(self, connection))
+
+    def forget(self, peer: Peer) -> None:
+        self._peers.discard(peer)
+        for watchers in self._watchers.values():
+            watchers[:] = [w for w in watchers if w.peer is not peer]
+        for request in [r for r, (p, _) in self._waiting.items() if p is peer]:
+            del self._waiting[request]
+
+    def close(self) -> None:
+        """At the end: whoever still listens gets end of file."""
+        self.loop.forget(self._listener.fileno())
+        self._listener.close()
+        for peer in self._until_the_end:
+            peer.end(words.Outcome(update=0, result="stopped", exit_code=DONE))
+        for peer in list(self._peers):
+            peer.close()
+
+    def may(self, peer: Peer, request: words.Request) -> bool:
+        """root and the service's own user may all; members of the named groups what their group may."""
+        if peer.uid in {0, os.getuid()}:
+            return True
+        control = self._supervisor.settings.control
+        names = control.operators if isinstance(request, ACTING) else (*control.operators, *control.readers)
+        return bool(peer.groups() & _gids(names))
+
+    # --- requests -------------------------------------------------------------------------------------------------
+
+    def asked(self, peer: Peer, request: words.Request) -> None:
+        if not self.may(peer, request):
+            what = type(request).__name__.lower()
+            self.say("control_refused", {"uid": peer.uid, "asked": what})
+            hint = "ask as the service's own user or as root, or have your group named in control.operators"
+            peer.end(words.Refused(fault=Fault("not-allowed", f"{peer.who} may not {what}", hint)))
+            return
+        try:
+            self._do(peer, request)
+        except MidairError as error:
+            peer.end(words.Refused(fault=error.fault(), exit_code=error.exit_code))
+
+    def _do(self, peer: Peer, request: words.Request) -> None:
+        supervisor = self._supervisor
+        match request:
+            case words.Status():
+                peer.end(supervisor.status())
+            case words.Config():
+                self._config(peer, request)
+            case words.History(limit=limit):
+                receipts = tuple(supervisor.ledger.line(r) for r in supervisor.ledger.latest(max(1, min(limit, 200))))
+                peer.end(words.HistoryReport(receipts=receipts))
+            case words.Receipt(number=number):
+                self._receipt(peer, number)
+            case words.Logs():
+                self._logs(peer, request)
+            case words.Stacks():
+                self._stacks(peer, request)
+            case words.Metrics():
+                peer.end(words.Refused(fault=Fault("metrics-off", "metrics are not served", "set metrics.address")))
+            case words.Watch():
+                self._watch(peer, request)
+            case words.Upgrade():
+                self.upgrade(peer, request)
+            case _:
+                self._act(peer, request)
+
+    def _act(
+        self,
+        peer: Peer,
+        request: words.Reload | words.Rollback | words.Scale | words.Hold | words.Release | words.Stop,
+    ) -> None:
+        number = self._supervisor.next_request()
+        self._waiting[number] = (peer, request)
+        self._supervisor.tell(self._event(number, peer, request))
+
+    def _event(
+        self,
+        number: RequestId,
+        peer: Peer,
+        request: words.Reload | words.Rollback | words.Scale | words.Hold | words.Release | words.Stop,
+    ) -> events.Event:
+        match request:
+            case words.Reload():
+                return events.UpdateAsked(
+                    number,
+                    peer.who,
+                    request.reason,
+                    reread=request.update == "config",
+                    force=request.force,
+                    now=request.now,
+                    expect=request.expect,
+                    no_rollback=request.no_rollback,
+                )
+            case words.Rollback():
+                return events.RollbackAsked(number, peer.who, request.reason)
+            case words.Scale():
+                return events.ScaleAsked(number, request.workers, peer.who)
+            case words.Hold():
+                for_s = request.for_s or HOLD_FOR_EVER_S
+                return events.HoldAsked(number, peer.who, request.reason, for_s)
+            case words.Release():
+                return events.ReleaseAsked(number, peer.who)
+            case words.Stop():
+                return events.StopAsked(number, peer.who, request.force)
+
+    def _receipt(self, peer: Peer, number: int) -> None:
+        receipt = self._supervisor.ledger.get(number)
+        if receipt is None:
+            hint = "midair history lists them"
+            peer.end(words.Refused(fault=Fault("no-receipt", f"there is no receipt {number or ''}".strip(), hint)))
+            return
+        document = msgspec.Raw(msgspec.json.encode(receipt))
+        peer.end(words.ReceiptReport(number=receipt.number, document=document))
+
+    def _logs(self, peer: Peer, request: words.Logs) -> None:
+        supervisor = self._supervisor
+        wanted = {request.generation} if request.generation else self._current_generations()
+        now_s = self.loop.clock.wall_s()
+        lines = [
+            words.LogLine(time_s=now_s, generation=g, slot=slot, text=text, stream=stream)
+            for g in sorted(wanted)
+            for slot, stream, text in supervisor.outputs.tail(g)
+        ]
+        peer.send(words.LogLines(lines=tuple(lines[-request.limit :])))
+        if not request.follow:
+            peer.end(words.Done())
+            return
+
+        def follow(line: Line, stream: str) -> None:
+            if not peer.is_open:
+                supervisor.outputs.followers.remove(follow)
+            elif line.generation in (wanted if request.generation else self._current_generations()):
+                time_s = self.loop.clock.wall_s()
+                row = words.LogLine(
+                    time_s=time_s, generation=line.generation, slot=line.slot, text=line.text, stream=stream
+                )
+                peer.send(words.LogLines(lines=(row,)))
+
+        supervisor.outputs.followers.append(follow)
+
+    def _current_generations(self) -> set[int]:
+        service = self._supervisor.service
+        going = [service.serving, service.candidate.generation if service.candidate else None]
+        return {generation for generation in going if generation is not None}
+
+    def _stacks(self, peer: Peer, request: words.Stacks) -> None:
+        supervisor = self._supervisor
+        generation = request.generation or supervisor.service.serving or 0
+
+        def done(stacks: list[words.WorkerStacks]) -> None:
+            if not stacks:
+                fault = Fault("no-worker", f"generation {generation} has no such worker", "midair status lists them")
+                peer.end(words.Refused(fault=fault))
+            else:
+                peer.end(words.StacksReport(workers=tuple(stacks)))
+
+        supervisor.collect_stacks(GenerationId(generation), request.slot, done)
+
+    def _config(self, peer: Peer, request: words.Config) -> None:
+        self._supervisor.describe_config(request.diff, peer.end)
+
+    # --- updates watched ------------------------------------------------------------------------------------------
+
+    def _watch(self, peer: Peer, request: words.Watch) -> None:
+        supervisor = self._supervisor
+        going_on = supervisor.service.candidate or supervisor.service.baking
+        number = request.update or (going_on.id if going_on else 0)
+        receipt = supervisor.ledger.get(number) if number else None
+        if receipt is None:
+            peer.end(words.Refused(fault=Fault("no-update", "no update is going on")))
+            return
+        peer.send(words.Accepted(update=number))
+        for progress in self._progress.get(number, []):
+            if progress.number > request.after:
+                peer.send(progress)
+        watcher = Watcher(peer, request.wait)
+        if receipt.result:
+            self._conclude(watcher, receipt, self._outcome(receipt))
+        else:
+            self._watchers.setdefault(number, []).append(watcher)
+
+    def _opened(self, effect: effects.Opened, receipt: Receipt) -> None:
+        self._progress[effect.update] = []
+        while len(self._progress) > WATCHED_UPDATES:
+            del self._progress[next(iter(self._progress))]
+        waiting = self._waiting.pop(effect.request, None)
+        if waiting is None:
+            return
+        peer, request = waiting
+        peer.send(words.Accepted(update=effect.update))
+        wait = request.wait if isinstance(request, words.Reload | words.Rollback) else "commit"
+        if wait == "none":
+            serving = self._supervisor.service.serving or 0
+            outcome = words.Outcome(
+                update=effect.update, result="unknown", exit_code=DONE, receipt=receipt.number, generation=serving
+            )
+            peer.end(outcome)
+            return
+        self._watchers.setdefault(effect.update, []).append(Watcher(peer, wait))
+
+    def _progressed(self, receipt: Receipt, event: str, phase: str, fields: Mapping[str, FieldValue]) -> None:
+        kept = self._progress.get(receipt.number)
+        if kept is None:
+            return
+        progress = words.Progress(
+            update=receipt.number,
+            number=kept[-1].number + 1 if kept else 1,
+            event=event,
+            phase=phase,
+            since_s=self.loop.clock.now_s() - receipt.began_s,
+            time_s=self.loop.clock.wall_s(),
+            fields=dict(fields),
+        )
+        if len(kept) >= PROGRESS_KEPT:
+            del kept[0]
+        kept.append(progress)
+        for watcher in list(self._watchers.get(receipt.number, [])):
+            watcher.peer.send(progress)
+
+    def _closed(self, effect: effects.Closed, receipt: Receipt) -> None:
+        outcome = self._outcome(receipt)
+        for watcher in self._watchers.pop(effect.update, []):
+            self._conclude(watcher, receipt, outcome)
+
+    def _conclude(self, watcher: Watcher, receipt: Receipt, outcome: words.Outcome) -> None:
+        if watcher.wants_rollback and receipt.result in {"rolled-back", "refused"}:
+            outcome = msgspec.structs.replace(outcome, exit_code=DONE, fault=None)
+        previous = GenerationId(receipt.previous_generation)
+        if watcher.wait == "drained" and receipt.result == "committed" and self._supervisor.has_workers(previous):
+            watcher.outcome, watcher.until_gone = outcome, previous
+            self._watchers.setdefault(-previous, []).append(watcher)
+        else:
+            watcher.peer.end(outcome)
+
+    def _emptied(self, generation: GenerationId) -> None:
+        for watcher in self._watchers.pop(-generation, []):
+            if watcher.outcome:
+                watcher.peer.end(watcher.outcome)
+
+    def _outcome(self, receipt: Receipt) -> words.Outcome:
+        return words.Outcome(
+            update=receipt.number,
+            result=msgspec.convert(receipt.result, words.Result),
+            exit_code=receipt.exit_code,
+            fault=receipt.fault,
+            receipt=receipt.number,
+            generation=receipt.serving_generation,
+            version=receipt.serving_version,
+            previous=receipt.previous_version,
+            duration_s=receipt.took_s,
+        )
+
+    def _answered(self, effect: effects.Answer) -> None:
+        """A request was carried out or refused at once."""
+        waiting = self._waiting.pop(effect.request, None)
+        if waiting is None:
+            return
+        peer, request = waiting
+        if effect.fault:
+            code = {"held": HELD, "superseded": REFUSED, "rollback-barred": REFUSED, "usage": 2}.get(
+                effect.fault.code, FAILED
+            )
+            peer.end(words.Refused(fault=effect.fault, exit_code=code))
+        elif isinstance(request, words.Rollback) and effect.update is not None:
+            peer.send(words.Accepted(update=effect.update, note=effect.text))
+            watcher = Watcher(peer, "commit", wants_rollback=True)
+            self._watchers.setdefault(effect.update, []).append(watcher)
+        elif isinstance(request, words.Stop):
+            peer.send(words.Accepted(update=0, note=effect.text))
+            self._until_the_end.append(peer)
+        else:
+            peer.end(words.Done(note=effect.text))
+
+
+def _gids(names: tuple[str, ...]) -> set[int]:
+    found = set()
+    for name in names:
+        try:
+            found.add(grp.getgrnam(name).gr_gid)
+        except KeyError:
+            continue  # A group that does not exist has no members.
+    return found

@@ -1,0 +1,468 @@
+"""The Python processes of a service: bases, zygotes, workers. Orders in, facts out; no decision.
+
+A worker is reached over its link and known by its number. Its end is what the kernel says of its process; the end of its link
+alone means nothing yet, except for a process whose PID was never told.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from midair.core.events import (
+    Event,
+    StoppedAccepting,
+    WorkerDrained,
+    WorkerExited,
+    WorkerFailed,
+    WorkerReady,
+    WorkerWorn,
+    ZygoteExited,
+    ZygoteFailed,
+    ZygoteReady,
+)
+from midair.core.ids import GenerationId, WorkerId, ZygoteId
+from midair.errors import Fault
+from midair.observe.counters import Page
+from midair.sockets import passing, words
+from midair.supervisor.link import Link
+from midair.supervisor.loop import Loop
+from midair.supervisor.processes import Processes, Program
+from midair.supervisor.release import Release
+
+HOST_LINK_FD = 3
+"""Where an executed host finds its link."""
+
+BASE_VARIABLES = ("PYTHON", "LD_", "MALLOC_", "GLIBC_")
+"""Variables that a process reads at its start: a base is shared only between generations in which they are equal."""
+
+
+class Outputs(Protocol):
+    """Where the standard output and error of a process go."""
+
+    def open(self, generation: int, slot: int) -> tuple[int, int]:
+        """Descriptors to be its stdout and stderr: the caller closes its copies once the process has them."""
+
+
+@dataclass(slots=True)
+class Worker:
+    id: WorkerId
+    generation: GenerationId
+    slot: int
+    page: Page
+    stacks_fd: int
+    started_s: float
+    link: Link | None = None
+    pid: int = 0
+    zygote: ZygoteId | None = None
+    state: str = "starting"
+    """For people: starting, ready, serving, draining, parked, leaving."""
+    interface: str = ""
+    on_stacks: Callable[[str], None] | None = None
+    last: Fault | None = None
+
+
+@dataclass(slots=True)
+class Zygote:
+    id: ZygoteId
+    generation: GenerationId
+    link: Link | None = None
+    pid: int = 0
+    owes: set[int] = field(default_factory=set)
+    """Workers it was told to fork and has not named yet."""
+
+
+@dataclass(slots=True)
+class Base:
+    key: tuple[object, ...]
+    link: Link
+    pid: int
+    owes: set[int] = field(default_factory=set)
+
+
+class Fleet:
+    """All Python processes."""
+
+    def __init__(
+        self,
+        loop: Loop,
+        processes: Processes,
+        outputs: Outputs,
+        listeners: Sequence[socket.socket],
+        tell: Callable[[Event], None],
+        say: Callable[[int, int, str, Mapping[str, str | int | float | None]], None],
+    ) -> None:
+        """tell: takes facts. say: takes (generation, slot, event, fields) that a process wants in the log."""
+        self._loop = loop
+        self._processes = processes
+        self._outputs = outputs
+        self._listeners = listeners
+        self._tell = tell
+        self._say = say
+        self.workers: dict[WorkerId, Worker] = {}
+        self.zygotes: dict[ZygoteId, Zygote] = {}
+        self.base: Base | None = None
+        self.on_imported: Callable[[GenerationId, words.Imported], None] = lambda generation, word: None
+        self.on_started: Callable[[Worker, words.Started], None] = lambda worker, word: None
+        self.on_left: Callable[[Worker, words.Left], None] = lambda worker, word: None
+
+    # --- bases ----------------------------------------------------------------------------------------------------
+
+    def ensure_base(self, release: Release) -> Base:
+        """A process in which midair's runtime is imported, of this release's interpreter. Raises OSError."""
+        key = _base_key(release)
+        if self.base and self.base.key == key and self.base.link.is_open:
+            return self.base
+        if self.base:
+            self.base.link.close()  # It ends at the end of its link; its children do not depend on it.
+        self.base = self._start_base(release, key)
+        return self.base
+
+    def _start_base(self, release: Release, key: tuple[object, ...]) -> Base:
+        ours, theirs = passing.pair()
+        with theirs:
+            pid = self._execute_host(release, theirs, slot=-1, on_exit=lambda how: self._base_ended(base, how))
+        link = Link(self._loop, ours, lambda word: self._on_base_word(base, word), lambda: None)
+        base = Base(key, link, pid)
+        return base
+
+    def _execute_host(self, release: Release, link: socket.socket, *, slot: int, on_exit: Callable[[str], None]) -> int:
+        interpreter = release.survey.interpreter
+        assert interpreter is not None
+        stdout, stderr = self._outputs.open(release.generation, slot)
+        null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            return self._processes.start(
+                Program(
+                    [interpreter.path, "-P", "-m", "midair.worker.host", str(HOST_LINK_FD)],
+                    release.survey.environment.variables,
+                    "/",
+                    {0: null, 1: stdout, 2: stderr, HOST_LINK_FD: link.fileno()},
+                ),
+                on_exit,
+            )
+        finally:
+            for fd in (null, stdout, stderr):
+                os.close(fd)
+
+    def _on_base_word(self, base: Base, word: words.FromHost) -> None:
+        match word:
+            case words.Forked(id=number, pid=pid):
+                self._paid(base.owes, number)
+                zygote = self.zygotes.get(ZygoteId(number))
+                if zygote:
+                    self._zygote_has_pid(zygote, pid)
+                else:
+                    self._processes.adopt(pid, lambda how: None)
+                self._processes.reap()
+            case words.ForkFailed(id=number, message=message):
+                self._paid(base.owes, number)
+                self._zygote_failed(ZygoteId(number), Fault("no-process", f"no process could be made: {message}"))
+            case _:
+                pass
+
+    def _base_ended(self, base: Base, how: str) -> None:
+        base.link.read()
+        base.link.close()
+        if self.base is base:
+            self.base = None
+        for number in list(base.owes):
+            self._paid(base.owes, number)
+            self._zygote_failed(ZygoteId(number), Fault("zygote-exited", f"the base process ended: {how}"))
+
+    def _paid(self, owes: set[int], number: int) -> None:
+        if number in owes:
+            owes.discard(number)
+            self._processes.owed -= 1
+
+    # --- zygotes --------------------------------------------------------------------------------------------------
+
+    def start_zygote(self, zygote_id: ZygoteId, release: Release) -> None:
+        """Import the release's application in a process forked from the base (→ ZygoteReady, ZygoteFailed)."""
+        zygote = Zygote(zygote_id, release.generation)
+        self.zygotes[zygote_id] = zygote
+        try:
+            base = self.ensure_base(release)
+            ours, theirs = passing.pair()
+            stdout, stderr = self._outputs.open(release.generation, -1)
+        except OSError as exc:
+            self._zygote_failed(zygote_id, _cannot(exc))
+            return
+        zygote.link = Link(
+            self._loop,
+            ours,
+            lambda word: self._on_zygote_word(zygote, word),
+            lambda: self._link_ended(zygote.pid, lambda: self._zygote_ended(zygote, "it never started")),
+        )
+        base.owes.add(zygote_id)
+        self._processes.owed += 1
+        base.link.send(words.Fork(role="zygote", id=zygote_id), [theirs.fileno(), stdout, stderr, release.launch_fd])
+        theirs.close()
+        os.close(stdout)
+        os.close(stderr)
+
+    def _zygote_has_pid(self, zygote: Zygote, pid: int) -> None:
+        if zygote.pid == 0:
+            zygote.pid = pid
+            self._processes.adopt(pid, lambda how: self._zygote_ended(zygote, how))
+
+    def _on_zygote_word(self, zygote: Zygote, word: words.FromHost) -> None:
+        match word:
+            case words.Hello(pid=pid):
+                self._zygote_has_pid(zygote, pid)
+            case words.Imported():
+                self.on_imported(zygote.generation, word)
+                self._tell(ZygoteReady(zygote.id, word.unsafe))
+            case words.Failed():
+                self._tell(ZygoteFailed(zygote.id, word.fault()))
+            case words.Forked(id=number, pid=pid):
+                self._paid(zygote.owes, number)
+                worker = self.workers.get(WorkerId(number))
+                if worker:
+                    self._worker_has_pid(worker, pid)
+                else:
+                    self._processes.adopt(pid, lambda how: None)
+                self._processes.reap()
+            case words.ForkFailed(id=number, message=message):
+                self._paid(zygote.owes, number)
+                self._worker_never_was(WorkerId(number), Fault("fork-failed", f"no worker could be forked: {message}"))
+            case words.Said(event=event, fields=fields):
+                self._say(zygote.generation, -1, event, fields)
+            case _:
+                pass
+
+    def _zygote_ended(self, zygote: Zygote, how: str) -> None:
+        if self.zygotes.pop(zygote.id, None) is None:
+            return
+        if zygote.link:
+            zygote.link.read()
+            zygote.link.close()
+        for number in list(zygote.owes):
+            self._paid(zygote.owes, number)
+            worker = self.workers.get(WorkerId(number))
+            if worker and worker.pid == 0 and not (worker.link and worker.link.is_open):
+                self._worker_never_was(worker.id, Fault("fork-failed", f"the zygote ended: {how}"))
+        self._tell(ZygoteExited(zygote.id, how))
+        self._processes.reap()
+
+    def _zygote_failed(self, zygote_id: ZygoteId, fault: Fault) -> None:
+        zygote = self.zygotes.pop(zygote_id, None)
+        if zygote:
+            if zygote.link:
+                zygote.link.close()
+            self._loop.call_soon(lambda: self._tell(ZygoteFailed(zygote_id, fault)))
+
+    def drop_zygote(self, zygote_id: ZygoteId) -> None:
+        """Let it go: it ends at the end of its link, or, if it hangs in an import, by a signal."""
+        zygote = self.zygotes.get(zygote_id)
+        if zygote is None:
+            return
+        if zygote.link:
+            zygote.link.close()
+        if zygote.pid:
+            self._processes.kill(zygote.pid)
+        elif not zygote.owes:
+            del self.zygotes[zygote_id]
+
+    # --- workers --------------------------------------------------------------------------------------------------
+
+    def start_worker(self, worker_id: WorkerId, release: Release, slot: int, zygote_id: ZygoteId | None) -> None:
+        """Make a worker, from its zygote or by execution (→ WorkerReady or WorkerFailed, in the end WorkerExited)."""
+        now_s = self._loop.clock.now_s()
+        try:
+            page = Page.create(f"{release.generation}.{slot}")
+            stacks_fd = os.memfd_create(f"midair:stacks:{worker_id}", os.MFD_CLOEXEC)
+        except OSError as exc:
+            fault = _cannot(exc)
+            self._loop.call_soon(lambda: self._tell(WorkerFailed(worker_id, fault, exists=False)))
+            return
+        worker = Worker(worker_id, release.generation, slot, page, stacks_fd, now_s, zygote=zygote_id)
+        self.workers[worker_id] = worker
+        try:
+            ours, theirs = passing.pair()
+        except OSError as exc:
+            self._worker_never_was(worker_id, _cannot(exc))
+            return
+        worker.link = Link(
+            self._loop,
+            ours,
+            lambda word: self._on_worker_word(worker, word),
+            lambda: self._link_ended(worker.pid, lambda: self._worker_ended(worker, "it never started")),
+        )
+        with theirs:
+            try:
+                if zygote_id is None:
+                    self._execute_worker(worker, release, theirs)
+                else:
+                    self._fork_worker(worker, release, self.zygotes.get(zygote_id), theirs)
+            except OSError as exc:
+                self._worker_never_was(worker_id, _cannot(exc))
+
+    def _fork_worker(self, worker: Worker, release: Release, zygote: Zygote | None, theirs: socket.socket) -> None:
+        if zygote is None or zygote.link is None:
+            self._worker_never_was(worker.id, Fault("fork-failed", "the zygote is gone"))
+            return
+        stdout, stderr = self._outputs.open(release.generation, worker.slot)
+        zygote.owes.add(worker.id)
+        self._processes.owed += 1
+        word = words.Fork(role="worker", id=worker.id, slot=worker.slot, child_generation=release.generation)
+        zygote.link.send(word, [theirs.fileno(), stdout, stderr, release.launch_fd, *self._worker_fds(worker)])
+        os.close(stdout)
+        os.close(stderr)
+
+    def _execute_worker(self, worker: Worker, release: Release, theirs: socket.socket) -> None:
+        pid = self._execute_host(release, theirs, slot=worker.slot, on_exit=lambda how: self._worker_ended(worker, how))
+        worker.pid = pid
+        assert worker.link is not None
+        word = words.Become(role="worker", id=worker.id, slot=worker.slot)
+        worker.link.send(word, [release.launch_fd, *self._worker_fds(worker)])
+
+    def _worker_fds(self, worker: Worker) -> list[int]:
+        return [worker.page.fd, worker.stacks_fd, *(listener.fileno() for listener in self._listeners)]
+
+    def _worker_has_pid(self, worker: Worker, pid: int) -> None:
+        if worker.pid == 0:
+            worker.pid = pid
+            self._processes.adopt(pid, lambda how: self._worker_ended(worker, how))
+
+    def _on_worker_word(self, worker: Worker, word: words.FromHost) -> None:
+        match word:
+            case words.Hello(pid=pid, role=role):
+                if role == "worker":
+                    self._worker_has_pid(worker, pid)
+            case words.Imported():
+                self.on_imported(worker.generation, word)
+            case words.Started():
+                worker.state = "ready"
+                self.on_started(worker, word)
+                self._tell(WorkerReady(worker.id))
+            case words.Failed():
+                worker.last = word.fault()
+                self._tell(WorkerFailed(worker.id, worker.last))
+            case words.Accepting():
+                worker.state = "serving"
+            case words.StoppedAccepting():
+                worker.state = "parked"
+                self._tell(StoppedAccepting(worker.id))
+            case words.Drained():
+                self._tell(WorkerDrained(worker.id))
+            case words.Worn(why=why):
+                self._tell(WorkerWorn(worker.id, why))
+            case words.Stacks(text=text):
+                if worker.on_stacks:
+                    worker.on_stacks(text)
+            case words.Left():
+                self.on_left(worker, word)
+            case words.Said(event=event, fields=fields):
+                self._say(worker.generation, worker.slot, event, fields)
+            case _:
+                pass
+
+    def _worker_ended(self, worker: Worker, how: str) -> None:
+        if self.workers.pop(worker.id, None) is None:
+            return
+        if worker.link:
+            worker.link.read()  # Its last words come before its end.
+            worker.link.close()
+        zygote = self.zygotes.get(worker.zygote) if worker.zygote is not None else None
+        if zygote and zygote.link:
+            zygote.link.send(words.WorkerGone(worker=worker.id, pid=worker.pid))
+        self._tell(WorkerExited(worker.id, how))
+        os.close(worker.stacks_fd)
+        worker.stacks_fd = -1
+
+    def _worker_never_was(self, worker_id: WorkerId, fault: Fault) -> None:
+        worker = self.workers.pop(worker_id, None)
+        if worker is None:
+            return
+        if worker.link:
+            worker.link.close()
+        os.close(worker.stacks_fd)
+        self._loop.call_soon(lambda: self._tell(WorkerFailed(worker_id, fault, exists=False)))
+
+    def _link_ended(self, pid: int, ended: Callable[[], None]) -> None:
+        """The link of a process is at its end. With a PID its exit follows; without one it never came to life."""
+        if pid == 0:
+            ended()
+        else:
+            self._loop.call_later(5.0, lambda: self._processes.kill(pid))
+
+    # --- orders ---------------------------------------------------------------------------------------------------
+
+    def accept(self, worker_id: WorkerId) -> None:
+        self._order(worker_id, words.Accept(), "serving")
+
+    def stop_accepting(self, worker_id: WorkerId) -> None:
+        self._order(worker_id, words.StopAccepting(), "draining")
+
+    def leave(self, worker_id: WorkerId, within_s: float) -> None:
+        self._order(worker_id, words.Leave(within_s=within_s), "leaving")
+
+    def probe(self, worker_id: WorkerId, connection: socket.socket) -> None:
+        """Hand the worker its end of a probe's connection."""
+        worker = self.workers.get(worker_id)
+        if worker and worker.link:
+            worker.link.send(words.Probe(), [connection.fileno()])
+
+    def _order(self, worker_id: WorkerId, word: words.ToHost, state: str) -> None:
+        worker = self.workers.get(worker_id)
+        if worker and worker.link:
+            worker.state = state
+            worker.link.send(word)
+
+    def kill(self, worker_id: WorkerId) -> None:
+        """SIGKILL. A worker that no PID is known of yet is cut off its link and killed as soon as it is named."""
+        worker = self.workers.get(worker_id)
+        if worker is None:
+            return
+        if worker.pid:
+            self._processes.kill(worker.pid)
+        elif worker.link:
+            worker.link.close()
+            self._loop.call_later(0.05, lambda: self._kill_late(worker))
+
+    def _kill_late(self, worker: Worker) -> None:
+        if worker.id not in self.workers:
+            return
+        if worker.pid:
+            self._processes.kill(worker.pid)
+        elif worker.zygote in self.zygotes and worker.id in self.zygotes[worker.zygote].owes:
+            self._loop.call_later(0.05, lambda: self._kill_late(worker))
+        else:
+            self._worker_ended(worker, "it never started")
+
+    def ask_stacks(self, worker_id: WorkerId) -> None:
+        worker = self.workers.get(worker_id)
+        if worker and worker.link:
+            worker.link.send(words.TellStacks())
+
+    def signal(self, worker_id: WorkerId, number: int) -> None:
+        worker = self.workers.get(worker_id)
+        if worker and worker.pid:
+            self._processes.signal(worker.pid, number)
+
+    def close(self) -> None:
+        """At the end of the service: nobody of them is needed any more."""
+        for zygote in list(self.zygotes.values()):
+            self.drop_zygote(zygote.id)
+        if self.base:
+            self._processes.signal(self.base.pid, signal.SIGKILL)
+            self.base.link.close()
+
+
+def _base_key(release: Release) -> tuple[object, ...]:
+    interpreter = release.survey.interpreter
+    assert interpreter is not None
+    variables = release.survey.environment.variables
+    early = tuple(sorted((k, v) for k, v in variables.items() if k.startswith(BASE_VARIABLES)))
+    packages = next((part.digest for part in release.survey.fingerprint.parts if part.kind == "packages"), "")
+    return (interpreter.path, interpreter.stamp, packages, early)
+
+
+def _cannot(exc: OSError) -> Fault:
+    hint = "look at the limits on processes, open files and memory (ulimit -u, ulimit -n, memory.max)"
+    return Fault("no-process", f"no process could be made: {exc.strerror or exc}", hint)

@@ -1,0 +1,261 @@
+"""Receipts: what every update was, phase by phase, and how it ended. Kept in memory, written out as they change.
+
+One JSON file an update in ``STATE/receipts``. A disk that is full or read-only stops no update: the receipt stays in memory,
+which is said once. At most KEPT files or KEPT_BYTES; the oldest go first.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+
+import msgspec
+
+from midair.control import words
+from midair.core.effects import Closed, Entered, Opened
+from midair.core.ids import GenerationId
+from midair.errors import DONE, FAILED, REFUSED, Fault
+from midair.supervisor.clock import Clock
+from midair.supervisor.offload import Offload
+
+FORMAT = 1
+KEPT = 1000
+KEPT_BYTES = 50 * 1024 * 1024
+IN_MEMORY = 200
+LINES_KEPT = 40
+"""Of the application's own last lines, when an update failed."""
+
+
+class PhaseTime(msgspec.Struct, kw_only=True):
+    phase: str
+    at_s: float
+    """Seconds since the update was asked for."""
+    took_s: float | None = None
+
+
+class Event(msgspec.Struct, kw_only=True):
+    """Something that happened in the update: a probe's answer, a hook's end, a worker's death."""
+
+    at_s: float
+    event: str
+    fields: dict[str, str | int | float | bool | None] = {}
+
+
+class Receipt(msgspec.Struct, kw_only=True):
+    """One update. Times are seconds since ``began``, which is seconds since the epoch."""
+
+    format: int = FORMAT
+    number: int
+    generation: int
+    by: str
+    reason: str = ""
+    began: float
+    began_s: float
+    """The same moment on the machine's monotonic clock."""
+    version: str = ""
+    fingerprint: str = ""
+    previous_generation: int = 0
+    previous_version: str = ""
+    phases: list[PhaseTime] = []
+    events: list[Event] = []
+    result: str = ""
+    """Empty while it goes on."""
+    exit_code: int = DONE
+    took_s: float = 0.0
+    note: str = ""
+    fault: Fault | None = None
+    last_lines: list[str] = []
+    serving_generation: int = 0
+    serving_version: str = ""
+    warnings: list[str] = []
+    books: dict[str, dict[str, int]] = {}
+    """Of the generation that this update replaced, and of a candidate that was given up: what became of connections."""
+    cut: list[str] = []
+    """Requests that were ended at a deadline."""
+
+
+EVENTS_MAX = 200
+
+
+class Ledger:
+    """All receipts."""
+
+    def __init__(
+        self,
+        folder: str,
+        clock: Clock,
+        offload: Offload,
+        say: Callable[[str, Mapping[str, str | int | float | bool | None]], None],
+    ) -> None:
+        self._folder = folder
+        self._clock = clock
+        self._offload = offload
+        self._say = say
+        self._receipts: dict[int, Receipt] = {}
+        self._is_writing = False
+        self._dirty: dict[int, Receipt] = {}
+        self._has_failed = False
+
+    # --- what the update machine says -----------------------------------------------------------------------------
+
+    def opened(self, effect: Opened, previous_version: str) -> Receipt:
+        receipt = Receipt(
+            number=effect.update,
+            generation=effect.generation,
+            by=effect.by,
+            reason=effect.reason,
+            began=self._clock.wall_s(),
+            began_s=self._clock.now_s(),
+            previous_generation=effect.previous or 0,
+            previous_version=previous_version,
+        )
+        self._receipts[effect.update] = receipt
+        while len(self._receipts) > IN_MEMORY:
+            del self._receipts[next(iter(self._receipts))]
+        return receipt
+
+    def entered(self, effect: Entered) -> Receipt | None:
+        receipt = self._receipts.get(effect.update)
+        if receipt is None:
+            return None
+        at_s = self._clock.now_s() - receipt.began_s
+        if receipt.phases:
+            receipt.phases[-1].took_s = at_s - receipt.phases[-1].at_s
+        receipt.phases.append(PhaseTime(phase=effect.phase, at_s=at_s))
+        receipt.generation = effect.generation
+        receipt.version = effect.version or receipt.version
+        return receipt
+
+    def closed(self, effect: Closed, serving_version: str, last_lines: list[str]) -> Receipt | None:
+        receipt = self._receipts.get(effect.update)
+        if receipt is None:
+            return None
+        receipt.took_s = self._clock.now_s() - receipt.began_s
+        if receipt.phases and receipt.phases[-1].took_s is None:
+            receipt.phases[-1].took_s = receipt.took_s - receipt.phases[-1].at_s
+        receipt.version = effect.version or receipt.version
+        receipt.result, receipt.note, receipt.fault = effect.result, effect.note, effect.fault
+        receipt.exit_code = _exit_code(effect)
+        receipt.serving_generation, receipt.serving_version = effect.serving or 0, serving_version
+        receipt.last_lines = last_lines[-LINES_KEPT:]
+        self.write(receipt)
+        return receipt
+
+    def happened(
+        self, generation: int, event: str, fields: dict[str, str | int | float | bool | None]
+    ) -> Receipt | None:
+        """Add to the receipt of the update that brings this generation, if it goes on."""
+        receipt = self.of_generation(GenerationId(generation))
+        if receipt and not receipt.result and len(receipt.events) < EVENTS_MAX:
+            at_s = self._clock.now_s() - receipt.began_s
+            receipt.events.append(Event(at_s=at_s, event=event, fields=fields))
+        return receipt
+
+    # --- looking up -----------------------------------------------------------------------------------------------
+
+    def of_generation(self, generation: GenerationId) -> Receipt | None:
+        return next((r for r in reversed(self._receipts.values()) if r.generation == generation), None)
+
+    def get(self, number: int) -> Receipt | None:
+        """By number; 0 is the latest. None: not in memory (``read`` looks on disk)."""
+        if number == 0:
+            return next(reversed(self._receipts.values()), None)
+        return self._receipts.get(number)
+
+    def latest(self, limit: int) -> list[Receipt]:
+        """Newest first."""
+        return list(reversed(self._receipts.values()))[:limit]
+
+    def line(self, receipt: Receipt) -> words.ReceiptLine:
+        return words.ReceiptLine(
+            number=receipt.number,
+            time_s=receipt.began,
+            result=receipt.result or "running",
+            source=receipt.previous_version,
+            target=receipt.version,
+            generation=receipt.generation,
+            duration_s=receipt.took_s or self._clock.now_s() - receipt.began_s,
+            by=receipt.by,
+            reason=receipt.reason,
+            fault=receipt.fault.message if receipt.fault else "",
+        )
+
+    # --- disk -----------------------------------------------------------------------------------------------------
+
+    def restore(self) -> int:
+        """Read back the newest receipts of an earlier life of this service; return the highest number (0: none).
+
+        Blocks: for the start, before anybody is served. What cannot be read is passed over.
+        """
+        highest = 0
+        for path in _files(self._folder)[-IN_MEMORY:]:
+            highest = max(highest, int(os.path.basename(path).partition(".")[0]))
+            try:
+                with open(path, "rb") as file:
+                    receipt = msgspec.json.decode(file.read(), type=Receipt)
+            except (OSError, msgspec.MsgspecError):
+                continue
+            if not receipt.result:
+                receipt.result, receipt.note = "unknown", "the supervisor ended during this update"
+            self._receipts[receipt.number] = receipt
+        return highest
+
+    def write(self, receipt: Receipt) -> None:
+        """Write it out soon. One writer at a time; a receipt that changes meanwhile is written again."""
+        self._dirty[receipt.number] = receipt
+        self._write_next()
+
+    def _write_next(self) -> None:
+        if self._is_writing or not self._dirty:
+            return
+        batch, self._dirty = self._dirty, {}
+        self._is_writing = True
+        documents = {number: msgspec.json.format(msgspec.json.encode(r)) for number, r in batch.items()}
+        folder = self._folder
+        self._offload.begin("writing the receipt", lambda: _store(folder, documents), int, self._written)
+
+    def _written(self, outcome: int | Fault) -> None:
+        self._is_writing = False
+        if isinstance(outcome, Fault) and not self._has_failed:
+            self._say("receipt_unwritten", {"error": outcome.message})
+        self._has_failed = isinstance(outcome, Fault)
+        self._write_next()
+
+
+def _exit_code(effect: Closed) -> int:
+    if effect.result == "committed":
+        return DONE
+    if effect.result == "superseded" and effect.fault is None:
+        return DONE  # It served without a fault until a newer one took over.
+    return REFUSED if effect.serving is not None else FAILED
+
+
+def _files(folder: str) -> list[str]:
+    try:
+        names = sorted(name for name in os.listdir(folder) if name.endswith(".json") and name[0].isdigit())
+    except OSError:
+        return []
+    return [os.path.join(folder, name) for name in names]
+
+
+def _store(folder: str, documents: dict[int, bytes]) -> int:
+    """In a child: write each to a new file, sync, rename; drop the oldest beyond the bounds."""
+    from midair.errors import WorldError
+
+    try:
+        os.makedirs(folder, mode=0o750, exist_ok=True)
+        for number, document in documents.items():
+            path = os.path.join(folder, f"{number:08d}.json")
+            with open(path + ".new", "wb") as file:
+                file.write(document)
+                file.flush()
+                os.fsync(file.fileno())
+            os.rename(path + ".new", path)
+        paths = _files(folder)
+        total = sum(os.path.getsize(path) for path in paths)
+        while len(paths) > KEPT or total > KEPT_BYTES:
+            total -= os.path.getsize(paths[0])
+            os.unlink(paths.pop(0))
+    except OSError as exc:
+        raise WorldError(f"{exc.strerror}: {exc.filename or folder}") from exc
+    return len(documents)

@@ -1,0 +1,259 @@
+"""The life of a supervisor: take the name, bind, serve, clean up. What ``midair run`` ends in."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Mapping
+
+from midair.config.load import RunSources
+from midair.config.schema import Settings
+from midair.control.place import control_socket, short_path
+from midair.core import events
+from midair.core.ids import GenerationId, UpdateId
+from midair.errors import FAILED, WorldError
+from midair.observe.capture import Line
+from midair.observe.log import Format, Log
+from midair.observe.sink import Sink
+from midair.sockets.bind import PortInUse, open_listeners
+from midair.sockets.listener import Listener
+from midair.supervisor.clock import SystemClock
+from midair.supervisor.control import ControlServer
+from midair.supervisor.loop import Loop
+from midair.supervisor.outputs import Outputs
+from midair.supervisor.processes import become_subreaper
+from midair.supervisor.signals import Signals
+from midair.supervisor.supervisor import FieldValue, Supervisor
+
+BIND_RETRY_S = 6.0
+"""A killed supervisor's workers close their listeners within this time."""
+BIND_AGAIN_S = 0.1
+LOCK_FILE = "lock"
+
+
+class NameTaken(WorldError):
+    """Another supervisor runs under this name."""
+
+    code = "name-taken"
+
+    def __init__(self, name: str, folder: str) -> None:
+        super().__init__(
+            f"a service named {name!r} runs already ({folder})",
+            hint="midair status shows it; start another one with --name, or update this one with midair reload",
+        )
+
+
+class NoPlace(WorldError):
+    """The runtime folder cannot be made."""
+
+    code = "no-runtime-folder"
+    hint = "set runtime_dir, or make the folder and give it to this user"
+
+
+def run(settings: Settings, sources: RunSources) -> int:
+    """Run the service until it is stopped; return the exit code. Raises WorldError when it cannot begin."""
+    lock = take_name(settings)
+    try:
+        listeners = bind(settings)
+        try:
+            return _Life(settings, sources, listeners).live()
+        finally:
+            for listener in listeners:
+                listener.close()
+    finally:
+        os.close(lock)
+
+
+def take_name(settings: Settings) -> int:
+    """Make the runtime folder and lock it: one service a name. Returns the lock's descriptor."""
+    folder = settings.runtime_dir
+    is_open = bool(settings.control.operators or settings.control.readers)
+    try:
+        os.makedirs(folder, mode=0o755 if is_open else 0o700, exist_ok=True)
+        lock = os.open(os.path.join(folder, LOCK_FILE), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as exc:
+        raise NoPlace(f"the folder {folder} cannot be used: {exc.strerror}") from exc
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as exc:
+        os.close(lock)
+        raise NameTaken(settings.name, folder) from exc
+    return lock
+
+
+def bind(settings: Settings) -> list[Listener]:
+    """All listeners; a port that the workers of a killed supervisor still hold is waited for, a few seconds."""
+    deadline_s = time.monotonic() + BIND_RETRY_S
+    while True:
+        try:
+            opened = open_listeners(
+                settings.bind,
+                folder=settings.folder,
+                backlog=settings.serve.backlog,
+                socket_mode=settings.socket_mode,
+                socket_owner=settings.socket_owner,
+                is_blocking=settings.is_command,
+            )
+        except PortInUse as error:
+            if time.monotonic() > deadline_s:
+                raise
+            if time.monotonic() + BIND_RETRY_S - BIND_AGAIN_S <= deadline_s:
+                print(f"midair: {error}; trying for {BIND_RETRY_S:g} s", file=sys.stderr)
+            time.sleep(BIND_AGAIN_S)
+            continue
+        for address in opened.ignored:
+            print(f"midair: {address} is not bound: sockets were passed in its place", file=sys.stderr)
+        return list(opened.listeners)
+
+
+def open_control(settings: Settings) -> socket.socket:
+    """The control socket, listening. The folder is ours by its lock, so whatever lies there is stale."""
+    path = control_socket(settings.runtime_dir)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+    is_open = bool(settings.control.operators or settings.control.readers)
+    try:
+        if os.path.lexists(path):
+            os.unlink(path)
+        old_mask = os.umask(0o177)
+        try:
+            with short_path(path) as short:
+                listener.bind(short)
+        finally:
+            os.umask(old_mask)
+        # With groups configured everybody may knock; the kernel tells who it is, and the answer depends on that.
+        os.chmod(path, 0o666 if is_open else 0o600)
+        listener.listen(64)
+    except OSError as exc:
+        listener.close()
+        raise NoPlace(f"the control socket {path} cannot be made: {exc.strerror}") from exc
+    return listener
+
+
+class _Life:
+    """One run of the loop."""
+
+    def __init__(self, settings: Settings, sources: RunSources, listeners: list[Listener]) -> None:
+        self._settings = settings
+        self._sources = sources
+        self._listeners = listeners
+        self._loop = Loop(SystemClock())
+        self._sink = Sink(2, self._loop.on_writable)
+        self._log = _make_log(settings, self._sink)
+        outputs = Outputs(self._loop, self._pass_on, is_inherited=settings.log.output == "inherit")
+        ambient = dict(os.environ)
+        self._supervisor = Supervisor(self._loop, settings, sources, listeners, ambient, outputs, self._say)
+        self._interrupts = 0
+
+    def live(self) -> int:
+        supervisor = self._supervisor
+        become_subreaper()
+        control = ControlServer(self._loop, supervisor, open_control(self._settings))
+        highest = supervisor.ledger.restore()
+        service = supervisor.service
+        service.last_update, service.last_generation = UpdateId(highest), GenerationId(highest)
+        os.chdir("/")
+        signals = Signals(self._loop, [*_mapping(self._settings), signal.SIGCHLD], self._on_signal)
+        try:
+            self._say("supervisor_started", {"pid": os.getpid(), "python": ".".join(map(str, sys.version_info[:3]))})
+            for listener in self._listeners:
+                self._say("listening", {"address": listener.actual, "name": listener.name})
+            supervisor.tell(events.UpdateAsked(supervisor.next_request(), "start"))
+            self._loop.run()
+        finally:
+            self._end(control, signals)
+        return supervisor.exit_code if supervisor.exit_code is not None else FAILED
+
+    def _end(self, control: ControlServer, signals: Signals) -> None:
+        supervisor = self._supervisor
+        supervisor.fleet.close()
+        for pid in supervisor.processes.pids:
+            supervisor.processes.kill(pid)
+        supervisor.outputs.drain()
+        if supervisor.exit_fault:
+            fault = supervisor.exit_fault
+            print(f"error: {fault.message}", file=sys.stderr)
+            if fault.detail:
+                print(fault.detail.rstrip(), file=sys.stderr)
+            if fault.hint:
+                print(f"hint: {fault.hint}", file=sys.stderr)
+        self._say("supervisor_stopped", {"uptime_s": self._loop.clock.now_s() - supervisor.started_s})
+        control.close()
+        signals.close()
+        self._sink.close()
+        try:
+            os.unlink(control_socket(self._settings.runtime_dir))
+        except OSError:
+            pass  # Somebody cleaned up already.
+
+    # --- signals --------------------------------------------------------------------------------------------------
+
+    def _on_signal(self, number: int) -> None:
+        if number == signal.SIGCHLD:
+            self._supervisor.processes.reap()
+            return
+        action = _mapping(self._supervisor.settings).get(number, "ignore")
+        name = signal.Signals(number).name
+        self._say("signal_received", {"signal": name, "action": action})
+        if action == "stop" and number == signal.SIGINT:
+            self._interrupts += 1
+            action = "quit" if self._interrupts > 1 else "stop"
+        for event in self._events(action, name):
+            self._supervisor.tell(event)
+
+    def _events(self, action: str, name: str) -> list[events.Event]:
+        supervisor = self._supervisor
+        request = supervisor.next_request()
+        match action:
+            case "reload":
+                return [events.UpdateAsked(request, name)]
+            case "update":
+                return [events.UpdateAsked(request, name, reread=False)]
+            case "upgrade":
+                return [events.UpdateAsked(request, name)]
+            case "stop":
+                return [events.StopAsked(request, name)]
+            case "quit":
+                return [events.StopAsked(request, name, at_once=True)]
+            case "worker+":
+                return [events.ScaleAsked(request, supervisor.service.wanted + 1, name)]
+            case "worker-":
+                return [events.ScaleAsked(request, max(1, supervisor.service.wanted - 1), name)]
+            case _:
+                return []
+
+    # --- log ------------------------------------------------------------------------------------------------------
+
+    def _say(self, event: str, fields: Mapping[str, FieldValue]) -> None:
+        self._log.say(event, **fields)
+
+    def _pass_on(self, line: Line, stream: str) -> None:
+        version = self._supervisor.version_of(GenerationId(line.generation))
+        self._log.pass_on(line, version=version or None)
+
+
+def _mapping(settings: Settings) -> dict[int, str]:
+    chosen = settings.signals
+    return {
+        signal.SIGHUP: chosen.hup,
+        signal.SIGUSR1: chosen.usr1,
+        signal.SIGUSR2: chosen.usr2,
+        signal.SIGTERM: chosen.term,
+        signal.SIGINT: chosen.int,
+        signal.SIGQUIT: chosen.quit,
+        signal.SIGTTIN: chosen.ttin,
+        signal.SIGTTOU: chosen.ttou,
+    }
+
+
+def _make_log(settings: Settings, sink: Sink) -> Log:
+    is_terminal = os.isatty(2)
+    form: Format = "json"
+    if settings.log.format == "console" or (settings.log.format == "auto" and is_terminal):
+        form = "console"
+    node = settings.log.node or socket.gethostname()
+    is_coloured = is_terminal and "NO_COLOR" not in os.environ
+    return Log(sink, format=form, level=settings.log.level, is_coloured=is_coloured, bound={"node": node})

@@ -1,0 +1,93 @@
+"""What the processes of a service print: read line by line from pipes, passed to the log, its end kept for receipts.
+
+A process never waits for a reader of the log: the pipes are read as they fill, and what the log cannot take is dropped and
+counted there. With ``log.output = "inherit"`` the processes get our own descriptors and nothing is kept.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+from midair.observe.capture import Line, Splitter, Tail
+from midair.supervisor.loop import Loop
+
+READ_BYTES = 64 * 1024
+READS_A_TURN = 4
+"""A process that prints without end must not keep the loop from others."""
+TAILS_MAX = 12
+"""Generations whose last lines are kept."""
+
+
+class Outputs:
+    """All pipes."""
+
+    def __init__(self, loop: Loop, pass_on: Callable[[Line, str], None], *, is_inherited: bool = False) -> None:
+        """pass_on: takes a line and the stream's name."""
+        self._loop = loop
+        self._pass_on = pass_on
+        self._is_inherited = is_inherited
+        self._tails: dict[int, Tail] = {}
+        self._pipes: dict[int, tuple[Splitter, str]] = {}
+        self.followers: list[Callable[[Line, str], None]] = []
+        """Who wants every line as it comes (``midair logs -f``)."""
+
+    def open(self, generation: int, slot: int) -> tuple[int, int]:
+        """Descriptors to be a process's stdout and stderr; the caller closes its copies. Raises OSError."""
+        if self._is_inherited:
+            return os.dup(1), os.dup(2)
+        stdout = self._open(generation, slot, "stdout")
+        try:
+            return stdout, self._open(generation, slot, "stderr")
+        except OSError:
+            os.close(stdout)
+            raise
+
+    def _open(self, generation: int, slot: int, stream: str) -> int:
+        read, write = os.pipe2(os.O_CLOEXEC)
+        os.set_blocking(read, False)
+        self._pipes[read] = (Splitter(generation, slot), stream)
+        self._loop.on_readable(read, lambda: self._read(read))
+        return write
+
+    def _read(self, fd: int) -> None:
+        splitter, stream = self._pipes[fd]
+        for _ in range(READS_A_TURN):
+            try:
+                data = os.read(fd, READ_BYTES)
+            except BlockingIOError:
+                return
+            for line in splitter.feed(data) if data else splitter.finish():
+                self._take(line, stream)
+            if not data:
+                self._loop.forget(fd)
+                del self._pipes[fd]
+                os.close(fd)
+                return
+
+    def _take(self, line: Line, stream: str) -> None:
+        tail = self._tails.get(line.generation)
+        if tail is None:
+            tail = self._tails[line.generation] = Tail()
+            while len(self._tails) > TAILS_MAX:
+                del self._tails[min(self._tails)]
+        tail.add(f"{line.slot}\t{stream}\t{line.text}")
+        self._pass_on(line, stream)
+        for follower in list(self.followers):
+            follower(line, stream)
+
+    def drain(self) -> None:
+        """Read what is there now: before a receipt quotes a process's last lines."""
+        for fd in list(self._pipes):
+            if fd in self._pipes:
+                self._read(fd)
+
+    def tail(self, generation: int) -> list[tuple[int, str, str]]:
+        """Slot, stream and text of the last lines of a generation, oldest first."""
+        self.drain()
+        tail = self._tails.get(generation)
+        rows = [line.split("\t", 2) for line in tail.export()] if tail else []
+        return [(int(slot), stream, text) for slot, stream, text in rows]
+
+    def last_lines(self, generation: int) -> list[str]:
+        return [text for _, _, text in self.tail(generation)]

@@ -1,0 +1,102 @@
+"""A generation as the supervisor keeps it: what it was made from, and what its processes need to be started."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+
+import msgspec
+
+from midair.config.schema import Settings
+from midair.core.ids import GenerationId
+from midair.core.policy import Policy
+from midair.release.survey import Survey
+from midair.sockets import words
+
+
+@dataclass(slots=True)
+class Release:
+    """One generation: number, settings, survey. ``launch_fd``: a memfd with what its Python processes read."""
+
+    generation: GenerationId
+    settings: Settings
+    survey: Survey
+    launch_fd: int = -1
+    born_s: float = 0.0
+    interface: str = ""
+    mode: str = ""
+    """``fork``, ``spawn`` or ``exec``; empty while it is not known."""
+    why: str = ""
+    """Why it is not ``fork``."""
+    import_s: float = 0.0
+    start_up_s: float = 0.0
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def version(self) -> str:
+        return self.survey.version
+
+    def close(self) -> None:
+        if self.launch_fd >= 0:
+            os.close(self.launch_fd)
+            self.launch_fd = -1
+
+
+def make_release(generation: GenerationId, settings: Settings, survey: Survey, now_s: float) -> Release:
+    """A release ready to be launched. Owns a descriptor: close it when the generation can no longer be needed."""
+    release = Release(generation, settings, survey, born_s=now_s)
+    if not settings.is_command:
+        release.launch_fd = _launch_fd(release)
+    return release
+
+
+def _launch_fd(release: Release) -> int:
+    settings, survey = release.settings, release.survey
+    launch = words.Launch(
+        generation=release.generation,
+        version=survey.version,
+        target=settings.app,
+        factory=settings.factory,
+        chdir=survey.folder,
+        environment=survey.environment.variables,
+        serve=msgspec.structs.replace(settings.serve, drain_idle_grace_s=settings.drain.idle_grace_s),
+        exit_s=settings.exit.timeout_s,
+        max_requests=settings.worker.max_requests,
+        max_requests_jitter=settings.worker.max_requests_jitter,
+        max_memory_bytes=settings.worker.max_memory_bytes,
+        hang_warn_s=settings.worker.hang_warn_s,
+    )
+    # It holds the environment, secrets included: a memfd has no name that another user could open.
+    fd = os.memfd_create(f"midair:launch:{release.generation}", os.MFD_CLOEXEC)
+    os.write(fd, msgspec.msgpack.encode(launch))
+    return fd
+
+
+def policy_of(settings: Settings) -> Policy:
+    """The numbers that decisions about a generation with these settings depend on."""
+    is_command = settings.is_command
+    return Policy(
+        workers=settings.workers,
+        ready_s=settings.ready.timeout_s,
+        start_s=settings.start.timeout_s,
+        bake_s=settings.bake.for_s,
+        bake_error_rate=settings.bake.error_rate,
+        canary_workers=settings.canary.workers,
+        canary_s=settings.canary.for_s,
+        drain_s=settings.drain.timeout_s,
+        max_generations=settings.drain.max_generations,
+        exit_s=settings.exit.timeout_s,
+        stop_s=settings.stop.timeout_s,
+        stop_delay_s=settings.stop.delay_s,
+        warm_s=settings.rollback.warm_s,
+        probe_interval_s=settings.health.interval_s,
+        has_health=settings.health.path != "off" and not is_command,
+        forks=settings.zygote != "never" and not is_command,
+        must_fork=settings.zygote == "always",
+        parks=not is_command,
+        has_before=bool(settings.hooks.before),
+        has_after=bool(settings.hooks.after),
+        has_contract=bool(settings.hooks.contract),
+        companions=tuple(process.name for process in settings.process),
+        exclusive=frozenset(process.name for process in settings.process if process.update == "exclusive"),
+    )

@@ -1,0 +1,302 @@
+"""A worker's life between its start-up and its end: what the supervisor says, done; what happens, said.
+
+    start-up -> Started -> (Accept -> Accepting | StopAccepting -> StoppedAccepting, Drained)* -> Leave -> Left -> end
+
+Everything runs on the event loop of the one thread. The end of the link means that the supervisor died: accept no more,
+give what is under way ORPHAN_S, and go.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import faulthandler
+import io
+import os
+import random
+import signal
+import socket
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from midair.errors import ApplicationError
+from midair.observe.counters import Cell, Page
+from midair.sockets import passing, words
+from midair.worker.asgi import Asgi
+from midair.worker.lifespan import Lifespan
+from midair.worker.server import Server
+from midair.worker.wsgi import as_asgi
+
+BEAT_S = 0.5
+LIMITS_S = 1.0
+WORN_AGAIN_S = 10.0
+"""A worker that reached a limit asks again after this long, in case its successor failed."""
+ORPHAN_S = 5.0
+STACKS_SIGNAL = signal.SIGRTMIN + 11
+"""At it the C level writes all threads' stacks to a file that the supervisor reads: works in a hung worker, too."""
+
+
+_OnWord = Callable[[words.ToHost, Sequence[int]], None]
+_OnEnd = Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Everything a worker was given."""
+
+    application: Callable[..., Any]
+    interface: str
+    launch: words.Launch
+    link: socket.socket
+    page_fd: int
+    stacks_fd: int
+    listeners: Sequence[socket.socket]
+
+
+def run(place: Place) -> int:
+    """Serve until told to leave; return the exit code (3: start-up failed). Runs on the main thread."""
+    faulthandler.register(STACKS_SIGNAL, file=place.stacks_fd, all_threads=True)
+    with asyncio.Runner(loop_factory=_loop_factory(place.launch.serve.loop)) as runner:
+        return runner.run(_Worker(place).live())
+
+
+def _loop_factory(which: str) -> type[asyncio.AbstractEventLoop] | None:
+    if which == "asyncio":
+        return None
+    try:
+        import uvloop
+    except ImportError:
+        if which == "uvloop":
+            raise
+        return None
+    return uvloop.Loop
+
+
+class _Worker:
+    def __init__(self, place: Place) -> None:
+        self._place = place
+        self._launch = place.launch
+        self._page = Page(place.page_fd)
+        self._asgi: Asgi = place.application
+        if place.interface == "wsgi":
+            self._asgi = as_asgi(place.application, place.launch.serve.wsgi_threads)
+        self._link = _Link(place.link, self._on_word, self._on_orphaned)
+        self._leaving = asyncio.Event()
+        self._deadline_s = 0.0
+        self._deadline_changed = asyncio.Event()
+        self._server: Server | None = None
+        self._is_accepting = False
+        self._worn_said_s = 0.0
+        jitter = random.randint(0, self._launch.max_requests_jitter) if self._launch.max_requests_jitter else 0
+        self._requests_max = self._launch.max_requests + jitter if self._launch.max_requests else 0
+
+    async def live(self) -> int:
+        loop = asyncio.get_running_loop()
+        self._link.open(loop)
+        self._beat(loop)
+        loop.add_signal_handler(signal.SIGTERM, self._on_sigterm)
+        began_s = time.perf_counter()
+        mode = self._launch.serve.lifespan if self._place.interface == "asgi" else "off"
+        lifespan = Lifespan(self._asgi, mode)
+        try:
+            await lifespan.startup()
+        except ApplicationError as error:
+            fault = error.fault()
+            detail = words.shorten(fault.detail)
+            self._link.say(words.Failed(code=fault.code, message=fault.message, hint=fault.hint, detail=detail))
+            return 3
+        self._server = Server(
+            self._asgi, self._launch.serve, self._page, lifespan.state, loop=loop, report=self._report
+        )
+        self._link.say(words.Started(seconds=time.perf_counter() - began_s))
+        if self._requests_max or self._launch.max_memory_bytes:
+            loop.call_later(LIMITS_S, self._check_limits, loop)
+        await self._leaving.wait()
+        cut = await self._empty(self._server)
+        unfinished = await self._shut_down(lifespan)
+        self._link.say(words.Left(cut=words.shorten_lines([*cut, *unfinished])))
+        return 0
+
+    # --- what the supervisor says ---------------------------------------------------------------------------------
+
+    def _on_word(self, word: words.ToHost, fds: Sequence[int]) -> None:
+        server = self._server
+        match word:
+            case words.Accept() if server:
+                server.resume()
+                server.accept(self._place.listeners)
+                self._is_accepting = True
+                self._link.say(words.Accepting())
+            case words.StopAccepting() if server:
+                server.stop_accepting()
+                self._is_accepting = False
+                self._link.say(words.StoppedAccepting())
+                server.drain()
+                server.when_empty(lambda: self._link.say(words.Drained()))
+            case words.Probe() if server and fds:
+                server.adopt(socket.socket(fileno=os.dup(fds[0])), counted=False)
+            case words.Leave(within_s=within_s):
+                self._leave(within_s)
+            case words.TellStacks():
+                self._link.say(words.Stacks(text=words.shorten(_tasks(), words.DETAIL_MAX)))
+            case _:
+                pass  # A word of a newer supervisor, or one that makes no sense now: it is not for us.
+        for fd in fds:
+            os.close(fd)
+
+    def _leave(self, within_s: float) -> None:
+        deadline_s = asyncio.get_running_loop().time() + within_s
+        if not self._leaving.is_set() or deadline_s < self._deadline_s:
+            self._deadline_s = deadline_s
+            self._deadline_changed.set()
+        self._leaving.set()
+
+    def _on_orphaned(self) -> None:
+        """The supervisor is gone. Whoever starts the next one wants the port."""
+        if self._server:
+            self._server.stop_accepting()
+        for listener in self._place.listeners:
+            listener.close()
+        self._leave(ORPHAN_S)
+
+    def _on_sigterm(self) -> None:
+        """Somebody ended this one worker: it asks for a successor, and goes when told."""
+        self._link.say(words.Worn(why="SIGTERM"))
+
+    # --- the end --------------------------------------------------------------------------------------------------
+
+    async def _empty(self, server: Server) -> list[str]:
+        """Wait until the connections are gone and every call has returned; at the deadline cut what is left."""
+        server.stop_accepting()
+        server.drain()
+        empty = asyncio.Event()
+        server.when_empty(empty.set)
+        while not empty.is_set():
+            left_s = self._deadline_s - asyncio.get_running_loop().time()
+            if left_s <= 0:
+                break
+            self._deadline_changed.clear()
+            waits = [asyncio.ensure_future(empty.wait()), asyncio.ensure_future(self._deadline_changed.wait())]
+            await asyncio.wait(waits, timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
+            for wait in waits:
+                wait.cancel()
+        if empty.is_set():
+            return []
+        cut = server.cut()
+        # What was cut gets a moment to run its finally blocks.
+        try:
+            await asyncio.wait_for(empty.wait(), self._launch.exit_s)
+        except TimeoutError:
+            cut += [f"still running after it was cancelled: {line}" for line in _task_lines()]
+        return cut
+
+    async def _shut_down(self, lifespan: Lifespan) -> list[str]:
+        try:
+            await asyncio.wait_for(lifespan.shutdown(), self._launch.exit_s)
+        except TimeoutError:
+            return [f"shutdown did not finish within {self._launch.exit_s:g} s"]
+        except ApplicationError as error:
+            return [str(error)]
+        return []
+
+    def _report(self, line: str) -> None:
+        """Trouble that is the machine's: no descriptors left to accept with."""
+        self._link.say(words.Said(event="worker_trouble", fields={"what": line[:500]}))
+
+    # --- pulse and limits -----------------------------------------------------------------------------------------
+
+    def _beat(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._page.cells[Cell.BEAT_NS] = time.monotonic_ns()
+        loop.call_later(BEAT_S, self._beat, loop)
+
+    def _check_limits(self, loop: asyncio.AbstractEventLoop) -> None:
+        loop.call_later(LIMITS_S, self._check_limits, loop)
+        why = self._reached()
+        if why and self._is_accepting and loop.time() - self._worn_said_s > WORN_AGAIN_S:
+            self._worn_said_s = loop.time()
+            self._link.say(words.Worn(why=why))
+
+    def _reached(self) -> str:
+        requests = self._page.cells[Cell.REQUESTS]
+        if self._requests_max and requests >= self._requests_max:
+            return f"{requests} requests served (worker.max_requests)"
+        limit = self._launch.max_memory_bytes
+        if limit and (resident := _resident_bytes()) > limit:
+            return f"{resident >> 20} MiB resident (worker.max_memory {limit >> 20} MiB)"
+        return ""
+
+
+def _resident_bytes() -> int:
+    with open("/proc/self/statm", encoding="ascii") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def _task_lines() -> list[str]:
+    current = asyncio.current_task()
+    return [repr(task) for task in asyncio.all_tasks() if task is not current]
+
+
+def _tasks() -> str:
+    out = io.StringIO()
+    for task in asyncio.all_tasks():
+        task.print_stack(file=out)
+    return out.getvalue()
+
+
+class _Link:
+    """The worker's end of its link, on the event loop."""
+
+    def __init__(self, channel: socket.socket, on_word: _OnWord, on_end: _OnEnd) -> None:
+        self._channel = channel
+        self._on_word = on_word
+        self._on_end = on_end
+        self._queue: deque[bytes] = deque(maxlen=1000)
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def open(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._channel.setblocking(False)
+        loop.add_reader(self._channel.fileno(), self._read)
+
+    def say(self, word: words.FromHost) -> None:
+        """In order, never waiting: a supervisor that is just re-executing reads later."""
+        self._queue.append(words.encode(word))
+        self._flush()
+
+    def _flush(self) -> None:
+        assert self._loop is not None
+        while self._queue:
+            try:
+                passing.send(self._channel, self._queue[0])
+            except BlockingIOError:
+                self._loop.add_writer(self._channel.fileno(), self._flush)
+                return
+            except OSError:
+                self._queue.clear()  # The supervisor is gone; the end of the link is told by the reader.
+                break
+            self._queue.popleft()
+        self._loop.remove_writer(self._channel.fileno())
+
+    def _read(self) -> None:
+        while True:
+            try:
+                message = passing.receive(self._channel)
+            except BlockingIOError:
+                return
+            except OSError:
+                message = None
+            if message is None:
+                assert self._loop is not None
+                self._loop.remove_reader(self._channel.fileno())
+                self._on_end()
+                return
+            try:
+                word = words.decode_to_host(message.data)
+            except msgspec.MsgspecError:
+                message.close()  # Of a newer midair: what we do not know we do not do.
+                continue
+            self._on_word(word, message.fds)
