@@ -8,7 +8,7 @@ STAMP  := $(VENV)/.installed
 # Stale bytecode is one of the things the product guards against: the tests must be able to see it.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-core lint types check wheel lock bench soak system-parts format clean
+.PHONY: demo test test-core lint types check wheel lock bench bench-memory soak system-parts format clean
 
 $(STAMP): requirements-dev.txt pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -44,6 +44,13 @@ wheel: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python -m bench
+
+# Memory is compared on an application with pandas, which nothing else here needs: an environment of its own.
+bench-memory: $(STAMP) requirements-bench.txt
+	test -x $(VENV)/bench/bin/python || $(PYTHON) -m venv $(VENV)/bench
+	$(VENV)/bench/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt -r requirements-bench.txt
+	$(VENV)/bench/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	$(VENV)/bench/bin/python -m bench memory
 
 soak: $(STAMP)
 	$(BIN)/python -m pytest -q -m soak --timeout 1800
