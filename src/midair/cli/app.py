@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import os
 import sys
@@ -43,6 +42,8 @@ class Commands(click.Group):
 
 
 def _meant(name: str) -> str:
+    import difflib
+
     near = difflib.get_close_matches(name, commands.COMMANDS, n=1)
     if near:
         return f"; did you mean {near[0]}?"

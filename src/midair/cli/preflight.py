@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
 from collections.abc import Mapping
 
 import msgspec
@@ -62,6 +60,8 @@ def check_addresses(loaded: Loaded) -> None:
 
 def check_program(settings: Settings) -> str:
     """Path of the command's program. Raises ProgramMissing."""
+    import shutil
+
     folder = os.path.join(settings.folder, settings.chdir)
     program = settings.command[0]
     found = shutil.which(os.path.join(folder, program) if "/" in program else program)
@@ -78,6 +78,8 @@ def check_application(settings: Settings, python: str, environment: Mapping[str,
 
     Raises ApplicationError with the application's own words, WorldError if the interpreter cannot be started.
     """
+    import subprocess
+
     line = [python, "-P", "-m", "midair.worker.check", settings.app, settings.serve.interface]
     if settings.factory:
         line.append("--factory")

@@ -7,7 +7,6 @@ from collections.abc import Callable
 
 from midair.config import units
 from midair.config.keys import Key, Kind
-from midair.config.quota import usable_cpus
 from midair.config.units import BadUnit
 
 _UNITS: dict[Kind, tuple[Callable[[str], float], Callable[[float], str], str]] = {
@@ -41,7 +40,11 @@ def read(key: Key, raw: object, *, is_text: bool) -> object:
         case Kind.COUNT:
             return _count(raw, is_text, "a whole number")
         case Kind.WORKERS:
-            return usable_cpus() if raw == "auto" else _count(raw, is_text, 'a whole number, or "auto"')
+            if raw == "auto":
+                from midair.config.quota import usable_cpus
+
+                return usable_cpus()
+            return _count(raw, is_text, 'a whole number, or "auto"')
         case Kind.TEXT:
             return _text(raw)
         case Kind.CHOICE:

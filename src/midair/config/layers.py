@@ -5,7 +5,6 @@ A layer is a flat table from key to setting. Reading one never stops at the firs
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -57,8 +56,16 @@ def suggestion(unknown: str, known: Iterable[str], *, prefix: str = "") -> str:
     plain = unknown.replace("-", "_").lower()
     words = list(known)
     begun = [word for word in words if len(plain) > 2 and word.startswith(plain)]
-    near = difflib.get_close_matches(plain, words, n=1, cutoff=0.6) or begun
-    return f"did you mean {prefix}{near[0]}?" if near else ""
+    near = nearest_word(plain, words, cutoff=0.6) or next(iter(begun), "")
+    return f"did you mean {prefix}{near}?" if near else ""
+
+
+def nearest_word(word: str, known: Iterable[str], *, cutoff: float) -> str:
+    """The known word that is most like ``word``; empty if none is like it enough (0: any, 1: the same)."""
+    # Imported when somebody has misspelt something: every command pays for what stands at the top.
+    from difflib import get_close_matches
+
+    return next(iter(get_close_matches(word, list(known), n=1, cutoff=cutoff)), "")
 
 
 # --- a file --------------------------------------------------------------------------------------------------------
@@ -119,8 +126,8 @@ def _nearest(path: Path) -> str:
     last_parts = {name.rpartition(".")[2]: name for name in reversed(names) if "." in name}
     if found := suggestion(path[-1], top):
         return found
-    near = difflib.get_close_matches(path[-1].replace("-", "_"), list(last_parts), n=1, cutoff=0.7)
-    return f"did you mean {last_parts[near[0]]}?" if near else ""
+    near = nearest_word(path[-1].replace("-", "_"), last_parts, cutoff=0.7)
+    return f"did you mean {last_parts[near]}?" if near else ""
 
 
 def _environment_table(layer: Layer, document: Document, value: object) -> None:
@@ -193,9 +200,9 @@ def environment_layer(environ: Mapping[str, str], bind: tuple[str, ...]) -> Laye
         if name in known and value:
             layer.read(known[name], value, Origin("environment", name), is_text=True)
         elif name.startswith("MIDAIR_") and name not in NOT_SETTINGS and name not in known:
-            near = difflib.get_close_matches(name, known, n=1, cutoff=0.8)
+            near = nearest_word(name, known, cutoff=0.8)
             # Not an error: another tool's variable must not keep a service from starting.
-            hint = f"; did you mean {near[0]}?" if near else ""
+            hint = f"; did you mean {near}?" if near else ""
             layer.warnings.append(f"${name} is not a setting and is ignored{hint}")
     return layer
 
