@@ -218,7 +218,10 @@ class Connection(asyncio.Protocol):
         self.deadline_s = monotonic() + self.server.settings.linger_s
         self._last_buffered = self.transport.get_write_buffer_size()
         self.resume_reading()
-        self.transport.write_eof()
+        try:
+            self.transport.write_eof()
+        except OSError:
+            self.transport.abort()  # reset by the client, and the loop has not told us yet
 
     def on_deadline(self, now_s: float) -> None:
         """The sweep found ``deadline_s`` passed."""

@@ -252,6 +252,8 @@ class RequestReader:
             elif request.keep_alive and http_version == "1.1":
                 self._parsers.give_back(parser)
         else:
+            if upgrades and _is_websocket(request, weighty):
+                raise BadRequest(400, "a WebSocket handshake has no body")
             self._begin_body(request, parser, upgrades)
         return request
 
