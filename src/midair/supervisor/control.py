@@ -21,9 +21,11 @@ from midair.core import effects, events
 from midair.core.ids import GenerationId, RequestId
 from midair.errors import DONE, FAILED, HELD, REFUSED, Fault, MidairError
 from midair.observe.capture import Line
+from midair.supervisor.estate import FieldValue
 from midair.supervisor.ledger import Receipt
 from midair.supervisor.loop import Loop, Timer
-from midair.supervisor.supervisor import FieldValue, Supervisor
+from midair.supervisor.reporting import Reporting
+from midair.supervisor.supervisor import Supervisor
 
 CONNECTIONS_MAX = 64
 """Commands that may be connected at once; more are hung up on."""
@@ -165,6 +167,8 @@ class ControlServer:
     def __init__(self, loop: Loop, supervisor: Supervisor, listener: socket.socket) -> None:
         self.loop = loop
         self._supervisor = supervisor
+        self._estate = supervisor.estate
+        self._reporting = Reporting(supervisor.estate)
         self._listener = listener
         self._peers: set[Peer] = set()
         self._waiting: dict[RequestId, tuple[Peer, words.Request]] = {}
@@ -172,14 +176,14 @@ class ControlServer:
         self._progress: dict[int, list[words.Progress]] = {}
         self._until_the_end: list[Peer] = []
         """Who asked for the stop."""
-        self.say: Callable[[str, Mapping[str, FieldValue]], None] = supervisor.log
+        self.say: Callable[[str, Mapping[str, FieldValue]], None] = supervisor.estate.say
         self.upgrade: Callable[[Peer, words.Upgrade], None] = lambda peer, request: peer.end(
             words.Refused(fault=Fault("not-built", "upgrade is not available"), exit_code=FAILED)
         )
         supervisor.answered = self._answered
         supervisor.opened = self._opened
         supervisor.closed = self._closed
-        supervisor.progressed = self._progressed
+        supervisor.estate.on_progress = self._progressed
         supervisor.emptied = self._emptied
         loop.on_readable(listener.fileno(), self._accept)
 
@@ -215,7 +219,7 @@ class ControlServer:
         """root and the service's own user may all; members of the named groups what their group may."""
         if peer.uid in {0, os.getuid()}:
             return True
-        control = self._supervisor.settings.control
+        control = self._estate.settings.control
         names = control.operators if isinstance(request, ACTING) else (*control.operators, *control.readers)
         return bool(peer.groups() & _gids(names))
 
@@ -234,14 +238,15 @@ class ControlServer:
             peer.end(words.Refused(fault=error.fault(), exit_code=error.exit_code))
 
     def _do(self, peer: Peer, request: words.Request) -> None:
-        supervisor = self._supervisor
         match request:
             case words.Status():
-                peer.end(supervisor.status())
+                peer.end(self._reporting.status())
             case words.Config():
                 self._config(peer, request)
             case words.History(limit=limit):
-                receipts = tuple(supervisor.ledger.line(r) for r in supervisor.ledger.latest(max(1, min(limit, 200))))
+                receipts = tuple(
+                    self._estate.ledger.line(r) for r in self._estate.ledger.latest(max(1, min(limit, 200)))
+                )
                 peer.end(words.HistoryReport(receipts=receipts))
             case words.Receipt(number=number):
                 self._receipt(peer, number)
@@ -298,7 +303,7 @@ class ControlServer:
                 return events.StopAsked(number, peer.who, request.force)
 
     def _receipt(self, peer: Peer, number: int) -> None:
-        receipt = self._supervisor.ledger.get(number)
+        receipt = self._estate.ledger.get(number)
         if receipt is None:
             hint = "midair history lists them"
             peer.end(words.Refused(fault=Fault("no-receipt", f"there is no receipt {number or ''}".strip(), hint)))
@@ -307,13 +312,12 @@ class ControlServer:
         peer.end(words.ReceiptReport(number=receipt.number, document=document))
 
     def _logs(self, peer: Peer, request: words.Logs) -> None:
-        supervisor = self._supervisor
         wanted = {request.generation} if request.generation else self._current_generations()
         now_s = self.loop.clock.wall_s()
         lines = [
             words.LogLine(time_s=now_s, generation=g, slot=slot, text=text, stream=stream)
             for g in sorted(wanted)
-            for slot, stream, text in supervisor.outputs.tail(g)
+            for slot, stream, text in self._estate.outputs.tail(g)
         ]
         peer.send(words.LogLines(lines=tuple(lines[-request.limit :])))
         if not request.follow:
@@ -322,7 +326,7 @@ class ControlServer:
 
         def follow(line: Line, stream: str) -> None:
             if not peer.is_open:
-                supervisor.outputs.followers.remove(follow)
+                self._estate.outputs.followers.remove(follow)
             elif line.generation in (wanted if request.generation else self._current_generations()):
                 time_s = self.loop.clock.wall_s()
                 row = words.LogLine(
@@ -330,16 +334,15 @@ class ControlServer:
                 )
                 peer.send(words.LogLines(lines=(row,)))
 
-        supervisor.outputs.followers.append(follow)
+        self._estate.outputs.followers.append(follow)
 
     def _current_generations(self) -> set[int]:
-        service = self._supervisor.service
+        service = self._estate.service
         going = [service.serving, service.candidate.generation if service.candidate else None]
         return {generation for generation in going if generation is not None}
 
     def _stacks(self, peer: Peer, request: words.Stacks) -> None:
-        supervisor = self._supervisor
-        generation = request.generation or supervisor.service.serving or 0
+        generation = request.generation or self._estate.service.serving or 0
 
         def done(stacks: list[words.WorkerStacks]) -> None:
             if not stacks:
@@ -348,18 +351,17 @@ class ControlServer:
             else:
                 peer.end(words.StacksReport(workers=tuple(stacks)))
 
-        supervisor.collect_stacks(GenerationId(generation), request.slot, done)
+        self._reporting.collect_stacks(GenerationId(generation), request.slot, done)
 
     def _config(self, peer: Peer, request: words.Config) -> None:
-        self._supervisor.describe_config(request.diff, peer.end)
+        self._reporting.describe_config(request.diff, peer.end)
 
     # --- updates watched ------------------------------------------------------------------------------------------
 
     def _watch(self, peer: Peer, request: words.Watch) -> None:
-        supervisor = self._supervisor
-        going_on = supervisor.service.candidate or supervisor.service.baking
+        going_on = self._estate.service.candidate or self._estate.service.baking
         number = request.update or (going_on.id if going_on else 0)
-        receipt = supervisor.ledger.get(number) if number else None
+        receipt = self._estate.ledger.get(number) if number else None
         if receipt is None:
             peer.end(words.Refused(fault=Fault("no-update", "no update is going on")))
             return
@@ -384,7 +386,7 @@ class ControlServer:
         peer.send(words.Accepted(update=effect.update))
         wait = request.wait if isinstance(request, words.Reload | words.Rollback) else "commit"
         if wait == "none":
-            serving = self._supervisor.service.serving or 0
+            serving = self._estate.service.serving or 0
             outcome = words.Outcome(
                 update=effect.update, result="unknown", exit_code=DONE, receipt=receipt.number, generation=serving
             )
@@ -420,7 +422,7 @@ class ControlServer:
         if watcher.wants_rollback and receipt.result in {"rolled-back", "refused"}:
             outcome = msgspec.structs.replace(outcome, exit_code=DONE, fault=None)
         previous = GenerationId(receipt.previous_generation)
-        if watcher.wait == "drained" and receipt.result == "committed" and self._supervisor.has_workers(previous):
+        if watcher.wait == "drained" and receipt.result == "committed" and self._estate.has_workers(previous):
             watcher.outcome, watcher.until_gone = outcome, previous
             self._watchers.setdefault(-previous, []).append(watcher)
         else:

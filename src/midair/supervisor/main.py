@@ -23,11 +23,12 @@ from midair.sockets.bind import PortInUse, open_listeners
 from midair.sockets.listener import Listener
 from midair.supervisor.clock import SystemClock
 from midair.supervisor.control import ControlServer
+from midair.supervisor.estate import FieldValue
 from midair.supervisor.loop import Loop
 from midair.supervisor.outputs import Outputs
 from midair.supervisor.processes import become_subreaper
 from midair.supervisor.signals import Signals
-from midair.supervisor.supervisor import FieldValue, Supervisor
+from midair.supervisor.supervisor import Supervisor
 
 BIND_RETRY_S = 6.0
 """A killed supervisor's workers close their listeners within this time."""
@@ -152,8 +153,8 @@ class _Life:
         supervisor = self._supervisor
         become_subreaper()
         control = ControlServer(self._loop, supervisor, open_control(self._settings))
-        highest = supervisor.ledger.restore()
-        service = supervisor.service
+        highest = supervisor.estate.ledger.restore()
+        service = supervisor.estate.service
         service.last_update, service.last_generation = UpdateId(highest), GenerationId(highest)
         os.chdir("/")
         signals = Signals(self._loop, [*_mapping(self._settings), signal.SIGCHLD], self._on_signal)
@@ -169,10 +170,10 @@ class _Life:
 
     def _end(self, control: ControlServer, signals: Signals) -> None:
         supervisor = self._supervisor
-        supervisor.fleet.close()
-        for pid in supervisor.processes.pids:
-            supervisor.processes.kill(pid)
-        supervisor.outputs.drain()
+        supervisor.estate.fleet.close()
+        for pid in supervisor.estate.processes.pids:
+            supervisor.estate.processes.kill(pid)
+        supervisor.estate.outputs.drain()
         if supervisor.exit_fault:
             fault = supervisor.exit_fault
             print(f"error: {fault.message}", file=sys.stderr)
@@ -180,7 +181,7 @@ class _Life:
                 print(fault.detail.rstrip(), file=sys.stderr)
             if fault.hint:
                 print(f"hint: {fault.hint}", file=sys.stderr)
-        self._say("supervisor_stopped", {"uptime_s": self._loop.clock.now_s() - supervisor.started_s})
+        self._say("supervisor_stopped", {"uptime_s": self._loop.clock.now_s() - supervisor.estate.started_s})
         control.close()
         signals.close()
         self._sink.close()
@@ -193,9 +194,9 @@ class _Life:
 
     def _on_signal(self, number: int) -> None:
         if number == signal.SIGCHLD:
-            self._supervisor.processes.reap()
+            self._supervisor.estate.processes.reap()
             return
-        action = _mapping(self._supervisor.settings).get(number, "ignore")
+        action = _mapping(self._supervisor.estate.settings).get(number, "ignore")
         name = signal.Signals(number).name
         self._say("signal_received", {"signal": name, "action": action})
         if action == "stop" and number == signal.SIGINT:
@@ -219,9 +220,9 @@ class _Life:
             case "quit":
                 return [events.StopAsked(request, name, at_once=True)]
             case "worker+":
-                return [events.ScaleAsked(request, supervisor.service.wanted + 1, name)]
+                return [events.ScaleAsked(request, supervisor.estate.service.wanted + 1, name)]
             case "worker-":
-                return [events.ScaleAsked(request, max(1, supervisor.service.wanted - 1), name)]
+                return [events.ScaleAsked(request, max(1, supervisor.estate.service.wanted - 1), name)]
             case _:
                 return []
 
@@ -231,7 +232,7 @@ class _Life:
         self._log.say(event, **fields)
 
     def _pass_on(self, line: Line, stream: str) -> None:
-        version = self._supervisor.version_of(GenerationId(line.generation))
+        version = self._supervisor.estate.version_of(GenerationId(line.generation))
         self._log.pass_on(line, version=version or None)
 
 

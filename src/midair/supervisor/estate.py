@@ -1,0 +1,75 @@
+"""What the supervisor owns, in one place: handed to each of its rooms, so that none needs to know another.
+
+Whoever changes something here says so in its own docstring. All of it belongs to the one thread of the loop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from midair.config.load import RunSources
+from midair.config.schema import Settings
+from midair.core import events
+from midair.core.ids import GenerationId
+from midair.core.state import Service
+from midair.sockets.listener import Listener
+from midair.supervisor.fleet import Fleet
+from midair.supervisor.ledger import Ledger, Receipt
+from midair.supervisor.loop import Loop
+from midair.supervisor.offload import Offload
+from midair.supervisor.outputs import Outputs
+from midair.supervisor.processes import Processes
+from midair.supervisor.release import Release
+
+FieldValue = str | int | float | bool | None
+Say = Callable[[str, Mapping[str, FieldValue]], None]
+
+
+@dataclass(slots=True)
+class Estate:
+    """Everything that outlives an event."""
+
+    loop: Loop
+    settings: Settings
+    """Those of the newest committed generation."""
+    sources: RunSources
+    ambient: dict[str, str]
+    """The environment that midair was started with."""
+    listeners: list[Listener]
+    processes: Processes
+    offload: Offload
+    outputs: Outputs
+    ledger: Ledger
+    fleet: Fleet
+    service: Service
+    """The core's state: read here, changed by ``step`` alone."""
+    tell: Callable[[events.Event], None]
+    say: Say
+    """Takes an event of the log and its fields."""
+    started_s: float
+    releases: dict[GenerationId, Release] = field(default_factory=dict)
+    on_disk: str = ""
+    """Version found by the last look at the disk."""
+    on_progress: Callable[[Receipt, str, str, Mapping[str, FieldValue]], None] = lambda r, e, p, f: None
+    """Takes (receipt, event, phase, fields) of an update that goes on."""
+
+    def version_of(self, generation: GenerationId | None) -> str:
+        known = self.service.generations.get(generation) if generation is not None else None
+        return known.version if known else ""
+
+    def has_workers(self, generation: GenerationId) -> bool:
+        return any(worker.generation == generation for worker in self.fleet.workers.values())
+
+    def happened(self, generation: int, event: str, fields: Mapping[str, FieldValue]) -> None:
+        """Put it into the receipt of the update that brings this generation, and tell who watches."""
+        receipt = self.ledger.happened(generation, event, dict(fields))
+        if receipt and not receipt.result:
+            self.on_progress(receipt, event, "", fields)
+
+    def say_update(self, receipt: Receipt, event: str, **fields: FieldValue) -> None:
+        """A line of the log about an update: with its number, generation and version."""
+        base: dict[str, FieldValue] = {"update": receipt.number, "generation": receipt.generation}
+        if receipt.version:
+            base["version"] = receipt.version
+        self.say(event, base | {key: value for key, value in fields.items() if value is not None})

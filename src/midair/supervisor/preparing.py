@@ -1,0 +1,162 @@
+"""From an order to make a generation to its processes: look at the disk, remember what was found, start what it says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from midair.config.schema import Settings
+from midair.core import effects, events
+from midair.core.ids import GenerationId
+from midair.core.state import Role
+from midair.errors import Fault
+from midair.release.survey import Survey
+from midair.supervisor.estate import Estate
+from midair.supervisor.release import Release, make_release, policy_of
+
+
+class Prepared(msgspec.Struct):
+    """What a look at the disk gave."""
+
+    settings: Settings
+    survey: Survey
+    warnings: tuple[str, ...] = ()
+
+
+class Preparing:
+    """Carries out Prepare, Verify, StartZygote and StartWorker."""
+
+    def __init__(self, estate: Estate) -> None:
+        self._estate = estate
+
+    def prepare(self, effect: effects.Prepare) -> None:
+        generation, pinned = effect.generation, effect.pinned
+        sources, settings, ambient = self._estate.sources, self._estate.settings, self._estate.ambient
+        earlier = next((r.survey.interpreter for r in reversed(self._estate.releases.values())), None)
+
+        def look() -> Prepared:
+            from midair.release.survey import survey
+
+            now, warnings = settings, tuple[str, ...]()
+            if effect.reread:
+                loaded = sources.load()
+                now, warnings = loaded.settings, loaded.warnings
+            return Prepared(now, survey(now, generation, ambient, earlier=earlier), warnings)
+
+        def done(outcome: Prepared | Fault) -> None:
+            if isinstance(outcome, Fault):
+                self._estate.tell(events.PrepareFailed(generation, outcome))
+                return
+            self._estate.on_disk = outcome.survey.version
+            fingerprint = outcome.survey.fingerprint.value
+            if pinned and fingerprint != pinned:
+                why = f"its files are gone: on disk is version {outcome.survey.version}"
+                hint = "put the files of that version back and run midair reload"
+                self._estate.tell(events.PrepareFailed(generation, Fault("rollback-files-gone", why, hint)))
+                return
+            if generation not in self._estate.service.generations:
+                return
+            self._adopt(generation, outcome)
+            version = outcome.survey.version
+            self._estate.tell(events.Prepared(generation, version, fingerprint, policy_of(outcome.settings)))
+
+        self._estate.offload.begin("reading the new version", look, Prepared, done)
+
+    def _adopt(self, generation: GenerationId, prepared: Prepared) -> None:
+        release = make_release(generation, prepared.settings, prepared.survey, self._estate.loop.clock.now_s())
+        release.warnings = [*prepared.warnings, *prepared.survey.warnings]
+        self._estate.releases[generation] = release
+        receipt = self._estate.ledger.of_generation(generation)
+        if receipt is None:
+            return
+        receipt.version, receipt.fingerprint = release.version, prepared.survey.fingerprint.value
+        receipt.warnings += release.warnings
+        serving = (
+            self._estate.releases.get(self._estate.service.serving)
+            if self._estate.service.serving is not None
+            else None
+        )
+        if serving and serving.survey.fingerprint.value == receipt.fingerprint:
+            receipt.note = f"unchanged: version {serving.version} serves already"
+            self._estate.say_update(receipt, "unchanged", serving=serving.generation)
+
+    def release_of(self, generation: GenerationId) -> Release:
+        """The release of a generation. One that is a rollback to another has its code under its own number."""
+        release = self._estate.releases.get(generation)
+        if release is None:
+            update = self._estate.service.candidate
+            assert update is not None
+            assert update.rollback_to is not None
+            source = self._estate.releases[update.rollback_to]
+            survey = source.survey
+            release = make_release(generation, source.settings, survey, self._estate.loop.clock.now_s())
+            self._estate.releases[generation] = release
+        return release
+
+    def _fingerprint_of(self, release: Release, done: Callable[[str | Fault], None]) -> None:
+        settings, ambient = release.settings, self._estate.ambient
+        generation, earlier = release.generation, release.survey.interpreter
+
+        def look() -> str:
+            from midair.release.survey import survey
+
+            return survey(settings, generation, ambient, earlier=earlier).fingerprint.value
+
+        self._estate.offload.begin("reading the files once more", look, str, done)
+
+    def verify(self, generation: GenerationId) -> None:
+        def done(outcome: str | Fault) -> None:
+            fingerprint = outcome if isinstance(outcome, str) else f"unreadable: {outcome.message}"
+            self._estate.tell(events.Verified(generation, fingerprint))
+
+        self._fingerprint_of(self.release_of(generation), done)
+
+    def _if_unchanged(self, release: Release, pinned: str, then: Callable[[Fault | None], None]) -> None:
+        """Go on only if the files are still what the generation is pinned to."""
+
+        def done(outcome: str | Fault) -> None:
+            if isinstance(outcome, Fault):
+                then(outcome)
+            elif outcome != pinned:
+                then(Fault("files-changed", f"the files of version {release.version} have changed since it started"))
+            else:
+                then(None)
+
+        self._fingerprint_of(release, done)
+
+    def start_zygote(self, effect: effects.StartZygote) -> None:
+        release = self.release_of(effect.generation)
+        if not effect.pinned:
+            self._estate.fleet.start_zygote(effect.zygote, release)
+            return
+
+        def then(fault: Fault | None) -> None:
+            if fault:
+                self._estate.tell(events.ZygoteFailed(effect.zygote, fault))
+            elif effect.zygote in self._estate.service.zygotes:
+                self._estate.fleet.start_zygote(effect.zygote, release)
+
+        self._if_unchanged(release, effect.pinned, then)
+
+    def start_worker(self, effect: effects.StartWorker) -> None:
+        release = self.release_of(effect.generation)
+        generation = self._estate.service.generations[effect.generation]
+        if effect.zygote is not None:
+            release.mode = "fork"
+            self._estate.fleet.start_worker(effect.worker, release, effect.slot, effect.zygote)
+            return
+        release.mode, release.why = "spawn", "; ".join(generation.why_spawns) or 'zygote = "never"'
+        if generation.role is Role.CANDIDATE:
+            self._estate.fleet.start_worker(effect.worker, release, effect.slot, None)
+            return
+
+        def then(fault: Fault | None) -> None:
+            if effect.worker not in self._estate.service.workers:
+                return
+            if fault:
+                self._estate.tell(events.WorkerFailed(effect.worker, fault, exists=False))
+            else:
+                self._estate.fleet.start_worker(effect.worker, release, effect.slot, None)
+
+        self._if_unchanged(release, effect.pinned, then)

@@ -1,0 +1,182 @@
+"""How the service is, for people and scripts: status, stacks, configuration. Looks, changes nothing."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+
+import midair
+from midair.control import words as control
+from midair.core.ids import GenerationId, WorkerId
+from midair.core.state import Role
+from midair.errors import Fault
+from midair.observe.counters import Cell
+from midair.supervisor import fleet as fleets
+from midair.supervisor.estate import Estate
+
+STACKS_SIGNAL = signal.SIGRTMIN + 11
+"""The worker's side is ``worker/runtime.py``, which is not imported here: it is large."""
+STACKS_AFTER_S = 0.3
+STACKS_MAX_BYTES = 256 * 1024
+
+
+class Reporting:
+    """Answers from what is known, and from the workers themselves."""
+
+    def __init__(self, estate: Estate) -> None:
+        self._estate = estate
+
+    def status(self) -> control.StatusReport:
+        """How the service is, for people and scripts."""
+        service, now_s = self._estate.service, self._estate.loop.clock.now_s()
+        going_on = service.candidate or service.baking
+        serving = self._estate.version_of(service.serving)
+        warnings = []
+        if self._estate.on_disk and serving and self._estate.on_disk != serving:
+            warnings.append(
+                f"serving {serving}, on disk {self._estate.on_disk}: a restart would start {self._estate.on_disk}"
+            )
+        return control.StatusReport(
+            name=self._estate.settings.name,
+            folder=self._estate.settings.folder,
+            target=self._estate.settings.app or " ".join(self._estate.settings.command),
+            pid=os.getpid(),
+            midair=midair.__version__,
+            uptime_s=now_s - self._estate.started_s,
+            state=self._state(),
+            serving=service.serving or 0,
+            version=serving,
+            on_disk=self._estate.on_disk,
+            workers=service.wanted,
+            generations=tuple(self._generation_status(g, now_s) for g in self._shown_generations()),
+            hold=control.HoldStatus(reason=service.hold.reason, by=service.hold.by) if service.hold else None,
+            update=control.UpdateStatus(
+                update=going_on.id,
+                phase=going_on.phase,
+                generation=going_on.generation,
+                version=self._estate.version_of(going_on.generation),
+                age_s=now_s - going_on.began_s,
+                by=going_on.asked.by,
+                reason=going_on.asked.reason,
+            )
+            if going_on
+            else None,
+            last=tuple(self._estate.ledger.line(receipt) for receipt in self._estate.ledger.latest(5)),
+            binds=tuple(listener.actual for listener in self._estate.listeners),
+            metrics=self._estate.settings.metrics.address,
+            warnings=tuple(warnings),
+        )
+
+    def _state(self) -> str:
+        service = self._estate.service
+        if service.stopping:
+            return "stopping"
+        if service.serving is None:
+            return "starting"
+        if not any(w.state == "serving" for w in self._estate.fleet.workers.values()):
+            return "failing"
+        return "updating" if service.candidate or service.baking else "serving"
+
+    def _shown_generations(self) -> list[GenerationId]:
+        return sorted(g.id for g in self._estate.service.generations.values() if g.role is not Role.GONE)
+
+    def _generation_status(self, number: GenerationId, now_s: float) -> control.GenerationStatus:
+        generation = self._estate.service.generations[number]
+        release = self._estate.releases.get(number)
+        return control.GenerationStatus(
+            number=number,
+            version=generation.version,
+            role=generation.role.value,
+            mode=release.mode if release else "",
+            why=release.why if release else "",
+            workers=tuple(
+                self._worker_status(w, now_s) for w in self._estate.fleet.workers.values() if w.generation == number
+            ),
+            age_s=now_s - release.born_s if release else 0.0,
+            note=generation.runs_short and f"runs short: {generation.runs_short}",
+        )
+
+    def _worker_status(self, worker: fleets.Worker, now_s: float) -> control.WorkerStatus:
+        cells = worker.page.cells
+        return control.WorkerStatus(
+            id=worker.id,
+            slot=worker.slot,
+            pid=worker.pid,
+            state=worker.state,
+            connections=cells[Cell.OPEN],
+            active=cells[Cell.ACTIVE],
+            requests=cells[Cell.REQUESTS],
+            rss_bytes=_resident_bytes(worker.pid),
+            age_s=now_s - worker.started_s,
+        )
+
+    # --- looking inside -----------------------------------------------------------------------------------------
+
+    def collect_stacks(
+        self, generation: GenerationId, slot: int, done: Callable[[list[control.WorkerStacks]], None]
+    ) -> None:
+        """What the threads and tasks of some workers stand in; a worker that hangs tells its threads all the same."""
+        wanted = [
+            w
+            for w in self._estate.fleet.workers.values()
+            if w.generation == generation and slot in {-1, w.slot} and w.pid
+        ]
+        if not wanted:
+            done([])
+            return
+        tasks: dict[WorkerId, str] = {}
+        for worker in wanted:
+            os.lseek(worker.stacks_fd, 0, os.SEEK_SET)
+            os.ftruncate(worker.stacks_fd, 0)
+            worker.on_stacks = _keep(tasks, worker.id)
+            self._estate.fleet.signal(worker.id, STACKS_SIGNAL)
+            self._estate.fleet.ask_stacks(worker.id)
+
+        def collect() -> None:
+            done([_stacks_of(worker, tasks.get(worker.id, "")) for worker in wanted])
+
+        self._estate.loop.call_later(STACKS_AFTER_S, collect)
+
+    def describe_config(self, diff: bool, done: Callable[[control.ConfigReport], None]) -> None:
+        """The running settings and, if asked, what the file on disk would change."""
+        settings, sources = self._estate.settings, self._estate.sources
+
+        def look() -> control.ConfigReport:
+            from midair.config.changes import compare_with_file, values
+
+            changes, fault = compare_with_file(settings, sources) if diff else ([], None)
+            return control.ConfigReport(values=values(settings, sources.origins), changes=tuple(changes), fault=fault)
+
+        def answer(outcome: control.ConfigReport | Fault) -> None:
+            done(control.ConfigReport(values=(), fault=outcome) if isinstance(outcome, Fault) else outcome)
+
+        self._estate.offload.begin("reading the configuration", look, control.ConfigReport, answer)
+
+
+def _keep(texts: dict[WorkerId, str], worker: WorkerId) -> Callable[[str], None]:
+    def keep(text: str) -> None:
+        texts[worker] = text
+
+    return keep
+
+
+def _stacks_of(worker: fleets.Worker, tasks: str) -> control.WorkerStacks:
+    worker.on_stacks = None
+    threads = b""
+    if worker.stacks_fd >= 0:
+        threads = os.pread(worker.stacks_fd, STACKS_MAX_BYTES, 0)
+    text = threads.decode(errors="replace")
+    if tasks:
+        text += "\nTasks:\n" + tasks
+    elif text:
+        text += "\nThe event loop did not answer: it is busy or stands still.\n"
+    return control.WorkerStacks(generation=worker.generation, slot=worker.slot, pid=worker.pid, text=text)
+
+
+def _resident_bytes(pid: int) -> int:
+    try:
+        with open(f"/proc/{pid}/statm", encoding="ascii") as file:
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, IndexError):
+        return 0
