@@ -32,7 +32,7 @@ def _loaded(monkeypatch: pytest.MonkeyPatch, line: str) -> tuple[Loaded, RunSour
         seen.append((loaded, sources))
         return 0
 
-    monkeypatch.setattr("midair.cli.run.import_module", lambda name: type(name, (), {"run": staticmethod(supervise)}))
+    monkeypatch.setattr("midair.supervisor.main.run", supervise)
     assert main(["run", *line.split()]) == 0
     return seen[0]
 

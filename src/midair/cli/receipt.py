@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import TypeGuard
 
 import click
 import msgspec
 
 from midair.cli.options import Service, service_options
+from midair.cli.show import moment
 from midair.control import client
 from midair.control.words import Receipt, ReceiptReport
 
@@ -28,22 +30,35 @@ def command(service: Service, *, number: int | None) -> int:
 
 def lines_of(value: object, indent: str = "") -> Iterator[str]:
     """A JSON document as indented lines: whatever a receipt of a newer midair has in it is shown, too."""
-    if isinstance(value, Mapping):
-        width = max((len(str(key)) for key, inner in value.items() if is_plain(inner)), default=0)
-        for key, inner in value.items():
-            if is_plain(inner):
-                yield from _named(f"{indent}{key:{width}}  ", plain(inner))
-            elif inner:
-                yield f"{indent}{key}"
-                yield from lines_of(inner, indent + "  ")
-    elif isinstance(value, list):
-        for inner in value:
-            if isinstance(inner, Mapping) and all(map(is_plain, inner.values())):
-                yield indent + "  ".join(f"{key}={plain(part)}" for key, part in inner.items() if plain(part))
-            else:
-                yield from lines_of(inner, indent + "  ") if not is_plain(inner) else [indent + plain(inner)]
-    else:
-        yield indent + plain(value)
+    match value:
+        case Mapping():
+            width = max((len(str(key)) for key, inner in value.items() if is_plain(inner)), default=0)
+            for key, inner in value.items():
+                if is_plain(inner):
+                    yield from _named(
+                        f"{indent}{key:{width}}  ", moment(inner) if is_moment(key, inner) else plain(inner)
+                    )
+                elif inner:
+                    yield f"{indent}{key}"
+                    yield from lines_of(inner, indent + "  ")
+        case list():
+            for inner in value:
+                yield indent + "  ".join(pairs(inner)) if isinstance(inner, Mapping) else indent + plain(inner)
+        case _:
+            yield indent + plain(value)
+
+
+def pairs(value: Mapping[str, object]) -> Iterator[str]:
+    """``name=text`` of everything in a table of a list, and in the tables inside it: one line an event."""
+    for key, inner in value.items():
+        if isinstance(inner, Mapping):
+            yield from pairs(inner)
+        elif text := plain(inner):
+            yield f"{key}={text!r}" if " " in text or "\n" in text else f"{key}={text}"
+
+
+def is_moment(key: str, value: object) -> TypeGuard[float]:
+    return key in ("began", "time_s") and isinstance(value, float)
 
 
 def _named(head: str, text: str) -> Iterator[str]:

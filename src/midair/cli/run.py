@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from importlib import import_module
 from typing import TypedDict, Unpack
 
 import click
@@ -11,8 +9,7 @@ import click
 from midair.cli.options import Service, service_options
 from midair.cli.preflight import check_addresses
 from midair.config.layers import FlagValue
-from midair.config.load import Override, RunSources
-from midair.config.schema import Settings
+from midair.config.load import Override
 
 PROGRAM = "midair.program"
 """Where the program's command line waits in click's context."""
@@ -117,8 +114,9 @@ def command(
     for warning in loaded.warnings:
         service.show.warning(warning)
     # Imported now, when all that can be wrong with what was typed has been said.
-    supervise: Callable[[Settings, RunSources], int] = import_module("midair.supervisor.main").run
-    return supervise(loaded.settings, sources.describing(loaded))
+    from midair.supervisor.main import run
+
+    return run(loaded.settings, sources.describing(loaded))
 
 
 def overrides(
