@@ -95,9 +95,14 @@ _TABLE = (
     Event(
         "probe_failed", "warning", "A health probe did not get the answer it needs.", ("worker", "answer", "failures")
     ),
-    Event("receipts_in_memory", "warning", "Receipts cannot be written; they are kept in memory.", ("folder", "why")),
+    Event("receipt_unwritten", "warning", "A receipt could not be written; it is kept in memory.", ("error",)),
     Event("books_unbalanced", "error", "Connections of a generation do not add up. Please report it.", ("books",)),
     # --- starting
+    Event("unchanged", "info", "What stands on the disk is what serves already.", ("version",)),
+    Event("imported", "debug", "The application was imported.", ("interface", "seconds")),
+    Event("probed", "debug", "A worker's health was asked.", ("worker", "verdict", "answer")),
+    Event("imported", "debug", "The application was imported.", ("interface", "seconds")),
+    Event("probed", "debug", "A worker's health was asked.", ("worker", "verdict", "answer")),
     Event(
         "start_failed",
         "error",
@@ -130,7 +135,18 @@ _TABLE = (
     Event("worker_hung", "warning", "A worker's event loop stands still.", ("worker", "slot", "for_s", "detail")),
     Event("worker_killed", "warning", "A worker was killed.", ("worker", "why")),
     Event("worker_output", "info", "A line that a worker wrote.", ("message",)),
-    Event("worker_said", "info", "A worker reports something.", ("message",)),
+    Event(
+        "worker_trouble",
+        "warning",
+        "A worker met trouble that is the machine's: no descriptors left, no memory.",
+        ("what",),
+    ),
+    Event(
+        "worker_cut",
+        "warning",
+        "A worker left while applications' calls still ran; they are named.",
+        ("worker", "what"),
+    ),
     Event("drain_hurried", "warning", "Too many generations drain; the oldest gets a short deadline.", ("worker",)),
     Event(
         "connections_cut", "warning", "Connections were still busy at the deadline and were ended.", ("connections",)

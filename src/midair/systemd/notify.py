@@ -26,7 +26,7 @@ STATUS_MAX = 200
 """Characters of STATUS= that are kept: it is one line on a terminal."""
 
 MESSAGES_A_TURN = 8
-"""Messages that one ``receive`` takes (the kernel queues 10 as a rule): a child that never stops talking must not hold up the loop."""
+"""Messages that one ``receive`` takes (the kernel queues 10 as a rule): a child that talks on must not hold up the loop."""
 
 _CREDENTIALS = struct.Struct("iII")  # struct ucred: pid, uid, gid
 

@@ -1,0 +1,240 @@
+"""What Prometheus scrapes."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client.parser import text_string_to_metric_families
+
+from midair.errors import NotRunning
+from midair.observe import exporter as exporter_module
+from midair.observe.counters import LATENCY_BOUNDS_S, Cell, Page
+from midair.observe.exporter import Message, Scope, exporter
+from midair.observe.exposition import exposition
+from midair.observe.metrics import CLOSED_BY, METRICS, Durations, GenerationFigures, MetricsSnapshot, figures
+
+QUIET = MetricsSnapshot(
+    worker_ends={"died": 0, "worn": 0},
+    updates={"committed": 0, "refused": 0},
+    generations=(GenerationFigures(generation=8, version="1.9.0", role="serving"),),
+)
+BUSY = MetricsSnapshot(
+    midair="0.1.0",
+    python="3.11.7",
+    started_s=1.5,
+    updates={"committed": 3, "refused": 1},
+    durations=Durations(),
+    last_update_s=7,
+    load_errors=2,
+    is_updating=True,
+    is_held=True,
+    is_behind_disk=True,
+    wanted_workers=2,
+    worker_ends={"died": 1, "worn": 2},
+    log_lines_dropped=5,
+    supervisor_resident_bytes=20_000_000,
+    generations=(
+        GenerationFigures(
+            generation=8,
+            version="1.9.0",
+            role="retiring",
+            workers=2,
+            counts={cell.name.lower(): int(cell) for cell in Cell},
+            latency_buckets=(1,) * (len(LATENCY_BOUNDS_S) + 1),
+            resident_bytes=50_000_000,
+        ),
+    ),
+)
+BUSY.durations.observe(0.3)
+BUSY.durations.observe(1e6)
+
+
+def lines_of(snapshot: MetricsSnapshot, name: str) -> list[str]:
+    return [line for line in exposition(snapshot).splitlines() if re.match(rf"{name}(_bucket|_sum|_count)?[ {{]", line)]
+
+
+@pytest.mark.parametrize("name", [metric.name for metric in METRICS])
+def test_every_metric_moves(name: str) -> None:
+    assert lines_of(BUSY, name)
+    assert lines_of(BUSY, name) != lines_of(QUIET, name)
+
+
+def test_the_three_names_that_were_given_are_exposed_as_they_are() -> None:
+    text = exposition(BUSY)
+    assert "# TYPE hot_update_success counter\nhot_update_success 3\n" in text
+    assert "# TYPE module_load_errors gauge\nmodule_load_errors 2\n" in text
+    assert "# TYPE hot_update_duration histogram\n" in text
+    assert 'hot_update_duration_bucket{le="0.25"} 0\n' in text
+    assert 'hot_update_duration_bucket{le="0.5"} 1\n' in text
+    assert 'hot_update_duration_bucket{le="+Inf"} 2\n' in text
+    assert "hot_update_duration_count 2\n" in text
+
+
+@pytest.mark.parametrize("snapshot", [QUIET, BUSY, MetricsSnapshot()])
+def test_the_client_library_reads_every_line(snapshot: MetricsSnapshot) -> None:
+    families = {family.name: family for family in text_string_to_metric_families(exposition(snapshot))}
+    for metric in METRICS:
+        # The library's own model names counters without their ending.
+        family = families[metric.name.removesuffix("_total") if metric.kind == "counter" else metric.name]
+        assert family.type == metric.kind
+        assert family.documentation == metric.meaning
+        assert all(sample.labels.keys() - {"le"} == set(metric.labels) for sample in family.samples)
+    written = [line for line in exposition(snapshot).splitlines() if not line.startswith("#")]
+    assert len(written) == sum(len(family.samples) for family in families.values())
+
+
+@given(st.text(max_size=20))
+def test_any_version_is_a_label_that_reads_back(version: str) -> None:
+    snapshot = MetricsSnapshot(generations=(GenerationFigures(generation=1, version=version, role="serving"),))
+    text = exposition(snapshot)
+    (sample,) = next(f for f in text_string_to_metric_families(text) if f.name == "midair_workers").samples
+    assert sample.labels["version"] == version
+
+
+def test_the_table_is_sound() -> None:
+    given_names = {"hot_update_success", "hot_update_duration", "module_load_errors"}
+    for metric in METRICS:
+        assert metric.meaning.endswith(".")
+        if metric.name not in given_names:
+            assert metric.name.startswith("midair_")
+            assert (metric.kind == "counter") == metric.name.endswith("_total")
+        assert not set(metric.labels) & {"pid", "path", "worker"}
+    assert set(CLOSED_BY) == {cell.name.lower() for cell in Cell if cell.name.startswith("CLOSED_")}
+
+
+def test_a_generation_is_the_sum_of_its_workers() -> None:
+    pages = [Page.create("g8.0"), Page.create("g8.1")]
+    for page in pages:
+        page.cells[Cell.ACCEPTED] = 5
+        page.observe_latency(0.02)
+    pages[1].observe_latency(100)
+    found = figures(8, "1.9.0", "serving", pages, resident_bytes=7)
+    text = exposition(MetricsSnapshot(generations=(found,)))
+    of = 'generation="8",version="1.9.0"'
+    assert f"midair_connections_accepted_total{{{of}}} 10\n" in text
+    assert f'midair_request_duration_seconds_bucket{{{of},le="0.01"}} 0\n' in text
+    assert f'midair_request_duration_seconds_bucket{{{of},le="0.025"}} 2\n' in text
+    assert f"midair_request_duration_seconds_count{{{of}}} 3\n" in text
+    assert f"midair_request_duration_seconds_sum{{{of}}} 100.04\n" in text
+    assert f"midair_resident_memory_bytes{{{of}}} 7\n" in text
+    assert msgspec.msgpack.decode(msgspec.msgpack.encode(found), type=GenerationFigures) == found
+    for page in pages:
+        page.close()
+        os.close(page.fd)
+
+
+# --- the application ---------------------------------------------------------------------------------------------
+
+
+async def fetch_busy() -> MetricsSnapshot:
+    return BUSY
+
+
+def ask(method: str = "GET", path: str = "/metrics", fetch: Any = fetch_busy) -> tuple[int, dict[str, str], str]:
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    scope: Scope = {"type": "http", "method": method, "path": path}
+    asyncio.run(exporter(fetch)(scope, receive, send))  # type: ignore[arg-type]  # a coroutine function is asked for
+    start, body = sent
+    headers = {name.decode(): value.decode() for name, value in start["headers"]}
+    return start["status"], headers, body["body"].decode()
+
+
+def test_a_scrape_is_answered() -> None:
+    status, headers, body = ask()
+    assert status == 200
+    assert headers["content-type"].startswith("text/plain; version=0.0.4")
+    assert body == exposition(BUSY)
+    assert headers["content-length"] == str(len(body.encode()))
+    status, headers, body = ask("HEAD")
+    assert (status, body) == (200, "")
+    assert int(headers["content-length"]) > 1000
+
+
+def test_other_questions_are_refused() -> None:
+    assert ask(path="/")[0] == 404
+    status, headers, _ = ask("POST")
+    assert (status, headers["allow"]) == (405, "GET, HEAD")
+
+
+def test_a_supervisor_that_does_not_answer_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def gone() -> MetricsSnapshot:
+        raise NotRunning("nothing runs under the name shop")
+
+    async def refused() -> MetricsSnapshot:
+        raise ConnectionRefusedError("refused")
+
+    async def silent() -> MetricsSnapshot:
+        await asyncio.Event().wait()
+        return BUSY
+
+    monkeypatch.setattr(exporter_module, "FETCH_TIMEOUT_S", 0.01)
+    for fetch, says in ((gone, "nothing runs"), (refused, "refused"), (silent, "did not answer")):
+        status, _, body = ask(fetch=fetch)
+        assert status == 503
+        assert says in body
+
+
+def test_scrapes_at_one_time_are_bounded() -> None:
+    async def many() -> list[int]:
+        let_go = asyncio.Event()
+        begun = asyncio.Semaphore(0)
+
+        async def slow() -> MetricsSnapshot:
+            begun.release()
+            await let_go.wait()
+            return BUSY
+
+        application = exporter(slow)
+        statuses: list[int] = []
+
+        async def receive() -> Message:
+            raise AssertionError("no body is asked for")
+
+        async def send(message: Message) -> None:
+            statuses.extend([message["status"]] if "status" in message else [])
+
+        scope: Scope = {"type": "http", "method": "GET", "path": "/metrics"}
+        running = [asyncio.ensure_future(application(scope, receive, send)) for _ in range(exporter_module.SCRAPES_MAX)]
+        for _ in running:
+            await begun.acquire()
+        await application(scope, receive, send)
+        let_go.set()
+        await asyncio.gather(*running)
+        return statuses
+
+    assert asyncio.run(many()) == [503] + [200] * exporter_module.SCRAPES_MAX
+
+
+def test_lifespan_and_websockets_are_answered() -> None:
+    async def talk(scope: Scope, *messages: str) -> list[str]:
+        heard = [{"type": message} for message in messages]
+        sent: list[str] = []
+
+        async def receive() -> Message:
+            return heard.pop(0)
+
+        async def send(message: Message) -> None:
+            sent.append(message["type"])
+
+        await exporter(fetch_busy)(scope, receive, send)
+        return sent
+
+    assert asyncio.run(talk({"type": "lifespan"}, "lifespan.startup", "lifespan.shutdown")) == [
+        "lifespan.startup.complete",
+        "lifespan.shutdown.complete",
+    ]
+    assert asyncio.run(talk({"type": "websocket", "path": "/metrics"})) == ["websocket.close"]
