@@ -205,7 +205,12 @@ class Server:
         self._keep_sweeping()
         task = self.loop.create_task(self._open(connection, sock))
         self._opening.add(task)
-        task.add_done_callback(self._opening.discard)
+        task.add_done_callback(self._opened)
+
+    def _opened(self, task: asyncio.Task[None]) -> None:
+        self._opening.discard(task)
+        if not self.connections:
+            self._check_empty()  # a client may be gone before its opening has returned
 
     async def _open(self, connection: Connection, sock: socket.socket) -> None:
         try:
