@@ -5,34 +5,39 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from midair.config import units
 from midair.config.units import BadUnit
 
 
+@settings(deadline=None)  # on a busy machine a deadline measures the neighbours
 @given(st.integers(0, 10**10).map(lambda milliseconds: milliseconds / 1000))
 def test_a_duration_is_read_back(seconds: float) -> None:
     assert units.read_duration(units.write_duration(seconds)) == seconds
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**50))
 def test_a_size_is_read_back(size: int) -> None:
     assert units.read_size(units.write_size(size)) == size
 
 
+@settings(deadline=None)
 @given(st.integers(0, 100_000).map(lambda parts: parts / 100_000))
 def test_a_rate_is_read_back(rate: float) -> None:
     assert units.read_rate(units.write_rate(rate)) == pytest.approx(rate, abs=1e-15)
     assert units.read_share(units.write_share(rate)) == pytest.approx(rate, abs=1e-15)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 0o777))
 def test_a_mode_is_read_back(mode: int) -> None:
     assert units.read_mode(units.write_mode(mode)) == mode
 
 
+@settings(deadline=None)
 @given(st.text(max_size=12))
 def test_any_text_is_a_value_or_a_bad_unit(text: str) -> None:
     for reader in (units.read_duration, units.read_rate, units.read_share, units.read_size, units.read_mode):
