@@ -11,8 +11,8 @@ import pytest
 from midair.config.schema import Settings
 from midair.release import fingerprint as fingerprint_module
 from midair.release.difference import differences
-from midair.release.fingerprint import Fingerprint, take_fingerprint
-from midair.release.interpreter import Interpreter
+from midair.release.fingerprint import take_fingerprint
+from midair.release.values import Fingerprint, Interpreter
 from tests.release.conftest import AMBIENT, MakeSettings, write
 
 

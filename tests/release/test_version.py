@@ -12,7 +12,8 @@ import pytest
 
 from midair.release import version as version_module
 from midair.release.git import NotARepository, head_commit
-from midair.release.survey import FolderMissing, Survey, survey
+from midair.release.survey import FolderMissing, look_again, survey
+from midair.release.values import Survey
 from midair.release.version import VersionUnknown
 from tests.release.conftest import AMBIENT, MakeSettings, write
 
@@ -146,6 +147,7 @@ def test_a_survey_says_all_of_it_and_shows_no_value(make_settings: MakeSettings,
     assert "s3cret" not in repr(found.shown())
     assert msgspec.msgpack.decode(msgspec.msgpack.encode(found), type=Survey) == found
     assert survey(settings, 9, AMBIENT, earlier=found.interpreter).interpreter == found.interpreter
+    assert look_again(settings, AMBIENT, earlier=found.interpreter) == found.fingerprint
 
 
 def test_a_package_that_is_not_installed_cannot_name_the_version(make_settings: MakeSettings) -> None:

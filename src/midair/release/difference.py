@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import msgspec
 
-from midair.release.fingerprint import NAMED_MAX, Fingerprint, Part
+from midair.release.values import Fingerprint, Part
+
+NAMED_MAX = 20
+"""Names of one kind in a difference: enough to recognise the change, short enough for a log line."""
 
 
 class PartDifference(msgspec.Struct, frozen=True, kw_only=True):

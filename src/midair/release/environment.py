@@ -16,7 +16,7 @@ import msgspec
 
 from midair.config.schema import Settings
 from midair.errors import ConfigError
-from midair.release.env_file import BadEnvFile, parse_env_file
+from midair.release.values import Environment
 
 FILE_MAX_BYTES = 1024 * 1024
 """A larger file is not an environment file; a larger secret would not fit into execve."""
@@ -42,18 +42,6 @@ class EnvironmentUnreadable(ConfigError):
     """A file that ``env_files`` or ``[env]`` names cannot be read, or a value cannot be one."""
 
     code = "environment"
-
-
-class Environment(msgspec.Struct, frozen=True, kw_only=True):
-    """``variables`` is complete. The other fields hold names only, sorted, and may be shown."""
-
-    variables: dict[str, str]
-    shadowed: tuple[str, ...] = ()
-    """Names set by ``[env]`` or a file to something else than the outer environment has; the outer value holds."""
-    secrets: tuple[str, ...] = ()
-    """Names whose values must never be shown."""
-    dropped: tuple[str, ...] = ()
-    """Names left out because the outer value is no text in UTF-8."""
 
 
 def build_environment(settings: Settings, ambient: Mapping[str, str]) -> Environment:
@@ -92,6 +80,8 @@ def of_generation(environment: Environment, version: str, generation: int) -> En
 
 
 def _read_env_file(folder: str, name: str) -> dict[str, str]:
+    from midair.release.env_file import BadEnvFile, parse_env_file
+
     # As in systemd's EnvironmentFile=: a leading minus allows the file to be missing.
     is_optional = name.startswith("-")
     path = os.path.join(folder, name.removeprefix("-"))

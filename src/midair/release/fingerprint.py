@@ -9,20 +9,16 @@ one that the generation became ready with.
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterable, Mapping
-from hashlib import blake2b
 
 import msgspec
 
 from midair.config.schema import Settings
+from midair.release.digest import digest_of_rest, fingerprint_of
 from midair.release.environment import NEVER_PASSED
-from midair.release.interpreter import Interpreter
 from midair.release.packages import read_packages
-from midair.release.tree import COMMAND_FILES, PYTHON_FILES, Digests, content_digest, read_tree
-
-NAMED_MAX = 20
-"""Names of one kind in a difference: enough to recognise the change, short enough for a log line."""
+from midair.release.tree import COMMAND_FILES, PYTHON_FILES, Digests, read_tree
+from midair.release.values import Fingerprint, Interpreter, Part
 
 ITEMS_MAX = 5_000
 """Items of a part that are kept to be named; a larger part is compared as a whole."""
@@ -39,29 +35,6 @@ PASSING_VARIABLES = NEVER_PASSED | {
     *("SSH_CLIENT", "SSH_CONNECTION", "SSH_TTY", "SSH_AUTH_SOCK", "XDG_SESSION_ID", "DBUS_SESSION_BUS_ADDRESS"),
 }
 """Variables of a login or of one start: passed on, but a service is not another one because of them."""
-
-
-class Part(msgspec.Struct, frozen=True, kw_only=True):
-    kind: str
-    digest: str
-    """Hexadecimal."""
-    count: int
-    items: bytes = b""
-    """Packed names and digests, to name what differs; empty if there are more than ITEMS_MAX."""
-
-
-class Fingerprint(msgspec.Struct, frozen=True, kw_only=True):
-    value: str
-    """32 hexadecimal digits over all parts. Equal means equal."""
-    code: str
-    """The same over ``files`` and ``program`` alone: what ``version_from = "auto"`` is made of."""
-    parts: tuple[Part, ...]
-    gaps: tuple[str, ...] = ()
-    """What was not looked at, in words."""
-
-    @property
-    def short(self) -> str:
-        return self.value[:12]
 
 
 def take_fingerprint(
@@ -100,16 +73,17 @@ def take_fingerprint(
     )
 
 
-def _part(kind: str, items: Mapping[str, bytes], digest_bytes: int = 16) -> Part:
+def _part(kind: str, items: Mapping[str, bytes]) -> Part:
     packed = msgspec.msgpack.encode(sorted(items.items()))
-    digest = blake2b(packed, digest_size=digest_bytes).hexdigest()
-    return Part(kind=kind, digest=digest, count=len(items), items=packed if len(items) <= ITEMS_MAX else b"")
+    return Part(
+        kind=kind, digest=fingerprint_of(packed), count=len(items), items=packed if len(items) <= ITEMS_MAX else b""
+    )
 
 
 def _environment_part(variables: Mapping[str, str]) -> Part:
     counting = {key: value for key, value in variables.items() if key not in PASSING_VARIABLES}
     packed = msgspec.msgpack.encode(sorted(counting.items()))
-    digest = blake2b(packed, digest_size=ENVIRONMENT_DIGEST_BYTES).hexdigest()
+    digest = fingerprint_of(packed, ENVIRONMENT_DIGEST_BYTES)
     # Names only: digests of single values would let secrets be guessed one by one.
     items = msgspec.msgpack.encode([(name, b"") for name in sorted(counting)])
     return Part(kind="environment", digest=digest, count=len(counting), items=items)
@@ -149,7 +123,9 @@ def _program(settings: Settings, folder: str, variables: Mapping[str, str]) -> l
 def _program_path(program: str, folder: str, variables: Mapping[str, str]) -> str:
     if "/" in program:
         return os.path.join(folder, program)
-    return shutil.which(program, path=variables.get("PATH", os.defpath)) or ""
+    # As execvp searches. shutil would do it, and import every compression library on the way.
+    places = (os.path.join(place, program) for place in variables.get("PATH", os.defpath).split(os.pathsep))
+    return next((place for place in places if os.path.isfile(place) and os.access(place, os.X_OK)), "")
 
 
 def _file(path: str) -> bytes:
@@ -161,7 +137,7 @@ def _file(path: str) -> bytes:
         found = os.fstat(fd)
         if found.st_size > ARGUMENT_MAX_BYTES:
             return f"{found.st_size} {found.st_mtime_ns}".encode()
-        return content_digest(fd, found.st_size)
+        return digest_of_rest(fd, found.st_size)
     except OSError as exc:
         return (exc.strerror or "?").encode()
     finally:
@@ -189,4 +165,4 @@ def _text(items: Mapping[str, str]) -> dict[str, bytes]:
 
 
 def _over(digests: Iterable[str]) -> str:
-    return blake2b("".join(digests).encode(), digest_size=16).hexdigest()
+    return fingerprint_of("".join(digests).encode())

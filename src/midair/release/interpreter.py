@@ -8,6 +8,7 @@ is asked, once for each state of its files.
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Mapping
 
@@ -16,6 +17,7 @@ import msgspec
 from midair import __version__
 from midair.config.schema import Settings
 from midair.errors import ApplicationError, ConfigError
+from midair.release.values import Interpreter
 
 CHECK_TIMEOUT_S = 20.0
 """An interpreter on a cold disk needs a second; one that needs longer than this would not start workers either."""
@@ -48,25 +50,6 @@ class InterpreterUnusable(ApplicationError):
     """The interpreter cannot run a worker: broken, too old, or without midair."""
 
     code = "interpreter-unusable"
-
-
-class Interpreter(msgspec.Struct, frozen=True, kw_only=True):
-    """A Python that can run workers."""
-
-    path: str
-    """What is executed. Not resolved: a virtual environment is known by the link."""
-    real: str
-    chosen_by: str
-    """``python``, ``.venv``, ``VIRTUAL_ENV`` or ``midair``."""
-    version: str
-    implementation: str
-    midair: str
-    """Version of midair that is installed there."""
-    import_path: tuple[str, ...]
-    """Folders of its sys.path outside the standard library, in order."""
-    prefix: str
-    stamp: str
-    """State of its files when it was asked; while it is the same, the answer holds."""
 
 
 class _Answer(msgspec.Struct):
@@ -182,7 +165,8 @@ def _is_beside_the_library(folder: str, answer: _Answer) -> bool:
         return False
     if os.path.basename(folder) in ("site-packages", "dist-packages"):
         return True
-    return not any(folder.startswith(f"{prefix}/lib") for prefix in (answer.prefix, answer.base_prefix))
+    libraries = "|".join(re.escape(prefix) for prefix in (answer.prefix, answer.base_prefix))
+    return not re.match(rf"(?:{libraries})/lib[^/]*/(?:python|pypy)", folder)
 
 
 def _stamp(path: str, import_path: tuple[str, ...], python_path: str) -> str:

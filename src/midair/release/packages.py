@@ -11,7 +11,7 @@ import os
 import re
 from collections.abc import Iterable
 
-from midair.release.tree import content_digest
+from midair.release.digest import digest_of_rest
 
 RECORD_MAX_BYTES = 4 * 1024 * 1024
 """The largest known ones are around 2 MB; a larger one counts by its size."""
@@ -64,7 +64,7 @@ def _record(folder: str) -> str:
         return ""
     try:
         size = os.fstat(fd).st_size
-        return f"+{size}" if size > RECORD_MAX_BYTES else f"+{content_digest(fd, size).hex()}"
+        return f"+{size}" if size > RECORD_MAX_BYTES else f"+{digest_of_rest(fd, size).hex()}"
     except OSError:
         return ""
     finally:

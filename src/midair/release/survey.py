@@ -10,15 +10,14 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
-import msgspec
-
 from midair.config.schema import Settings
 from midair.errors import ConfigError
-from midair.release.environment import Environment, build_environment, of_generation
-from midair.release.fingerprint import Fingerprint, take_fingerprint
-from midair.release.interpreter import Interpreter, find_interpreter
-from midair.release.tree import Digests
-from midair.release.version import version_name
+from midair.release.values import Environment, Fingerprint, Interpreter, Survey
+
+Digests = dict[str, tuple[int, int, int, int, bytes]]
+"""See ``tree``."""
+
+__all__ = ["FolderMissing", "Survey", "look_again", "survey"]
 
 
 class FolderMissing(ConfigError):
@@ -26,31 +25,6 @@ class FolderMissing(ConfigError):
 
     code = "folder-missing"
     hint = "set `chdir` to the application's folder, relative to midair.toml"
-
-
-class Survey(msgspec.Struct, frozen=True, kw_only=True):
-    """What a generation would be if it started now."""
-
-    folder: str
-    """The application's folder, absolute, as typed: links are not resolved."""
-    version: str
-    fingerprint: Fingerprint
-    environment: Environment
-    interpreter: Interpreter | None
-    """None for a command child."""
-    warnings: tuple[str, ...] = ()
-
-    def shown(self) -> dict[str, object]:
-        """What may be logged: names, no value of the environment."""
-        return {
-            "folder": self.folder,
-            "version": self.version,
-            "fingerprint": self.fingerprint.short,
-            "interpreter": self.interpreter.path if self.interpreter else "",
-            "python": self.interpreter.version if self.interpreter else "",
-            "shadowed": list(self.environment.shadowed),
-            "warnings": list(self.warnings),
-        }
 
 
 def survey(
@@ -67,15 +41,12 @@ def survey(
     earlier: the interpreter of the last survey, which saves asking it again. known: digests of files, see ``tree``.
     Raises EnvironmentUnreadable, InterpreterMissing, InterpreterUnusable, FolderMissing, VersionUnknown.
     """
-    # Not normalized: with a link in it, `a/../b` is where the kernel goes, not where the text says.
-    folder = os.path.join(settings.folder, os.path.expanduser(settings.chdir)).rstrip("/") or "/"
-    if not os.path.isdir(folder):
-        raise FolderMissing(f"the application's folder {folder} is not there")
-    environment = build_environment(settings, ambient)
-    variables = environment.variables
-    interpreter = None if settings.is_command else find_interpreter(settings, ambient, variables, earlier)
-    fingerprint = take_fingerprint(settings, folder, interpreter, variables, known)
-    version = version_name(settings, folder, fingerprint, interpreter, variables)
+    # Imported here: the supervisor imports this module, and only a child of it ever looks.
+    from midair.release.environment import of_generation
+    from midair.release.version import version_name
+
+    folder, environment, interpreter, fingerprint = _look(settings, ambient, earlier, known)
+    version = version_name(settings, folder, fingerprint, interpreter, environment.variables)
     return Survey(
         folder=folder,
         version=version,
@@ -84,6 +55,37 @@ def survey(
         interpreter=interpreter,
         warnings=_warnings(environment, fingerprint),
     )
+
+
+def look_again(
+    settings: Settings,
+    ambient: Mapping[str, str],
+    *,
+    earlier: Interpreter | None = None,
+    known: Digests | None = None,
+) -> Fingerprint:
+    """The fingerprint alone, to compare: nothing is asked for the version's name, so no command of the user runs.
+
+    As ``survey`` in everything else.
+    """
+    return _look(settings, ambient, earlier, known)[3]
+
+
+def _look(
+    settings: Settings, ambient: Mapping[str, str], earlier: Interpreter | None, known: Digests | None
+) -> tuple[str, Environment, Interpreter | None, Fingerprint]:
+    from midair.release.environment import build_environment
+    from midair.release.fingerprint import take_fingerprint
+    from midair.release.interpreter import find_interpreter
+
+    # Not normalized: with a link in it, `a/../b` is where the kernel goes, not where the text says.
+    folder = os.path.join(settings.folder, os.path.expanduser(settings.chdir)).rstrip("/") or "/"
+    if not os.path.isdir(folder):
+        raise FolderMissing(f"the application's folder {folder} is not there")
+    environment = build_environment(settings, ambient)
+    variables = environment.variables
+    interpreter = None if settings.is_command else find_interpreter(settings, ambient, variables, earlier)
+    return folder, environment, interpreter, take_fingerprint(settings, folder, interpreter, variables, known)
 
 
 def _warnings(environment: Environment, fingerprint: Fingerprint) -> tuple[str, ...]:

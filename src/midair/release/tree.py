@@ -17,8 +17,10 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, field
-from hashlib import sha256
+
+import msgspec
+
+from midair.release.digest import digest_of, digest_of_rest
 
 CODE = frozenset({".py", ".so", ".pyd"})
 TEMPLATES = frozenset({".html", ".htm", ".jinja", ".jinja2", ".j2", ".mako", ".tmpl", ".tpl"})
@@ -40,9 +42,6 @@ FILES_MAX = 20_000
 BYTES_MAX = 256 * 1024 * 1024
 """Content read in all; what is beyond counts by size and time, which is said."""
 
-DIGEST_BYTES = 6
-"""Digest of one file, as it is kept to tell which files differ."""
-
 RACY_NS = 2_000_000_000
 """A file changed less than this ago may be changed again within one tick of its time: its digest is not remembered."""
 
@@ -50,12 +49,11 @@ Digests = dict[str, tuple[int, int, int, int, bytes]]
 """Digests by path, each good for one size, mtime_ns, ctime_ns and inode: hand the same one to each call, or none."""
 
 
-@dataclass(slots=True)
-class Tree:
+class Tree(msgspec.Struct):
     """``files``: name inside the folder → digest, in the order of the walk. ``gaps``: what was not looked at, and why."""
 
-    files: dict[str, bytes] = field(default_factory=dict)
-    gaps: list[str] = field(default_factory=list)
+    files: dict[str, bytes] = {}
+    gaps: list[str] = []
 
 
 def read_tree(folder: str, suffixes: Collection[str] = PYTHON_FILES, known: Digests | None = None) -> Tree:
@@ -72,7 +70,7 @@ def read_tree(folder: str, suffixes: Collection[str] = PYTHON_FILES, known: Dige
             tree.files[name] = reader.digest(path)
         except OSError as exc:
             # Gone meanwhile, or a broken link. Unreadable for us is unreadable for a worker, too.
-            tree.files[name] = b"?" + (exc.strerror or "").encode()[: DIGEST_BYTES - 1]
+            tree.files[name] = b"?" + (exc.strerror or "").encode()
     if reader.bytes_left < 0:
         tree.gaps.append(f"{folder}: more than {BYTES_MAX >> 20} MiB; the rest counts by size and time")
     return tree
@@ -95,29 +93,13 @@ class _Reader:
                 return kept[4]
             self.bytes_left -= found.st_size
             if self.bytes_left < 0:
-                return _short(repr(state[:2]).encode())
-            digest = content_digest(fd, found.st_size)
+                return digest_of(repr(state[:2]).encode())
+            digest = digest_of_rest(fd, found.st_size)
         finally:
             os.close(fd)
         if self._known is not None and self._now_ns - max(found.st_mtime_ns, found.st_ctime_ns) > RACY_NS:
             self._known[path] = (*state, digest)
         return digest
-
-
-def content_digest(fd: int, size: int) -> bytes:
-    """Digest of what is left to read; the size is a guess."""
-    # sha256 because OpenSSL uses the processor's own instructions for it: 3 times as fast here as blake2.
-    if size < 1 << 20 and len(data := os.read(fd, size + 1)) <= size:
-        return _short(data)
-    os.lseek(fd, 0, os.SEEK_SET)  # it grew meanwhile, or is too large for one read
-    digest = sha256()
-    while data := os.read(fd, 1 << 20):
-        digest.update(data)
-    return digest.digest()[:DIGEST_BYTES]
-
-
-def _short(data: bytes) -> bytes:
-    return sha256(data).digest()[:DIGEST_BYTES]
 
 
 def _walk(root: str, suffixes: Collection[str], gaps: list[str]) -> Iterator[tuple[str, str]]:

@@ -6,19 +6,18 @@ It is a name, not a proof: two versions may be given the same one by mistake. Wh
 from __future__ import annotations
 
 import os
-import select
-import shlex
-import signal
-import subprocess
 import time
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from midair.config.schema import Settings
 from midair.errors import ConfigError
-from midair.release.fingerprint import Fingerprint
 from midair.release.git import NotARepository, head_commit
-from midair.release.interpreter import Interpreter
 from midair.release.packages import package_version
+from midair.release.values import Fingerprint, Interpreter
+
+if TYPE_CHECKING:
+    import subprocess
 
 NAME_MAX = 128
 """It stands in log lines and metric labels."""
@@ -113,6 +112,10 @@ def _from_package(source: str, name: str, interpreter: Interpreter | None) -> st
 
 
 def _from_command(source: str, line: str, folder: str, variables: Mapping[str, str]) -> str:
+    import shlex
+    import signal
+    import subprocess
+
     try:
         words = shlex.split(line)
     except ValueError as exc:
@@ -154,6 +157,8 @@ def _read_within(process: subprocess.Popen[bytes], timeout_s: float) -> tuple[by
 
     communicate() has no bound: a command that never stops writing would fill the memory first.
     """
+    import select
+
     assert process.stdout is not None
     assert process.stderr is not None
     deadline_s = time.monotonic() + timeout_s
