@@ -97,6 +97,7 @@ def test_beyond_the_bound_lines_are_dropped_whole_counted_and_said_when_there_is
     assert got == LINE * taken
     assert sink.take_dropped() == {"": 2}
     assert sink.take_dropped() == {}
+    assert sink.dropped_total == 2
     sink.close()
 
 

@@ -8,6 +8,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,7 @@ from midair.sockets.bind import (
 )
 from midair.sockets.listener import Listener
 from midair.sockets.unix_file import FolderMissing, OwnerRefused, PathInUse, UnknownOwner
-from tests.sockets.limits import descriptors_left
+from tests.sockets.machine import descriptors_left, needs_v6
 
 Open = Callable[..., Opened]
 
@@ -64,7 +65,7 @@ def accept(listener: Listener) -> socket.socket:
         ("127.0.0.1:0", socket.AF_INET, "127.0.0.1:"),
         ("localhost:0", socket.AF_INET, "127.0.0.1:"),
         (":0", socket.AF_INET, "0.0.0.0:"),
-        ("[::1]:0", socket.AF_INET6, "[::1]:"),
+        pytest.param("[::1]:0", socket.AF_INET6, "[::1]:", marks=needs_v6),
         ("unix:web.sock", socket.AF_UNIX, "unix:"),
     ],
 )
@@ -87,9 +88,10 @@ def test_a_listener_accepts_without_blocking_and_is_close_on_exec(
 
 
 def test_listeners_of_one_service_have_names_of_their_own(opening: Open) -> None:
-    assert [each.name for each in opening(":0", "127.0.0.1:0", "[::1]:0").listeners] == ["web", "web2", "web3"]
+    assert [each.name for each in opening(":0", "127.0.0.1:0", ":0").listeners] == ["web", "web2", "web3"]
 
 
+@needs_v6
 def test_both_families_can_have_one_port(opening: Open) -> None:
     (first,) = opening("0.0.0.0:0").listeners
     port = first.socket.getsockname()[1]
@@ -206,6 +208,42 @@ def test_a_stale_socket_file_is_replaced(opening: Open, tmp_path: Path) -> None:
         killed.listen()
     (listener,) = opening(f"unix:{path}").listeners
     connect(listener).close()
+
+
+def test_of_services_that_start_at_once_on_a_stale_socket_one_gets_it(tmp_path: Path) -> None:
+    path = tmp_path / "web.sock"
+    with socket.socket(socket.AF_UNIX) as killed:
+        killed.bind(str(path))
+    script = """
+import sys
+from midair.errors import MidairError
+from midair.sockets.bind import open_listeners
+print("here", flush=True)
+sys.stdin.readline()
+try:
+    opened = open_listeners(["unix:" + sys.argv[1]], environ={})
+    print("got it", flush=True)
+except MidairError as exc:
+    print(exc.code, flush=True)
+sys.stdin.readline()
+"""
+    with ExitStack() as stack:
+        starts = [
+            stack.enter_context(
+                subprocess.Popen(
+                    [sys.executable, "-c", script, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+                )
+            )
+            for _ in range(6)
+        ]
+        pipes = [(start.stdin, start.stdout) for start in starts if start.stdin and start.stdout]
+        assert [said.readline() for _, said in pipes] == ["here\n"] * 6
+        for tell, _ in pipes:
+            tell.write("go\n")
+            tell.flush()
+        assert sorted(said.readline() for _, said in pipes) == ["got it\n"] + ["path-in-use\n"] * 5
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(str(path))
 
 
 def test_a_living_socket_is_left_alone_even_with_a_full_queue(opening: Open, tmp_path: Path) -> None:

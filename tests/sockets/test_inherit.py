@@ -12,15 +12,21 @@ import pytest
 
 from midair.sockets.bind import Passed, passed_by_systemd
 from midair.sockets.listener import NotAListener, adopt
+from tests.sockets.machine import needs_v6
 
-# Plays systemd: sockets at 3 and up, LISTEN_PID of the very process, which then says what it opened.
+# Is passed sockets by number, puts them where systemd would (which would hit the parent's own numbers), says it is meant.
 CHILD = """
 import os, sys
+passed = sys.argv[1].split(",")
+for index, fd in enumerate(passed):
+    os.dup2(int(fd), 100 + index)
+for index in range(len(passed)):
+    os.dup2(100 + index, 3 + index)
 os.environ["LISTEN_PID"] = os.environ["LISTEN_PID"].replace("self", str(os.getpid()))
 from midair.errors import MidairError
 from midair.sockets.bind import open_listeners
 try:
-    opened = open_listeners(sys.argv[1:])
+    opened = open_listeners(sys.argv[2:])
 except MidairError as exc:
     print("error", exc.code)
 else:
@@ -31,29 +37,15 @@ else:
 
 def run(sockets: list[socket.socket], bind: list[str], **environ: str) -> list[str]:
     """Start CHILD with the sockets at 3, 4, … and return its lines."""
-    # Moved out of the way first, so that a dup2 never hits a number still needed.
-    moved = [os.dup(each.fileno()) for each in sockets]
-
-    def place() -> None:
-        for index, fd in enumerate(moved):
-            os.dup2(fd, 100 + index)
-        for index in range(len(moved)):
-            os.dup2(100 + index, 3 + index)
-            os.set_inheritable(3 + index, True)
-
-    try:
-        done = subprocess.run(  # the numbers 3 and up can only be placed in the child
-            [sys.executable, "-c", CHILD, *bind],
-            env={"LISTEN_PID": "self", "LISTEN_FDS": str(len(sockets)), **environ},
-            preexec_fn=place,
-            close_fds=False,
-            stdout=subprocess.PIPE,
-            text=True,
-            check=True,
-        )
-    finally:
-        for fd in moved:
-            os.close(fd)
+    numbers = [each.fileno() for each in sockets]
+    done = subprocess.run(
+        [sys.executable, "-c", CHILD, ",".join(map(str, numbers)), *bind],
+        env={"LISTEN_PID": "self", "LISTEN_FDS": str(len(sockets)), **environ},
+        pass_fds=numbers,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
     return done.stdout.splitlines()
 
 
@@ -100,7 +92,9 @@ def test_missing_names_are_given() -> None:
     assert passed == (Passed(3, "web"), Passed(4, "web2"))
 
 
-@pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_INET6, socket.AF_UNIX])
+@pytest.mark.parametrize(
+    "family", [socket.AF_INET, pytest.param(socket.AF_INET6, marks=needs_v6), socket.AF_UNIX], ids=["v4", "v6", "unix"]
+)
 def test_an_adopted_listener_has_its_true_family_and_no_delay(family: int, tmp_path: Path) -> None:
     with socket.socket(family) as original:
         original.bind(str(tmp_path / "x") if family == socket.AF_UNIX else ("", 0))

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from midair.sockets import passing
-from tests.sockets.limits import descriptors_left
+from tests.sockets.machine import descriptors_left
 
 Pair = tuple[socket.socket, socket.socket]
 

@@ -98,7 +98,7 @@ _TABLE = (
     Event("receipt_unwritten", "warning", "A receipt could not be written; it is kept in memory.", ("error",)),
     Event("books_unbalanced", "error", "Connections of a generation do not add up. Please report it.", ("books",)),
     # --- starting
-    Event("unchanged", "info", "What stands on the disk is what serves already.", ("version",)),
+    Event("unchanged", "info", "What stands on the disk is what serves already.", ("serving",)),
     Event("imported", "debug", "The application was imported.", ("interface", "seconds")),
     Event("probed", "debug", "A worker's health was asked.", ("worker", "verdict", "answer")),
     Event("imported", "debug", "The application was imported.", ("interface", "seconds")),

@@ -51,6 +51,8 @@ class Sink:
         self._waiting: dict[str, int] = {}
         self._dropped: dict[str, int] = {}
         self._is_watched = False
+        self.dropped_total = 0
+        """Lines dropped since the start, those too that are not said yet."""
         self.is_broken = False
         """Whoever read it is gone; nothing is written any more."""
 
@@ -64,7 +66,7 @@ class Sink:
         source: whose line it is; empty: ours.
         """
         if self.is_broken or not self._has_room(source, len(line)):
-            self._dropped[source] = self._dropped.get(source, 0) + 1
+            self._drop(source)
             return False
         self._lines.append((source, line, 0))
         self._waiting[source] = self._waiting.get(source, 0) + len(line)
@@ -124,9 +126,13 @@ class Sink:
 
     def _drop_waiting(self) -> None:
         for source, _, _ in self._lines:
-            self._dropped[source] = self._dropped.get(source, 0) + 1
+            self._drop(source)
         self._lines.clear()
         self._waiting.clear()
+
+    def _drop(self, source: str) -> None:
+        self._dropped[source] = self._dropped.get(source, 0) + 1
+        self.dropped_total += 1
 
     def _chunk(self) -> bytes:
         """What goes into one write: many lines at once, so that a terminal that wakes up is quick."""

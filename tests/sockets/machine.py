@@ -1,11 +1,26 @@
-"""The limit of open files, brought within reach."""
+"""What a test needs of the machine, or makes it lack."""
 
 from __future__ import annotations
 
 import os
 import resource
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+import pytest
+
+
+def _has_v6() -> bool:
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
+
+
+needs_v6 = pytest.mark.skipif(not _has_v6(), reason="this machine has no IPv6")
 
 
 @contextmanager
