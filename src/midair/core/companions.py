@@ -36,9 +36,9 @@ def exited(turn: Turn, event: CompanionExited) -> None:
     if generation is None or event.name not in generation.companions:
         return
     generation.companions.discard(event.name)
+    workers.settle(turn, generation)
     if event.name in generation.companions_ending:
         generation.companions_ending.discard(event.name)
-        workers.settle(turn, generation)
         return
     generation.companion_deaths_s = [*backoff.recent(generation.companion_deaths_s, turn.now_s), turn.now_s]
     wait_s = backoff.delay_s(len(generation.companion_deaths_s), 1)

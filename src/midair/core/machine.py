@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import assert_never
 
 from midair.core import companions, stopping, updates, workers
-from midair.core.effects import Answer, Effect, ProbeWorker
+from midair.core.effects import Answer, DropZygote, Effect, ProbeWorker
 from midair.core.events import (
     AnswersCounted,
     CompanionExited,
@@ -49,6 +49,7 @@ from midair.core.state import (
     Hold,
     Role,
     Service,
+    Update,
     Worker,
     WorkerState,
     ZygoteState,
@@ -68,6 +69,7 @@ def step(service: Service, event: Event, now_s: float) -> list[Effect]:
     """Take one event in; return the orders that follow, in order. ``now_s``: monotonic seconds. Changes ``service``."""
     turn = Turn(service, now_s)
     _dispatch(turn, event)
+    updates.start_from_disk(turn)
     companions.reconcile(turn)
     stopping.check(turn)
     return turn.effects
@@ -103,10 +105,10 @@ def _dispatch(turn: Turn, event: Event) -> None:
         case ZygoteReady():
             _zygote_ready(turn, event)
         case ZygoteFailed(zygote, fault):
-            _zygote_lost(turn, zygote, fault, may_restart=False)
+            _zygote_lost(turn, zygote, fault)
         case ZygoteExited(zygote, how):
             fault = Fault("zygote-exited", f"the process that imports the application ended: {how}")
-            _zygote_lost(turn, zygote, fault, may_restart=True)
+            _zygote_lost(turn, zygote, fault)
         case WorkerReady(worker_id):
             _worker_ready(turn, worker_id)
         case WorkerFailed():
@@ -145,28 +147,47 @@ def _rollback_asked(turn: Turn, asked: RollbackAsked) -> None:
     fault = Fault("rollback-asked", f"rolled back by {asked.by}" + (f": {asked.reason}" if asked.reason else ""))
     if service.stopping:
         turn.do(Answer(asked.request, Fault("stopping", "the service is stopping")))
-    elif service.baking and service.committed is not None:
-        update = service.baking
-        turn.do(Answer(asked.request, text=f"update {update.id} is rolled back", update=update.id))
-        updates.roll_back(turn, fault, is_automatic=False)
-    elif service.switch:
-        service.switch.fault = fault
-        update_id = service.candidate.id if service.candidate else None
-        turn.do(Answer(asked.request, text="the update is undone as soon as its slots have switched", update=update_id))
-    elif service.candidate and not service.candidate.is_first:
+    elif updates.is_switching_over(turn) or (
+        service.candidate and not service.candidate.is_first and not service.baking
+    ):
+        assert service.candidate is not None
         update = service.candidate
         turn.do(Answer(asked.request, text=f"update {update.id} was called off before its cut-over", update=update.id))
-        updates.refuse(turn, Fault("called-off", f"called off by {asked.by}"))
+        fault = Fault("called-off", f"called off by {asked.by}")
+        if service.switch:
+            updates.abort_switch(turn, fault)
+        else:
+            updates.refuse(turn, fault)
+    elif service.baking:
+        _rollback_in_bake(turn, asked, service.baking, fault)
     else:
         _rollback_after_commit(turn, asked)
+
+
+def _rollback_in_bake(turn: Turn, asked: RollbackAsked, update: Update, fault: Fault) -> None:
+    service = turn.service
+    committed = service.generations.get(service.committed) if service.committed is not None else None
+    if update.asked.no_rollback:
+        version = turn.generation(update.generation).version
+        _bar(turn, asked, f"version {version} was released with --no-rollback")
+    elif updates.way_back(turn) or committed is None:
+        turn.do(Answer(asked.request, text=f"update {update.id} is rolled back", update=update.id))
+        updates.roll_back(turn, fault, is_automatic=False)
+    else:
+        # Nobody is parked (a command's old workers left at the cut-over): start the earlier version again beside it.
+        updates.begin_rollback(turn, UpdateAsked(asked.request, asked.by, asked.reason, force=True), committed)
+
+
+def _bar(turn: Turn, asked: RollbackAsked, why: str) -> None:
+    fault = Fault("rollback-barred", f"no way back: {why}", "deploy a version that mends it")
+    turn.do(Answer(asked.request, fault))
 
 
 def _rollback_after_commit(turn: Turn, asked: RollbackAsked) -> None:
     service = turn.service
     target = service.generations.get(service.previous) if service.previous is not None else None
     if service.rollback_barred:
-        hint = "deploy a version that mends it"
-        turn.do(Answer(asked.request, Fault("rollback-barred", f"no way back: {service.rollback_barred}", hint)))
+        _bar(turn, asked, service.rollback_barred)
     elif target is None:
         hint = "the version before is kept for rollback.warm (10 min); put its files back and reload"
         turn.do(Answer(asked.request, Fault("rollback-nothing", "there is no earlier version to go back to", hint)))
@@ -179,6 +200,9 @@ def _scale_asked(turn: Turn, asked: ScaleAsked) -> None:
     service = turn.service
     if not 1 <= asked.workers <= WORKERS_MAX:
         turn.do(Answer(asked.request, Fault("usage", f"workers must be 1 to {WORKERS_MAX}, not {asked.workers}")))
+        return
+    if service.stopping:
+        turn.do(Answer(asked.request, Fault("stopping", "the service is stopping")))
         return
     before, service.wanted = service.wanted, asked.workers
     turn.note("scaled", workers=asked.workers, before=before, by=asked.by)
@@ -222,34 +246,37 @@ def _zygote_ready(turn: Turn, event: ZygoteReady) -> None:
     if event.zygote not in service.zygotes:
         return
     service.zygotes[event.zygote] = ZygoteState.READY
+    turn.forget(f"import:{event.zygote}")
     for generation in turn.of_zygote(event.zygote):
         update = service.candidate
         if update and update.generation == generation.id:
             updates.zygote_imported(turn, update, event.unsafe)
         else:
             if event.unsafe:
-                generation.spawns, generation.why_spawns = True, event.unsafe
+                generation.spawns, generation.why_spawns, generation.zygote = True, event.unsafe, None
+                workers.drop_zygotes(turn)
             workers.fill(turn, generation)
 
 
-def _zygote_lost(turn: Turn, zygote: ZygoteId, fault: Fault, *, may_restart: bool) -> None:
+def _zygote_lost(turn: Turn, zygote: ZygoteId, fault: Fault) -> None:
     service = turn.service
     if zygote not in service.zygotes:
         return
     del service.zygotes[zygote]
+    turn.forget(f"import:{zygote}")
     for generation in turn.of_zygote(zygote):
         generation.zygote = None
         if service.candidate and service.candidate.generation == generation.id:
-            if service.switch and service.switch.target == generation.id:
+            if updates.is_switching_over(turn):
                 updates.abort_switch(turn, fault)
             else:
                 updates.refuse(turn, fault)
         elif generation.role is Role.SERVING:
             turn.note("zygote_lost", generation=generation.id, why=fault.message)
-            if may_restart:
-                turn.wake(f"zygote:{generation.id}", 0.1)
-            else:
+            if fault.code == "files-changed":
                 _run_short(turn, generation, fault)
+            else:
+                workers.zygote_died(turn, generation)
 
 
 def _run_short(turn: Turn, generation: Generation, fault: Fault) -> None:
@@ -258,10 +285,6 @@ def _run_short(turn: Turn, generation: Generation, fault: Fault) -> None:
     if not generation.runs_short:
         generation.runs_short = fault.message
         turn.note("runs_short", generation=generation.id, version=generation.version, why=fault.message)
-    service = turn.service
-    if generation.id == service.serving and not turn.staying(generation.id) and service.candidate is None:
-        why = f"no worker of version {generation.version} is left and its files are gone"
-        updates.begin(turn, UpdateAsked(updates.NO_REQUEST, "midair", why, force=True))
 
 
 # --- news of workers ----------------------------------------------------------------------------------------------
@@ -299,7 +322,7 @@ def _worker_exited(turn: Turn, worker: Worker, how: str) -> None:
         "worker_died", worker=worker.id, slot=worker.slot, generation=generation.id, how=how, state=worker.state.value
     )
     if generation.role is Role.CANDIDATE:
-        if service.switch and service.switch.target == generation.id and not service.switch.is_back:
+        if updates.is_switching_over(turn):
             updates.abort_switch(turn, fault)
         else:
             updates.refuse(turn, fault)
@@ -308,7 +331,7 @@ def _worker_exited(turn: Turn, worker: Worker, how: str) -> None:
         why = f"worker {worker.id} died {turn.now_s - service.baking.baked_from_s:.1f} s after the cut-over: {how}"
         updates.roll_back(turn, Fault("bake-died", why, detail=fault.detail), is_automatic=True)
     if generation.role is Role.SERVING:
-        generation.deaths_s = [*generation.deaths_s[-20:], turn.now_s]
+        workers.died(turn, generation)
         if worker.last_words and worker.last_words.code == "files-changed":
             _run_short(turn, generation, worker.last_words)
         workers.fill(turn, generation)
@@ -377,6 +400,14 @@ def _due(turn: Turn, name: str) -> None:
                     "worker_killed", worker=worker.id, generation=worker.generation, why="it did not leave in time"
                 )
                 workers.kill(turn, worker)
+        case "start":
+            if worker := turn.worker(WorkerId(int(rest))):
+                _not_started(turn, worker)
+        case "import":
+            turn.do(DropZygote(ZygoteId(int(rest))))
+            _zygote_lost(turn, ZygoteId(int(rest)), Fault("not-ready", "the import did not finish"))
+        case "disk":
+            pass  # its wait is over: so is the look after this event
         case "replace" | "zygote":
             generation = service.generations.get(GenerationId(int(rest.partition(":")[0])))
             if generation:
@@ -398,18 +429,30 @@ def _due(turn: Turn, name: str) -> None:
 
 def _replace(turn: Turn, generation: Generation, kind: str, rest: str) -> None:
     """A held-back worker's wait is over. The others that wait keep their own time."""
+    if turn.service.stopping:
+        return
     if kind == "zygote":
         workers.fill(turn, generation)
         if generation.zygote is None and not generation.spawns and generation.role is Role.SERVING:
             workers.start_zygote(turn, generation, pinned=generation.fingerprint)
         return
     slot = int(rest.partition(":")[2])
-    is_wanted = slot < turn.service.wanted and all(w.slot != slot for w in turn.staying(generation.id))
+    is_wanted = slot < turn.wanted(generation) and all(w.slot != slot for w in turn.staying(generation.id))
     can_start = generation.spawns or (
         generation.zygote is not None and turn.service.zygotes.get(generation.zygote) is ZygoteState.READY
     )
     if generation.role is Role.SERVING and is_wanted and not generation.runs_short and can_start:
         workers.start(turn, generation, slot)
+
+
+def _not_started(turn: Turn, worker: Worker) -> None:
+    """A replacement hangs in its start-up: that counts as a death, and the next one is tried."""
+    generation = turn.generation(worker.generation)
+    if worker.state is WorkerState.STARTING:
+        why = "its start-up did not finish"
+        turn.note("worker_killed", worker=worker.id, generation=generation.id, why=why)
+        workers.died(turn, generation)
+        workers.kill(turn, worker)
 
 
 def _not_ready(turn: Turn, generation_id: GenerationId) -> None:

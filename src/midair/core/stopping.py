@@ -69,12 +69,11 @@ def _close_updates(turn: Turn) -> None:
     if service.queued:
         turn.do(Answer(service.queued.request, fault))
         service.queued = None
-    service.switch = None
-    turn.forget("switch")
+    updates.undo_switch(turn)
     updates.refuse(turn, fault, "stopped")
     if service.baking:
         update, service.baking = service.baking, None
         version = turn.generation(update.generation).version
         turn.do(Closed(update.id, update.generation, "stopped", version, service.serving, fault))
-    for timer in ("bake", "look", "canary", "warm", "retry"):
+    for timer in ("bake", "look", "canary", "warm", "retry", "disk"):
         turn.forget(timer)

@@ -67,25 +67,24 @@ def ask(turn: Turn, asked: UpdateAsked) -> None:
                 Fault("held", f"updates are held by {hold.by}: {hold.reason}", "midair hold --release, or --force"),
             )
         )
-    elif service.switch:
+    else:
         if service.queued:
             turn.do(Answer(service.queued.request, Fault("superseded", "a newer request took its place")))
-        service.queued = asked
-    else:
-        begin(turn, asked)
+            service.queued = None
+        if service.switch and not asked.now:
+            service.queued = asked
+        else:
+            begin(turn, asked)
 
 
 def begin(turn: Turn, asked: UpdateAsked) -> None:
-    if turn.service.candidate:
-        newer = f"superseded by a newer request ({asked.by})"
-        refuse(turn, Fault("superseded", newer), "superseded")
+    _supersede(turn, f"superseded by a newer request ({asked.by})")
     _survey(turn, _open(turn, asked))
 
 
 def begin_rollback(turn: Turn, asked: UpdateAsked, target: Generation) -> None:
     """Go back after the commit: an update like any other, from the kept zygote or from files that are still the same."""
-    if turn.service.candidate:
-        refuse(turn, Fault("superseded", f"superseded by a rollback ({asked.by})"), "superseded")
+    _supersede(turn, f"superseded by a rollback ({asked.by})")
     update = _open(turn, asked)
     update.rollback_to, update.pinned = target.id, target.fingerprint
     generation = turn.generation(update.generation)
@@ -97,6 +96,14 @@ def begin_rollback(turn: Turn, asked: UpdateAsked, target: Generation) -> None:
         _start_workers(turn, generation)
     else:
         _survey(turn, update)
+
+
+def _supersede(turn: Turn, why: str) -> None:
+    """A newer request takes the place of a candidate that nobody has met yet, also while its slots are being switched."""
+    if is_switching_over(turn):
+        abort_switch(turn, Fault("superseded", why), "superseded")
+    elif turn.service.candidate:
+        refuse(turn, Fault("superseded", why), "superseded")
 
 
 def _survey(turn: Turn, update: Update) -> None:
@@ -218,19 +225,40 @@ def _start_workers(turn: Turn, generation: Generation) -> None:
 def started(turn: Turn, worker: Worker) -> None:
     """A worker's application has started. A candidate's must also be healthy; a replacement is needed now."""
     generation = turn.generation(worker.generation)
+    turn.forget(f"start:{worker.id}")
     if generation.role is Role.CANDIDATE and generation.policy.has_health and generation.has_health_route:
         worker.state = WorkerState.PROBING
         turn.do(ProbeWorker(worker.id, warm=True))
     elif generation.role is Role.CANDIDATE:
         worker.state = WorkerState.READY
         become_ready(turn)
-    elif generation.role is Role.SERVING and generation.id == turn.service.serving:
+    elif generation.role is Role.SERVING:
         worker.state = WorkerState.READY
-        if turn.service.switch is None:
-            take_over(turn, worker)
+        _take_over_if_due(turn, worker)
     else:
         worker.state = WorkerState.READY
         workers.leave(turn, worker, 0.0)
+
+
+def _take_over_if_due(turn: Turn, worker: Worker) -> None:
+    """A replacement has to wait while slots are switched, and during a canary for a slot that is the other generation's."""
+    service = turn.service
+    if service.switch or worker.state is not WorkerState.READY:
+        return
+    slots = _canary_slots(turn)
+    is_canary = service.baking is not None and service.baking.generation == worker.generation
+    if (
+        (worker.slot < slots)
+        if slots and is_canary
+        else (worker.slot >= slots and worker.generation == service.serving)
+    ):
+        take_over(turn, worker)
+
+
+def _canary_slots(turn: Turn) -> int:
+    """The slots below this number are the canary's now."""
+    update = turn.service.baking
+    return turn.generation(update.generation).policy.canary_workers if update and update.phase == "canary" else 0
 
 
 def take_over(turn: Turn, worker: Worker) -> None:
@@ -278,16 +306,17 @@ def verified(turn: Turn, generation: GenerationId, fingerprint: str) -> None:
         refuse(turn, Fault("files-changing", "the files changed each time they were imported", hint))
     else:
         turn.note("files_changed_during_import", generation=generation)
-        _begin_again(turn, update)
+        _begin_anew(turn, update)
         update.surveys += 1
+        _survey(turn, update)
 
 
-def _begin_again(turn: Turn, update: Update) -> None:
+def _begin_anew(turn: Turn, update: Update) -> None:
+    """The same update with another generation: nothing of what was found out about the first one counts."""
     _discard(turn, turn.generation(update.generation))
     update.generation = _new_generation(turn).id
     update.is_verified = False
     _enter(turn, update, "build")
-    _survey(turn, update)
 
 
 def become_ready(turn: Turn) -> None:
@@ -306,7 +335,8 @@ def become_ready(turn: Turn) -> None:
     turn.forget(f"ready:{generation.id}")
     _enter(turn, update, "ready")
     canary = generation.policy.canary_workers
-    is_canary = bool(canary) and not update.is_first and canary < generation.policy.workers
+    has_both = canary < generation.policy.workers and any(w.slot >= canary for w in turn.accepting())
+    is_canary = bool(canary) and has_both
     begin_switch(turn, generation, canary if is_canary else ALL_SLOTS)
 
 
@@ -326,8 +356,8 @@ def begin_switch(
     service = turn.service
     switch = Switch(target.id, set(), slots, is_back, fault, is_automatic)
     service.switch = switch
-    if not is_back and service.candidate:
-        _enter(turn, service.candidate, "cut-over" if slots == ALL_SLOTS else "canary")
+    if update := _candidate(turn, target.id):
+        _enter(turn, update, "cut-over" if slots == ALL_SLOTS else "canary")
     for worker in turn.accepting():
         if worker.generation == target.id or worker.slot >= slots:
             continue
@@ -335,6 +365,7 @@ def begin_switch(
         if generation.policy.parks:
             workers.stop_accepting(turn, worker)
             switch.waiting.add(worker.id)
+            switch.stopped.add(worker.id)
         else:
             # A command child cannot stop and start again: its cut-over is the order to finish (RULES 4).
             workers.leave(turn, worker, generation.policy.drain_s)
@@ -371,36 +402,57 @@ def finish_switch(turn: Turn) -> None:
     if switch.is_back:
         _went_back(turn, target, switch)
     elif switch.slots == ALL_SLOTS:
-        _went_over(turn, target)
+        _went_over(turn, target, is_doomed=switch.fault is not None)
     else:
         _canary_began(turn, target)
     if not switch.is_back and switch.fault:
         roll_back(turn, switch.fault, is_automatic=switch.is_automatic)
-    _run_queued(turn)
+    _after_switch(turn)
 
 
-def abort_switch(turn: Turn, fault: Fault) -> None:
-    """The candidate failed between "stop" and "begin": nobody has met it, so the old slots just begin again."""
+def is_switching_over(turn: Turn) -> bool:
+    """Slots are on their way to the candidate, and it has not met anybody yet."""
     service = turn.service
-    assert service.switch is not None
-    service.switch = None
+    return bool(service.switch and service.candidate and service.switch.target == service.candidate.generation)
+
+
+def abort_switch(turn: Turn, fault: Fault, result: Result = "refused") -> None:
+    """The candidate goes between "stop" and "begin": nobody has met it, so the old slots just begin again."""
+    undo_switch(turn)
+    refuse(turn, fault, result)
+    _after_switch(turn)
+
+
+def undo_switch(turn: Turn) -> None:
+    """Whoever was told to stop begins again."""
+    switch, turn.service.switch = turn.service.switch, None
     turn.forget("switch")
-    for worker in list(service.workers.values()):
-        if worker.state in {WorkerState.STOPPING, WorkerState.PARKED} and worker.generation == service.serving:
+    for worker in list(turn.service.workers.values()):
+        if switch and worker.id in switch.stopped and worker.state in {WorkerState.STOPPING, WorkerState.PARKED}:
             workers.accept(turn, worker)
-    refuse(turn, fault)
-    _run_queued(turn)
 
 
-def _run_queued(turn: Turn) -> None:
-    queued, turn.service.queued = turn.service.queued, None
-    if queued and turn.service.switch is None:
+def _after_switch(turn: Turn) -> None:
+    """What had to wait for the slots: replacements that became ready meanwhile, a queued request, the next candidate."""
+    service = turn.service
+    if service.switch:
+        return
+    for worker in list(service.workers.values()):
+        if turn.generation(worker.generation).role is Role.SERVING:
+            _take_over_if_due(turn, worker)
+    queued, service.queued = service.queued, None
+    if queued:
         begin(turn, queued)
+    become_ready(turn)
 
 
 def _canary_began(turn: Turn, target: Generation) -> None:
-    _leave_candidacy(turn)
+    _leave_candidacy(turn, target)
     target.role = Role.SERVING
+    for old in turn.with_role(Role.SERVING):
+        if old.id not in {target.id, turn.service.serving}:
+            _empty(turn, old)  # An earlier canary: this one takes its place.
+    workers.enforce_bound(turn)
     turn.wake("canary", target.policy.canary_s)
     turn.wake("look", target.policy.probe_interval_s)
 
@@ -408,29 +460,35 @@ def _canary_began(turn: Turn, target: Generation) -> None:
 def canary_ended(turn: Turn) -> None:
     """The canary held: the rest of the slots follow."""
     update = turn.service.baking
-    if update and update.phase == "canary":
+    if turn.service.switch:
+        turn.wake("canary", SWITCH_ACK_S)
+    elif update and update.phase == "canary":
         _enter(turn, update, "cut-over")
         begin_switch(turn, turn.generation(update.generation), ALL_SLOTS)
 
 
-def _leave_candidacy(turn: Turn) -> None:
+def _leave_candidacy(turn: Turn, target: Generation) -> None:
     """From the first accept on, failure means rollback: the update moves from ``candidate`` to ``baking``."""
     service = turn.service
-    if service.candidate is None:
-        return
+    update = _candidate(turn, target.id)
+    if update is None:
+        return  # It was a canary, and a newer candidate may be on its way already.
     if service.baking:
         age_s = turn.now_s - service.baking.baked_from_s
-        note = f"superseded after {age_s:.1f} s by update {service.candidate.id}"
-        _close(turn, service.baking, "superseded", note=note)
-    service.baking, service.candidate = service.candidate, None
-    service.baking.baked_from_s = turn.now_s
+        _close(turn, service.baking, "superseded", note=f"superseded after {age_s:.1f} s by update {update.id}")
+        if service.baking.asked.no_rollback:
+            # What the old code could not follow, it cannot follow now either.
+            update.asked = replace(update.asked, no_rollback=True)
+    service.baking, service.candidate = update, None
+    update.baked_from_s = turn.now_s
     for timer in ("bake", "look", "canary"):
         turn.forget(timer)
 
 
-def _went_over(turn: Turn, target: Generation) -> None:
+def _went_over(turn: Turn, target: Generation, *, is_doomed: bool) -> None:
+    """``is_doomed``: a reason to go back came up meanwhile, so that not even a bake of 0 s may commit it."""
     service = turn.service
-    _leave_candidacy(turn)
+    _leave_candidacy(turn, target)
     update = service.baking
     assert update is not None
     for old in turn.with_role(Role.SERVING):
@@ -438,9 +496,11 @@ def _went_over(turn: Turn, target: Generation) -> None:
             _empty(turn, old)
     service.serving, service.policy, service.wanted = target.id, target.policy, target.policy.workers
     target.role = Role.SERVING
-    if update.is_first or not target.policy.bake_s:
+    workers.enforce_bound(turn)
+    if update.is_first or (not target.policy.bake_s and not is_doomed):
         commit(turn)
         return
+    workers.fill(turn, target)
     _enter(turn, update, "bake")
     turn.wake("bake", target.policy.bake_s)
     turn.wake("look", target.policy.probe_interval_s)
@@ -486,7 +546,10 @@ def commit(turn: Turn) -> None:
     """The new version stays. The old one's workers end when they are empty; its zygote is kept for a rollback."""
     service = turn.service
     update = service.baking
-    if update is None or service.switch:
+    if update is None:
+        return
+    if service.switch:
+        turn.wake("bake", SWITCH_ACK_S)  # Slots are being switched away from it, or back if that fails.
         return
     generation = turn.generation(update.generation)
     for timer in ("bake", "look", "canary"):
@@ -495,6 +558,7 @@ def commit(turn: Turn) -> None:
     stale, service.previous, service.committed = service.previous, service.committed, generation.id
     if service.previous == generation.id:
         service.previous = None
+    service.quarantine.pop(generation.fingerprint, None)
     service.rollback_barred = ""
     if update.asked.no_rollback:
         service.rollback_barred = f"version {generation.version} was released with --no-rollback"
@@ -521,8 +585,11 @@ def contract(turn: Turn) -> None:
     if service.committed is None or service.baking or service.committed != service.serving:
         return
     serving = turn.generation(service.committed)
-    if not serving.policy.has_contract or service.rollback_barred or any(turn.with_role(Role.RETIRING, Role.PARKED)):
+    if not serving.policy.has_contract or service.contracted == serving.id or service.stopping:
         return
+    if any(turn.with_role(Role.RETIRING, Role.PARKED)):
+        return
+    service.contracted = serving.id
     service.rollback_barred = f"the contract hook of version {serving.version} has run"
     turn.do(RunHook(serving.id, "contract"))
 
@@ -550,10 +617,8 @@ def refuse(turn: Turn, fault: Fault, result: Result = "refused") -> None:
     if update.is_first and result == "refused" and _may_retry(turn, update, fault):
         wait_s = backoff.delay_s(update.attempt + 1, 1)
         turn.note("start_failed", error=fault.message, again_in_s=wait_s, attempt=update.attempt)
-        _discard(turn, generation)
+        _begin_anew(turn, update)
         update.attempt += 1
-        update.generation = _new_generation(turn).id
-        _enter(turn, update, "build")
         turn.wake("retry", wait_s)
         return
     version = generation.version
@@ -586,10 +651,28 @@ def _discard(turn: Turn, generation: Generation) -> None:
 def _check_left(turn: Turn, fault: Fault) -> None:
     """A first start that was refused leaves nothing to supervise."""
     service = turn.service
-    if service.serving is None and service.candidate is None and not service.stopping:
+    if service.serving is None and not service.stopping:
         from midair.core import stopping
 
         stopping.stop_failed(turn, fault)
+
+
+def start_from_disk(turn: Turn) -> None:
+    """When no worker of the serving version is left and its files are gone, what is on disk is better than nothing: it
+    starts as an update of its own, again and again with growing waits. Looked at after every event."""
+    service = turn.service
+    if service.serving is None or service.candidate or service.stopping or turn.has_timer("disk"):
+        return
+    serving = turn.generation(service.serving)
+    if not serving.runs_short or turn.staying(serving.id):
+        return
+    tries_s = backoff.recent(serving.from_disk_s, turn.now_s)
+    if tries_s and turn.now_s < (again_s := tries_s[-1] + backoff.delay_s(len(tries_s) + 1, 1)):
+        turn.wake("disk", again_s - turn.now_s)
+        return
+    serving.from_disk_s = [*tries_s, turn.now_s]
+    why = f"no worker of version {serving.version} is left and its files are gone"
+    begin(turn, UpdateAsked(NO_REQUEST, "midair", why, force=True))
 
 
 def roll_back(turn: Turn, fault: Fault, *, is_automatic: bool) -> None:
@@ -599,16 +682,26 @@ def roll_back(turn: Turn, fault: Fault, *, is_automatic: bool) -> None:
     if update is None:
         return
     if service.switch:
-        # A switch to a newer generation takes this one away anyhow; one to this very generation is undone at its end.
+        # A switch to another generation takes this one away anyhow; one to this very generation is undone at its end.
         if service.switch.target == update.generation:
             service.switch.fault, service.switch.is_automatic = fault, is_automatic
         return
-    target = service.generations.get(service.committed) if service.committed is not None else None
-    if target is None or (update.asked.no_rollback and is_automatic):
+    target = way_back(turn)
+    if target is None or update.asked.no_rollback:
         turn.note("rollback_impossible", generation=update.generation, why=fault.message)
         workers.fill(turn, turn.generation(update.generation))
         return
     begin_switch(turn, target, ALL_SLOTS, is_back=True, fault=fault, is_automatic=is_automatic)
+
+
+def way_back(turn: Turn) -> Generation | None:
+    """The committed generation, if it can begin again: a command's has left, and one that is gone from the disk may have
+    no worker left, which would be worse than a bad version."""
+    service = turn.service
+    target = service.generations.get(service.committed) if service.committed is not None else None
+    if target is None or target.role not in {Role.PARKED, Role.SERVING}:
+        return None
+    return target if turn.staying(target.id) or not target.runs_short else None
 
 
 def _went_back(turn: Turn, target: Generation, switch: Switch) -> None:
@@ -628,8 +721,9 @@ def _went_back(turn: Turn, target: Generation, switch: Switch) -> None:
     target.role = Role.SERVING
     target.deaths_s.clear()
     _close(turn, update, "rolled-back", fault)
-    bad.drain_until_s = turn.now_s + bad.policy.drain_s
-    workers.retire(turn, bad, bad.policy.drain_s)
+    for other in turn.with_role(Role.SERVING):
+        if other.id != target.id:  # The bad one, and whom it was the canary beside if that was never committed.
+            workers.retire(turn, other, other.policy.drain_s)
     workers.enforce_bound(turn)
     workers.fill(turn, target)
 

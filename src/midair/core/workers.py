@@ -18,7 +18,6 @@ from midair.core.policy import HURRY_S, KILL_GRACE_S
 from midair.core.state import Generation, Role, Worker, WorkerState, ZygoteState
 from midair.core.turn import Turn
 
-
 DEATHS_KEPT = 20
 """More deaths than workers by this many, and the wait has long been at its longest."""
 
@@ -158,7 +157,8 @@ def fill(turn: Turn, generation: Generation) -> None:
         return
     staying = turn.staying(generation.id)
     wanted = turn.wanted(generation)
-    for worker in staying:
+    kept = wanted if generation.runs_short else 0  # Nobody will take the place of a missing one, in whatever slot.
+    for worker in sorted(staying, key=lambda w: w.slot)[kept:]:
         if worker.slot >= wanted:
             leave(turn, worker, generation.policy.drain_s)
     covered = {worker.slot for worker in staying}
