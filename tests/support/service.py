@@ -37,7 +37,13 @@ STOP_WITHIN_S = 10.0
 COMMAND_WITHIN_S = 45.0
 
 # Tests say what they need longer; nobody waits ten seconds of bake for nothing.
-QUICK: Mapping[str, Setting] = {"bake": {"for": "0.3s"}, "stop": {"timeout": "5s"}, "exit": {"timeout": "3s"}}
+QUICK: Mapping[str, Setting] = {
+    "bake": {"for": "0.3s"},
+    "stop": {"timeout": "5s"},
+    "exit": {"timeout": "3s"},
+    "serve": {"access_log": False},
+    "log": {"format": "console"},
+}
 
 
 def clean_environment(**more: str) -> dict[str, str]:

@@ -1,0 +1,58 @@
+"""A version that cannot start is refused, says why, and the version that serves never notices."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from midair.testing.client import Load
+from tests.support.service import Service
+from tests.support.toml import Setting
+
+ASKING = (Load(connections=6, think_s=0.05), Load(connections=2, keep_alive=False, think_s=0.02))
+SHORT: dict[str, Setting] = {"ready": {"timeout": "2s"}}
+
+BAD = [
+    # the application, what its receipt must name
+    ("syntax_error", "SyntaxError"),
+    ("import_error", "the import of this version fails on purpose"),
+    ("import_missing_module", "a_module_that_nobody_installed"),
+    ("import_exits_0", "exit"),
+    ("import_hangs", "not ready"),
+    ("startup_fails", "the database is on fire"),
+    ("startup_hangs", "not ready"),
+    ("health_503", "503"),
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("app", "reason"), BAD, ids=[app for app, _ in BAD])
+def test_a_bad_version_is_refused_and_nobody_notices(tmp_path: Path, app: str, reason: str) -> None:
+    with Service(tmp_path, settings=SHORT) as service:
+        before = service.status()
+        with service.asked(*ASKING) as client:
+            service.write(app, "2")
+            refused = service.reload()
+            assert refused.code == 4, f"{refused}\n{service.log()}"
+            assert refused.data["result"] == "refused"
+
+            receipt = json.dumps(service.receipt())
+            assert reason in receipt, receipt
+            after = service.status()
+            assert after["serving"] == before["serving"]
+            assert [found["role"] for found in after["generations"] if found["role"] in ("candidate", "canary")] == []
+            assert service.serving_version() == "1"
+
+            # What was refused stands in nobody's way.
+            service.update("3", "good")
+        assert client.report.failed == 0, client.report.summary() + service.log()
+        assert list(client.report.versions) == ["1", "3"], client.report.summary()
+
+
+@pytest.mark.slow
+def test_a_first_version_that_cannot_start_ends_the_run_with_its_reason(tmp_path: Path) -> None:
+    with Service(tmp_path, "import_error", settings={"start": {"timeout": "1s"}}, ready_path="") as service:
+        assert service.wait_ended(15) == 1
+        assert "the import of this version fails on purpose" in service.log()
