@@ -9,6 +9,10 @@ import sys
 def main(argv: list[str] | None = None) -> int:
     """Run one command and return its exit code. What needs no command parser is answered without importing one."""
     args = sys.argv[1:] if argv is None else argv
+    if args[:1] == ["_resume"]:
+        from midair.supervisor.resume import main as resume
+
+        return resume(args[1:])
     if "_MIDAIR_COMPLETE" not in os.environ and len(args) <= 1:
         from midair.cli.commands import plain_answer
 

@@ -81,6 +81,10 @@ class Peer:
             return {self.gid}
         return {self.gid, *struct.unpack(f"{len(data) // 4}I", data)}
 
+    def descriptor(self) -> int:
+        """For the next image of the supervisor, which answers in our place; -1: nobody listens any more."""
+        return self.connection.fileno() if self.is_open and not self._out else -1
+
     def _read(self) -> None:
         try:
             data = self.connection.recv(65536)
@@ -198,6 +202,13 @@ class ControlServer:
             connection.close()
             return
         self._peers.add(Peer(self, connection))
+
+    def adopt(self, connection: socket.socket) -> Peer:
+        """A connection that the image before this one left unanswered."""
+        peer = Peer(self, connection)
+        peer.has_asked = True
+        self._peers.add(peer)
+        return peer
 
     def forget(self, peer: Peer) -> None:
         self._peers.discard(peer)
@@ -371,7 +382,7 @@ class ControlServer:
                 peer.send(progress)
         watcher = Watcher(peer, request.wait)
         if receipt.result:
-            self._conclude(watcher, receipt, self._outcome(receipt))
+            self._conclude(watcher, receipt, self.outcome(receipt))
         else:
             self._watchers.setdefault(number, []).append(watcher)
 
@@ -414,7 +425,7 @@ class ControlServer:
             watcher.peer.send(progress)
 
     def _closed(self, effect: effects.Closed, receipt: Receipt) -> None:
-        outcome = self._outcome(receipt)
+        outcome = self.outcome(receipt)
         for watcher in self._watchers.pop(effect.update, []):
             self._conclude(watcher, receipt, outcome)
 
@@ -433,7 +444,7 @@ class ControlServer:
             if watcher.outcome:
                 watcher.peer.end(watcher.outcome)
 
-    def _outcome(self, receipt: Receipt) -> words.Outcome:
+    def outcome(self, receipt: Receipt) -> words.Outcome:
         return words.Outcome(
             update=receipt.number,
             result=msgspec.convert(receipt.result, words.Result),

@@ -13,6 +13,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import msgspec
+
 from midair.core.events import (
     Event,
     StoppedAccepting,
@@ -29,6 +31,7 @@ from midair.core.ids import GenerationId, WorkerId, ZygoteId
 from midair.errors import Fault
 from midair.observe.counters import Page
 from midair.sockets import passing, words
+from midair.supervisor import document
 from midair.supervisor.link import Link
 from midair.supervisor.loop import Loop
 from midair.supervisor.processes import Processes, Program
@@ -78,7 +81,8 @@ class Zygote:
 
 @dataclass(slots=True)
 class Base:
-    key: tuple[object, ...]
+    key: bytes
+    """What its children must have in common with it."""
     link: Link
     pid: int
     owes: set[int] = field(default_factory=set)
@@ -109,6 +113,8 @@ class Fleet:
         self.on_imported: Callable[[GenerationId, words.Imported], None] = lambda generation, word: None
         self.on_started: Callable[[Worker, words.Started], None] = lambda worker, word: None
         self.on_left: Callable[[Worker, words.Left], None] = lambda worker, word: None
+        self.on_ended: Callable[[Worker], None] = lambda worker: None
+        """Its process is gone, its page can be read for the last time."""
 
     # --- bases ----------------------------------------------------------------------------------------------------
 
@@ -122,11 +128,15 @@ class Fleet:
         self.base = self._start_base(release, key)
         return self.base
 
-    def _start_base(self, release: Release, key: tuple[object, ...]) -> Base:
+    def _start_base(self, release: Release, key: bytes) -> Base:
         ours, theirs = passing.pair()
         with theirs:
             pid = self._execute_host(release, theirs, slot=-1, on_exit=lambda how: self._base_ended(base, how))
-        link = Link(self._loop, ours, lambda word: self._on_base_word(base, word), lambda: None)
+        base = self._make_base(key, ours, pid)
+        return base
+
+    def _make_base(self, key: bytes, channel: socket.socket, pid: int) -> Base:
+        link = Link(self._loop, channel, lambda word: self._on_base_word(base, word), lambda: None)
         base = Base(key, link, pid)
         return base
 
@@ -192,18 +202,21 @@ class Fleet:
         except OSError as exc:
             self._zygote_failed(zygote_id, _cannot(exc))
             return
-        zygote.link = Link(
-            self._loop,
-            ours,
-            lambda word: self._on_zygote_word(zygote, word),
-            lambda: self._link_ended(zygote.pid, lambda: self._zygote_ended(zygote, "it never started")),
-        )
+        zygote.link = self._zygote_link(zygote, ours)
         base.owes.add(zygote_id)
         self._processes.owed += 1
         base.link.send(words.Fork(role="zygote", id=zygote_id), [theirs.fileno(), stdout, stderr, release.launch_fd])
         theirs.close()
         os.close(stdout)
         os.close(stderr)
+
+    def _zygote_link(self, zygote: Zygote, channel: socket.socket) -> Link:
+        return Link(
+            self._loop,
+            channel,
+            lambda word: self._on_zygote_word(zygote, word),
+            lambda: self._link_ended(zygote.pid, lambda: self._zygote_ended(zygote, "it never started")),
+        )
 
     def _zygote_has_pid(self, zygote: Zygote, pid: int) -> None:
         if zygote.pid == 0:
@@ -287,12 +300,7 @@ class Fleet:
         except OSError as exc:
             self._worker_never_was(worker_id, _cannot(exc))
             return
-        worker.link = Link(
-            self._loop,
-            ours,
-            lambda word: self._on_worker_word(worker, word),
-            lambda: self._link_ended(worker.pid, lambda: self._worker_ended(worker, "it never started")),
-        )
+        worker.link = self._worker_link(worker, ours)
         with theirs:
             try:
                 if zygote_id is None:
@@ -320,6 +328,14 @@ class Fleet:
         assert worker.link is not None
         word = words.Become(role="worker", id=worker.id, slot=worker.slot)
         worker.link.send(word, [release.launch_fd, *self._worker_fds(worker)])
+
+    def _worker_link(self, worker: Worker, channel: socket.socket) -> Link:
+        return Link(
+            self._loop,
+            channel,
+            lambda word: self._on_worker_word(worker, word),
+            lambda: self._link_ended(worker.pid, lambda: self._worker_ended(worker, "it never started")),
+        )
 
     def _worker_fds(self, worker: Worker) -> list[int]:
         return [worker.page.fd, worker.stacks_fd, *(listener.fileno() for listener in self._listeners)]
@@ -371,9 +387,9 @@ class Fleet:
         zygote = self.zygotes.get(worker.zygote) if worker.zygote is not None else None
         if zygote and zygote.link:
             zygote.link.send(words.WorkerGone(worker=worker.id, pid=worker.pid))
+        self.on_ended(worker)
+        _close_files(worker)
         self._tell(WorkerExited(worker.id, how))
-        os.close(worker.stacks_fd)
-        worker.stacks_fd = -1
 
     def _worker_never_was(self, worker_id: WorkerId, fault: Fault) -> None:
         worker = self.workers.pop(worker_id, None)
@@ -381,7 +397,7 @@ class Fleet:
             return
         if worker.link:
             worker.link.close()
-        os.close(worker.stacks_fd)
+        _close_files(worker)
         self._loop.call_soon(lambda: self._tell(WorkerFailed(worker_id, fault, exists=False)))
 
     def _link_ended(self, pid: int, ended: Callable[[], None]) -> None:
@@ -445,6 +461,72 @@ class Fleet:
         if worker and worker.pid:
             self._processes.signal(worker.pid, number)
 
+    # --- over a re-execution --------------------------------------------------------------------------------------
+
+    def busy(self) -> str:
+        """Why the processes cannot change hands now; empty: they can."""
+        everybody: list[Worker | Zygote] = [*self.workers.values(), *self.zygotes.values()]
+        if any(each.pid == 0 or each.link is None or not each.link.is_open for each in everybody):
+            return "a process is starting or ending"
+        links = [each.link for each in everybody] + ([self.base.link] if self.base else [])
+        return "" if all(link is None or link.is_quiet for link in links) else "a process does not read its words"
+
+    def export(self) -> document.FleetState:
+        """Who they are, for the next image. Only while ``busy`` says nothing."""
+        base = self.base
+        return document.FleetState(
+            workers=[
+                document.WorkerState(
+                    id=w.id,
+                    generation=w.generation,
+                    slot=w.slot,
+                    pid=w.pid,
+                    link_fd=w.link.channel.fileno() if w.link else -1,
+                    page_fd=w.page.fd,
+                    stacks_fd=w.stacks_fd,
+                    started_s=w.started_s,
+                    zygote=w.zygote,
+                    state=w.state,
+                    interface=w.interface,
+                )
+                for w in self.workers.values()
+            ],
+            zygotes=[
+                document.ZygoteState(
+                    id=z.id, generation=z.generation, pid=z.pid, link_fd=z.link.channel.fileno() if z.link else -1
+                )
+                for z in self.zygotes.values()
+            ],
+            base=document.BaseState(pid=base.pid, link_fd=base.link.channel.fileno(), key=base.key) if base else None,
+        )
+
+    def adopt(self, state: document.FleetState) -> None:
+        """Take over what ``export`` gave in the image before this one."""
+        for w in state.workers:
+            worker = Worker(
+                WorkerId(w.id),
+                GenerationId(w.generation),
+                w.slot,
+                Page(w.page_fd),
+                w.stacks_fd,
+                w.started_s,
+                zygote=ZygoteId(w.zygote) if w.zygote is not None else None,
+                state=w.state,
+                interface=w.interface,
+            )
+            self.workers[worker.id] = worker
+            self._worker_has_pid(worker, w.pid)
+            worker.link = self._worker_link(worker, socket.socket(fileno=w.link_fd))
+        for z in state.zygotes:
+            zygote = Zygote(ZygoteId(z.id), GenerationId(z.generation))
+            self.zygotes[zygote.id] = zygote
+            self._zygote_has_pid(zygote, z.pid)
+            zygote.link = self._zygote_link(zygote, socket.socket(fileno=z.link_fd))
+        if state.base:
+            base = self._make_base(state.base.key, socket.socket(fileno=state.base.link_fd), state.base.pid)
+            self.base = base
+            self._processes.adopt(base.pid, lambda how: self._base_ended(base, how))
+
     def close(self) -> None:
         """At the end of the service: nobody of them is needed any more."""
         for zygote in list(self.zygotes.values()):
@@ -454,13 +536,20 @@ class Fleet:
             self.base.link.close()
 
 
-def _base_key(release: Release) -> tuple[object, ...]:
+def _close_files(worker: Worker) -> None:
+    os.close(worker.stacks_fd)
+    worker.stacks_fd = -1
+    worker.page.close()
+    os.close(worker.page.fd)
+
+
+def _base_key(release: Release) -> bytes:
     interpreter = release.survey.interpreter
     assert interpreter is not None
     variables = release.survey.environment.variables
     early = tuple(sorted((k, v) for k, v in variables.items() if k.startswith(BASE_VARIABLES)))
     packages = next((part.digest for part in release.survey.fingerprint.parts if part.kind == "packages"), "")
-    return (interpreter.path, interpreter.stamp, packages, early)
+    return msgspec.msgpack.encode((interpreter.path, interpreter.stamp, packages, early))
 
 
 def _cannot(exc: OSError) -> Fault:

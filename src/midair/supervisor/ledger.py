@@ -151,6 +151,17 @@ class Ledger:
             receipt.events.append(Event(at_s=at_s, event=event, fields=fields))
         return receipt
 
+    def add(self, receipt: Receipt) -> None:
+        """One that the update machine did not open: an upgrade of midair itself."""
+        self._receipts[receipt.number] = receipt
+
+    def export(self) -> list[Receipt]:
+        return list(self._receipts.values())
+
+    def adopt(self, receipts: list[Receipt]) -> None:
+        """What ``export`` gave in the image before this one."""
+        self._receipts = {receipt.number: receipt for receipt in receipts}
+
     # --- looking up -----------------------------------------------------------------------------------------------
 
     def of_generation(self, generation: GenerationId) -> Receipt | None:

@@ -95,6 +95,11 @@ class Link:
             self._drop_queue()
             self.channel.close()
 
+    @property
+    def is_quiet(self) -> bool:
+        """Nothing waits to be sent."""
+        return not self._queue
+
     def _drop_queue(self) -> None:
         for _, fds in self._queue:
             for fd in fds:

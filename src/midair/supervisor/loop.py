@@ -92,9 +92,13 @@ class Loop:
     def stop(self) -> None:
         self._is_running = False
 
-    def turn(self) -> None:
-        """Wait for the next thing and do it."""
-        for key, mask in self._selector.select(self._timeout_s()):
+    def turn_now(self) -> None:
+        """Do what is there to do, and wait for nothing."""
+        self.turn(wait_s=0.0)
+
+    def turn(self, wait_s: float | None = None) -> None:
+        """Wait for the next thing (at most ``wait_s``) and do it."""
+        for key, mask in self._selector.select(self._timeout_s() if wait_s is None else wait_s):
             # A callback before this one may have closed the descriptor or changed its mind.
             pair = self._watched.get(key.fd)
             if pair and mask & selectors.EVENT_READ and pair[0]:

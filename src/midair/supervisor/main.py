@@ -2,33 +2,39 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import signal
 import socket
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
+import midair
 from midair.config.load import RunSources
 from midair.config.schema import Settings
+from midair.control import words
 from midair.control.place import control_socket, short_path
 from midair.core import events
 from midair.core.ids import GenerationId, UpdateId
-from midair.errors import FAILED, WorldError
+from midair.errors import FAILED, Fault, WorldError
 from midair.observe.capture import Line
 from midair.observe.log import Format, Log
 from midair.observe.sink import Sink
 from midair.sockets.bind import PortInUse, open_listeners
-from midair.sockets.listener import Listener
+from midair.sockets.listener import Listener, adopt
 from midair.supervisor.clock import SystemClock
-from midair.supervisor.control import ControlServer
+from midair.supervisor.control import ControlServer, Peer
+from midair.supervisor.document import Document, read
 from midair.supervisor.estate import FieldValue
+from midair.supervisor.ledger import Receipt
 from midair.supervisor.loop import Loop
 from midair.supervisor.outputs import Outputs
 from midair.supervisor.processes import become_subreaper
 from midair.supervisor.signals import Signals
 from midair.supervisor.supervisor import Supervisor
+from midair.supervisor.upgrade import Upgrader, conclude, enter
 
 BIND_RETRY_S = 6.0
 """A killed supervisor's workers close their listeners within this time."""
@@ -61,12 +67,41 @@ def run(settings: Settings, sources: RunSources) -> int:
     try:
         listeners = bind(settings)
         try:
-            return _Life(settings, sources, listeners).live()
+            return _Life(settings, sources, listeners, lock, open_control(settings)).begin()
         finally:
             for listener in listeners:
                 listener.close()
     finally:
         os.close(lock)
+
+
+def resume(fd: int) -> Callable[[], int]:
+    """Take over what the document in the memfd ``fd`` says; return what then lives on and gives the exit code.
+
+    Until that is called, nothing was decided, and the image before could still go on from the same document.
+    """
+    os.set_inheritable(fd, False)
+    state = read(fd)
+    for each in state.fds():
+        os.set_inheritable(each, False)
+    listeners = [adopt(each.fd, each.name, each.typed, file=each.file) for each in state.listeners]
+    if state.settings.is_command:
+        for listener in listeners:
+            listener.socket.setblocking(True)
+    os.close(fd)
+    control = socket.socket(fileno=state.control_fd)
+    life = _Life(state.settings, state.sources, listeners, state.lock_fd, control)
+    life.adopt(state)
+
+    def live() -> int:
+        try:
+            return life.resume(state)
+        finally:
+            for listener in listeners:
+                listener.close()
+            os.close(state.lock_fd)
+
+    return live
 
 
 def take_name(settings: Settings) -> int:
@@ -135,45 +170,75 @@ def open_control(settings: Settings) -> socket.socket:
 
 
 class _Life:
-    """One run of the loop."""
+    """One image of a supervisor: the loop, what it holds, and how it ends."""
 
-    def __init__(self, settings: Settings, sources: RunSources, listeners: list[Listener]) -> None:
+    def __init__(
+        self, settings: Settings, sources: RunSources, listeners: list[Listener], lock: int, control: socket.socket
+    ) -> None:
         self._settings = settings
-        self._sources = sources
-        self._listeners = listeners
         self._loop = Loop(SystemClock())
         self._sink = Sink(2, self._loop.on_writable)
         self._log = _make_log(settings, self._sink)
         outputs = Outputs(self._loop, self._pass_on, is_inherited=settings.log.output == "inherit")
-        ambient = dict(os.environ)
-        self._supervisor = Supervisor(self._loop, settings, sources, listeners, ambient, outputs, self._say)
+        self._supervisor = Supervisor(self._loop, settings, sources, listeners, os.environ, outputs, self._say)
+        self._control = ControlServer(self._loop, self._supervisor, control)
+        self._upgrader = Upgrader(self._supervisor.estate, lock, control.fileno(), self._supervisor.rooms)
+        self._upgrader.on_leaving = self._write_out
+        self._control.upgrade = self._upgrade_asked
         self._interrupts = 0
 
-    def live(self) -> int:
-        supervisor = self._supervisor
-        become_subreaper()
-        control = ControlServer(self._loop, supervisor, open_control(self._settings))
-        highest = supervisor.estate.ledger.restore()
-        service = supervisor.estate.service
-        service.last_update, service.last_generation = UpdateId(highest), GenerationId(highest)
-        os.chdir("/")
-        signals = Signals(self._loop, [*_mapping(self._settings), signal.SIGCHLD], self._on_signal)
-        try:
-            self._say("supervisor_started", {"pid": os.getpid(), "python": ".".join(map(str, sys.version_info[:3]))})
-            for listener in self._listeners:
-                self._say("listening", {"address": listener.actual, "name": listener.name})
+    def begin(self) -> int:
+        """Start the service and live until it ends; return the exit code."""
+        supervisor, estate = self._supervisor, self._supervisor.estate
+        highest = estate.ledger.restore()
+        estate.service.last_update, estate.service.last_generation = UpdateId(highest), GenerationId(highest)
+        python = ".".join(map(str, sys.version_info[:3]))
+        self._say("supervisor_started", {"pid": os.getpid(), "midair": midair.__version__, "python": python})
+        for listener in estate.listeners:
+            self._say("listening", {"address": listener.actual, "name": listener.name})
+        with self._signals():
             supervisor.tell(events.UpdateAsked(supervisor.next_request(), "start"))
+            return self._live()
+
+    def adopt(self, state: Document) -> None:
+        """Take over what the image before this one held."""
+        self._supervisor.adopt(state)
+
+    def resume(self, state: Document) -> int:
+        """Go on where the image before this one left; return the exit code. Signals are blocked until all is in place."""
+        supervisor, estate = self._supervisor, self._supervisor.estate
+        with self._signals():
+            signal.pthread_sigmask(signal.SIG_SETMASK, [])
+            estate.processes.reap()  # Whoever died meanwhile.
+            self._tell_upgraded(state)
+            if state.then_update and not state.has_failed:
+                supervisor.tell(events.UpdateAsked(supervisor.next_request(), "SIGUSR2"))
+            supervisor.tell(events.Tick())
+            return self._live()
+
+    def _signals(self) -> contextlib.closing[Signals]:
+        os.chdir("/")
+        become_subreaper()
+        numbers = [*_mapping(self._settings), signal.SIGCHLD]
+        return contextlib.closing(Signals(self._loop, numbers, self._on_signal))
+
+    def _live(self) -> int:
+        supervisor = self._supervisor
+        try:
             self._loop.run()
         finally:
-            self._end(control, signals)
+            self._end()
         return supervisor.exit_code if supervisor.exit_code is not None else FAILED
 
-    def _end(self, control: ControlServer, signals: Signals) -> None:
-        supervisor = self._supervisor
-        supervisor.estate.fleet.close()
-        for pid in supervisor.estate.processes.pids:
-            supervisor.estate.processes.kill(pid)
-        supervisor.estate.outputs.drain()
+    def _write_out(self) -> None:
+        self._sink.flush()
+
+    def _end(self) -> None:
+        supervisor, estate = self._supervisor, self._supervisor.estate
+        estate.fleet.close()
+        for pid in estate.processes.pids:
+            estate.processes.kill(pid)
+        estate.outputs.drain()
         if supervisor.exit_fault:
             fault = supervisor.exit_fault
             print(f"error: {fault.message}", file=sys.stderr)
@@ -181,14 +246,52 @@ class _Life:
                 print(fault.detail.rstrip(), file=sys.stderr)
             if fault.hint:
                 print(f"hint: {fault.hint}", file=sys.stderr)
-        self._say("supervisor_stopped", {"uptime_s": self._loop.clock.now_s() - supervisor.estate.started_s})
-        control.close()
-        signals.close()
+        self._say("supervisor_stopped", {"uptime_s": round(self._loop.clock.now_s() - estate.started_s, 3)})
+        self._control.close()
         self._sink.close()
         try:
             os.unlink(control_socket(self._settings.runtime_dir))
         except OSError:
             pass  # Somebody cleaned up already.
+
+    # --- upgrade --------------------------------------------------------------------------------------------------
+
+    def _upgrade_asked(self, peer: Peer, request: words.Upgrade) -> None:
+        def refused(receipt: Receipt) -> None:
+            peer.end(self._control.outcome(receipt))
+
+        answer = self._upgrader.ask(
+            peer.who, request.reason, then_update=False, requester=peer.descriptor, refused=refused
+        )
+        if isinstance(answer, Fault):
+            peer.end(words.Refused(fault=answer))
+        else:
+            peer.send(words.Accepted(update=answer.number))
+
+    def _upgrade_signalled(self, name: str) -> None:
+        answer = self._upgrader.ask(name, "", then_update=True, requester=None, refused=lambda receipt: None)
+        if isinstance(answer, Fault):
+            self._say("upgrade_refused", {"error": answer.message})
+
+    def _tell_upgraded(self, state: Document) -> None:
+        """The new image says that it lives; or the old one again, that the new one could not."""
+        estate = self._supervisor.estate
+        receipt = estate.ledger.get(state.upgrade)
+        if receipt is None:
+            return
+        now_s = self._loop.clock.now_s()
+        fault = (
+            Fault("upgrade-undone", f"the new midair could not go on: {state.has_failed}") if state.has_failed else None
+        )
+        enter(receipt, "resume", now_s)
+        conclude(estate, receipt, fault)
+        if fault is None:
+            silent_s = round(now_s - state.left_s, 3)
+            fields: dict[str, FieldValue] = {"update": receipt.number, "silent_s": silent_s, "before": state.midair}
+            self._say("supervisor_resumed", {**fields, "midair": midair.__version__})
+        if state.requester and state.requester.fd >= 0:
+            peer = self._control.adopt(socket.socket(fileno=state.requester.fd))
+            peer.end(self._control.outcome(receipt))
 
     # --- signals --------------------------------------------------------------------------------------------------
 
@@ -214,7 +317,8 @@ class _Life:
             case "update":
                 return [events.UpdateAsked(request, name, reread=False)]
             case "upgrade":
-                return [events.UpdateAsked(request, name)]
+                self._upgrade_signalled(name)
+                return []
             case "stop":
                 return [events.StopAsked(request, name)]
             case "quit":

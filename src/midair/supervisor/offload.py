@@ -28,6 +28,8 @@ class Offload:
     def __init__(self, loop: Loop, processes: Processes) -> None:
         self._loop = loop
         self._processes = processes
+        self.running = 0
+        """Children at work."""
 
     def begin(
         self,
@@ -59,6 +61,7 @@ class Offload:
             return
         os.close(write)
         os.set_blocking(read, False)
+        self.running += 1
         received = bytearray()
         timer = self._loop.call_later(limit_s, lambda: finish(Fault("too-slow", f"{what} took over {limit_s:g} s")))
 
@@ -66,6 +69,7 @@ class Offload:
             timer.cancel()
             self._loop.forget(read)
             os.close(read)
+            self.running -= 1
             if isinstance(outcome, Fault):
                 self._processes.kill(pid)
             done(outcome)

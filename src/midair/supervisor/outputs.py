@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable
 
 from midair.observe.capture import Line, Splitter, Tail
+from midair.supervisor import document
 from midair.supervisor.loop import Loop
 
 READ_BYTES = 64 * 1024
@@ -46,9 +47,12 @@ class Outputs:
     def _open(self, generation: int, slot: int, stream: str) -> int:
         read, write = os.pipe2(os.O_CLOEXEC)
         os.set_blocking(read, False)
-        self._pipes[read] = (Splitter(generation, slot), stream)
-        self._loop.on_readable(read, lambda: self._read(read))
+        self._watch(read, Splitter(generation, slot), stream)
         return write
+
+    def _watch(self, read: int, splitter: Splitter, stream: str) -> None:
+        self._pipes[read] = (splitter, stream)
+        self._loop.on_readable(read, lambda: self._read(read))
 
     def _read(self, fd: int) -> None:
         splitter, stream = self._pipes[fd]
@@ -75,6 +79,19 @@ class Outputs:
         self._pass_on(line, stream)
         for follower in list(self.followers):
             follower(line, stream)
+
+    def export(self) -> document.OutputState:
+        pipes = [
+            document.PipeState(fd=fd, generation=s.generation, slot=s.slot, stream=stream, unfinished=s.export())
+            for fd, (s, stream) in self._pipes.items()
+        ]
+        return document.OutputState(pipes=pipes, tails={g: tail.export() for g, tail in self._tails.items()})
+
+    def adopt(self, state: document.OutputState) -> None:
+        """Go on reading where the image before this one stopped, in the middle of a line if need be."""
+        self._tails = {generation: Tail(lines) for generation, lines in state.tails.items()}
+        for pipe in state.pipes:
+            self._watch(pipe.fd, Splitter(pipe.generation, pipe.slot, pipe.unfinished), pipe.stream)
 
     def drain(self) -> None:
         """Read what is there now: before a receipt quotes a process's last lines."""

@@ -12,6 +12,7 @@ from midair.core.ids import GenerationId
 from midair.core.policy import Policy
 from midair.release.survey import Survey
 from midair.sockets import words
+from midair.supervisor import document
 
 
 @dataclass(slots=True)
@@ -36,10 +37,42 @@ class Release:
     def version(self) -> str:
         return self.survey.version
 
+    def export(self) -> document.ReleaseState:
+        return document.ReleaseState(
+            generation=self.generation,
+            settings=self.settings,
+            survey=self.survey,
+            launch_fd=self.launch_fd,
+            born_s=self.born_s,
+            interface=self.interface,
+            mode=self.mode,
+            why=self.why,
+            import_s=self.import_s,
+            start_up_s=self.start_up_s,
+            warnings=self.warnings,
+        )
+
     def close(self) -> None:
         if self.launch_fd >= 0:
             os.close(self.launch_fd)
             self.launch_fd = -1
+
+
+def adopt_release(state: document.ReleaseState) -> Release:
+    """What ``export`` gave in the image before this one."""
+    return Release(
+        GenerationId(state.generation),
+        state.settings,
+        state.survey,
+        state.launch_fd,
+        state.born_s,
+        state.interface,
+        state.mode,
+        state.why,
+        state.import_s,
+        state.start_up_s,
+        state.warnings,
+    )
 
 
 def make_release(generation: GenerationId, settings: Settings, survey: Survey, now_s: float) -> Release:

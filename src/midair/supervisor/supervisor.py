@@ -20,6 +20,7 @@ from midair.errors import Fault
 from midair.sockets import words
 from midair.sockets.listener import Listener
 from midair.supervisor import fleet as fleets
+from midair.supervisor.document import Document
 from midair.supervisor.estate import Estate, FieldValue, Say
 from midair.supervisor.health import Health
 from midair.supervisor.ledger import Ledger, Receipt
@@ -28,7 +29,8 @@ from midair.supervisor.offload import Offload
 from midair.supervisor.outputs import Outputs
 from midair.supervisor.preparing import Preparing
 from midair.supervisor.processes import Processes
-from midair.supervisor.release import policy_of
+from midair.supervisor.release import adopt_release, policy_of
+from midair.supervisor.upgrade import Room
 
 
 class Supervisor:
@@ -78,6 +80,23 @@ class Supervisor:
         self._is_deciding = False
         self._wake: Timer | None = None
         self._requests = 0
+        self.rooms: dict[str, Room] = {}
+        """Parts with state of their own that must get over an upgrade, by name."""
+
+    def adopt(self, state: Document) -> None:
+        """Take over what the image before this one held. Decides nothing; the next fact does."""
+        estate = self.estate
+        estate.service = state.service
+        estate.ambient = state.ambient
+        estate.started_s, estate.on_disk = state.started_s, state.on_disk
+        for each in state.releases:
+            estate.releases[GenerationId(each.generation)] = adopt_release(each)
+        estate.ledger.adopt(state.receipts)
+        estate.outputs.adopt(state.outputs)
+        estate.fleet.adopt(state.fleet)
+        for name, room in self.rooms.items():
+            if name in state.rooms:
+                room.thaw(state.rooms[name], state.room_fds.get(name, []))
 
     # --- the loop around the core ---------------------------------------------------------------------------------
 
