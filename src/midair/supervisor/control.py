@@ -251,7 +251,7 @@ class ControlServer:
     def _do(self, peer: Peer, request: words.Request) -> None:
         match request:
             case words.Status():
-                peer.end(self._reporting.status())
+                self._reporting.status(peer.end)
             case words.Config():
                 self._config(peer, request)
             case words.History(limit=limit):

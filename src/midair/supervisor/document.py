@@ -90,6 +90,7 @@ class PipeState(msgspec.Struct, kw_only=True):
     stream: str
     unfinished: bytes = b""
     """The line that has not ended (``Splitter.export``)."""
+    name: str = ""
 
 
 class OutputState(msgspec.Struct, kw_only=True):

@@ -33,21 +33,24 @@ class Outputs:
         self.followers: list[Callable[[Line, str], None]] = []
         """Who wants every line as it comes (``midair logs -f``)."""
 
-    def open(self, generation: int, slot: int) -> tuple[int, int]:
-        """Descriptors to be a process's stdout and stderr; the caller closes its copies. Raises OSError."""
-        if self._is_inherited:
+    def open(self, generation: int, slot: int, *, name: str = "", is_kept: bool = False) -> tuple[int, int]:
+        """Descriptors to be a process's stdout and stderr; the caller closes its copies. Raises OSError.
+
+        name: of a process that is no worker. is_kept: its lines are wanted, also with ``log.output = "inherit"``.
+        """
+        if self._is_inherited and not is_kept:
             return os.dup(1), os.dup(2)
-        stdout = self._open(generation, slot, "stdout")
+        stdout = self._open(generation, slot, "stdout", name)
         try:
-            return stdout, self._open(generation, slot, "stderr")
+            return stdout, self._open(generation, slot, "stderr", name)
         except OSError:
             os.close(stdout)
             raise
 
-    def _open(self, generation: int, slot: int, stream: str) -> int:
+    def _open(self, generation: int, slot: int, stream: str, name: str) -> int:
         read, write = os.pipe2(os.O_CLOEXEC)
         os.set_blocking(read, False)
-        self._watch(read, Splitter(generation, slot), stream)
+        self._watch(read, Splitter(generation, slot, name=name), stream)
         return write
 
     def _watch(self, read: int, splitter: Splitter, stream: str) -> None:
@@ -82,7 +85,9 @@ class Outputs:
 
     def export(self) -> document.OutputState:
         pipes = [
-            document.PipeState(fd=fd, generation=s.generation, slot=s.slot, stream=stream, unfinished=s.export())
+            document.PipeState(
+                fd=fd, generation=s.generation, slot=s.slot, stream=stream, unfinished=s.export(), name=s.name
+            )
             for fd, (s, stream) in self._pipes.items()
         ]
         return document.OutputState(pipes=pipes, tails={g: tail.export() for g, tail in self._tails.items()})
@@ -91,7 +96,8 @@ class Outputs:
         """Go on reading where the image before this one stopped, in the middle of a line if need be."""
         self._tails = {generation: Tail(lines) for generation, lines in state.tails.items()}
         for pipe in state.pipes:
-            self._watch(pipe.fd, Splitter(pipe.generation, pipe.slot, pipe.unfinished), pipe.stream)
+            splitter = Splitter(pipe.generation, pipe.slot, pipe.unfinished, pipe.name)
+            self._watch(pipe.fd, splitter, pipe.stream)
 
     def drain(self) -> None:
         """Read what is there now: before a receipt quotes a process's last lines."""

@@ -18,6 +18,8 @@ from midair.supervisor.estate import Estate
 STACKS_SIGNAL = signal.SIGRTMIN + 11
 """The worker's side is ``worker/runtime.py``, which is not imported here: it is large."""
 STACKS_AFTER_S = 0.3
+LOOK_S = 2.0
+"""A status is not worth waiting longer for a slow disk."""
 STACKS_MAX_BYTES = 256 * 1024
 
 
@@ -27,8 +29,28 @@ class Reporting:
     def __init__(self, estate: Estate) -> None:
         self._estate = estate
 
-    def status(self) -> control.StatusReport:
-        """How the service is, for people and scripts."""
+    def status(self, done: Callable[[control.StatusReport], None]) -> None:
+        """How the service is, for people and scripts, what is on the disk included: that is looked up first."""
+        serving = self._estate.service.serving
+        release = self._estate.releases.get(serving) if serving is not None else None
+        if release is None:
+            done(self._status())
+            return
+        settings, survey, ambient = release.settings, release.survey, self._estate.ambient
+
+        def look() -> str:
+            from midair.release.survey import survey as look_at
+
+            return look_at(settings, release.generation, ambient, earlier=survey.interpreter).version
+
+        def looked(outcome: str | Fault) -> None:
+            # A disk that does not answer, or a version that has no name yet: the last one known is what we say.
+            self._estate.on_disk = self._estate.on_disk if isinstance(outcome, Fault) else outcome
+            done(self._status())
+
+        self._estate.offload.begin("looking at the disk", look, str, looked, limit_s=LOOK_S)
+
+    def _status(self) -> control.StatusReport:
         service, now_s = self._estate.service, self._estate.loop.clock.now_s()
         going_on = service.candidate or service.baking
         serving = self._estate.version_of(service.serving)

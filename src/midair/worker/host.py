@@ -40,6 +40,7 @@ IMPORT_ALWAYS = ("asyncio", "midair.worker.runtime", "midair.worker.loader")
 """What the base imports, so that no worker pays for it: about 100 ms."""
 
 PR_SET_PDEATHSIG = 1
+PR_SET_NAME = 15
 PARENT_DIED = signal.SIGRTMIN + 10
 """A real-time signal, since profilers, log rotation and applications use the named ones."""
 
@@ -87,6 +88,7 @@ def main() -> NoReturn:
     for name in IMPORT_ALWAYS:
         __import__(name)
     host = Host(link, os.getppid())
+    _name_process("midair base")
     host.hello("base", 0)
     gc.collect()
     gc.freeze()
@@ -195,10 +197,18 @@ def _become(host: Host, word: words.Become, fds: Sequence[int]) -> NoReturn:
 
 
 def _be(host: Host, role: str, slot: int, fds: Sequence[int]) -> NoReturn:
+    assert host.launch is not None
+    generation = host.launch.generation
+    _name_process(f"midair z{generation}" if role == "zygote" else f"midair w{generation}.{slot}")
     if role == "zygote":
         be_zygote(host)
     else:
         be_worker(host, slot, fds)
+
+
+def _name_process(name: str) -> None:
+    """What ``ps -o comm`` and ``top`` show: at most 15 bytes."""
+    ctypes.CDLL(None).prctl(PR_SET_NAME, name.encode()[:15], 0, 0, 0)
 
 
 def _read_launch(fd: int) -> words.Launch:

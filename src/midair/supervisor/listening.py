@@ -1,0 +1,127 @@
+"""What happens to the listening sockets that command children share: seen, named, mended where that is possible.
+
+O_NONBLOCK and shutdown(2) act on the open socket, not on a descriptor: one child that uses them hits every process that has
+the socket, the older version's too (tried). A mode is never set back: a process that relies on O_NONBLOCK would then wait in
+accept and answer nobody. A TCP listener that was shut down listens again; a Unix one cannot.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import select
+import socket
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from midair.sockets.listener import Listener, actual_address
+
+BACKLOG = 2048
+
+Change = Literal["non-blocking", "blocking", "shut"]
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """Somebody did something to a shared listener."""
+
+    listener: str
+    """Its address."""
+    change: Change
+    is_mended: bool = False
+
+
+class SharedListeners:
+    """Compares each listener with how it was seen last."""
+
+    def __init__(self, listeners: Sequence[Listener]) -> None:
+        self._listeners = list(listeners)
+        self._blocking = {each.fd: is_blocking(each.socket) for each in listeners}
+        self._is_shut: set[int] = set()
+
+    def look(self) -> list[Changed]:
+        """What has changed since the last look; a listener that was shut down is made to listen again."""
+        found: list[Changed] = []
+        for each in self._listeners:
+            now = is_blocking(each.socket)
+            if now != self._blocking[each.fd]:
+                self._blocking[each.fd] = now
+                found.append(Changed(each.actual, "blocking" if now else "non-blocking"))
+            if is_shut(each.socket) and each.fd not in self._is_shut:
+                is_mended = listen_again(each)
+                if not is_mended:
+                    self._is_shut.add(each.fd)  # Said once: it stays as it is.
+                found.append(Changed(each.actual, "shut", is_mended))
+        return found
+
+
+def is_blocking(listening: socket.socket) -> bool:
+    """The mode of the open socket itself; Python's own idea of it may be older."""
+    return not fcntl.fcntl(listening.fileno(), fcntl.F_GETFL) & os.O_NONBLOCK
+
+
+def is_shut(listening: socket.socket) -> bool:
+    """Whether shutdown(2) was called on it by whoever shares it."""
+    if not listening.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+        return True  # A TCP socket is closed by it.
+    poll = select.poll()
+    poll.register(listening, select.POLLRDHUP)  # A Unix socket goes on listening and refuses everybody.
+    return any(events & (select.POLLRDHUP | select.POLLHUP) for _, events in poll.poll(0))
+
+
+def listen_again(listener: Listener) -> bool:
+    """Make a TCP listener listen again after a shutdown; whether it does, at the same address."""
+    if listener.is_unix:
+        return False
+    try:
+        listener.socket.listen(BACKLOG)
+        return actual_address(listener.socket) == listener.actual
+    except OSError:
+        return False
+
+
+class OwnListeners:
+    """``listener = "own"``: sockets for each slot, bound with SO_REUSEPORT, inherited by each process of the slot in turn.
+
+    The kernel spreads new connections over all of them, so one without a process would keep its share of clients waiting.
+    Their number is therefore fixed by the first generation: a slot beyond shares an earlier slot's (nothing is lost, it only
+    is not alone); those of a slot that is given up are closed as soon as its process was told to go, so that the kernel
+    spreads over the others from the moment that the process closes its own copy.
+    """
+
+    def __init__(self, first: Sequence[Listener], open_more: Callable[[Listener, int], Sequence[Listener]]) -> None:
+        """first: those of slot 0. open_more: binds a number of others to the address of a listener. Raises WorldError."""
+        self._slots: dict[int, list[Listener]] = {0: list(first)}
+        self._open_more = open_more
+        self._is_complete = False
+
+    def of_slot(self, slot: int, count: int) -> list[Listener]:
+        """The listeners that a process of this slot inherits. count: workers of its generation. Raises WorldError."""
+        if not self._is_complete:
+            self._is_complete = True
+            for each in self._slots[0]:
+                for number, more in enumerate(self._open_more(each, count - 1), 1):
+                    self._slots.setdefault(number, []).append(more)
+        known = sorted(self._slots)
+        return self._slots[known[slot % len(known)] if slot not in self._slots else slot]
+
+    def give_up(self, slot: int) -> None:
+        """No process will have this slot any more. Slot 0's are the service's own, and stay."""
+        if slot:
+            for each in self._slots.pop(slot, []):
+                each.close()
+
+    def export(self) -> list[tuple[int, Listener]]:
+        """Slot and listener, slot 0 left out."""
+        return [(slot, each) for slot, found in self._slots.items() if slot for each in found]
+
+    def adopt(self, found: Sequence[tuple[int, Listener]]) -> None:
+        """Take over what ``export`` gave in the image before this one."""
+        self._is_complete = True
+        for slot, each in found:
+            self._slots.setdefault(slot, []).append(each)
+
+    def close(self) -> None:
+        for slot in list(self._slots):
+            self.give_up(slot)
