@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import midair
+from midair.observe import events
 from midair.observe.capture import Line
 from midair.observe.events import EVENTS, LEVELS, Level
 from midair.observe.log import VALUE_MAX, Format, Log, UnknownEvent, timestamp
@@ -227,6 +228,7 @@ def test_every_event_that_is_said_is_in_the_table() -> None:
 
 
 def test_the_table_is_sound() -> None:
+    assert len(EVENTS) == len(events._TABLE), "a name stands there twice"
     assert all(event.level in LEVELS and event.meaning.endswith(".") for event in EVENTS.values())
     assert all(re.fullmatch(r"[a-z]+(_[a-z]+)*", name) for name in EVENTS)
     assert {event.status for event in EVENTS.values() if event.status} == {

@@ -99,6 +99,7 @@ def test_any_version_is_a_label_that_reads_back(version: str) -> None:
 
 
 def test_the_table_is_sound() -> None:
+    assert len({metric.name for metric in METRICS}) == len(METRICS)
     given_names = {"hot_update_success", "hot_update_duration", "module_load_errors"}
     for metric in METRICS:
         assert metric.meaning.endswith(".")

@@ -28,16 +28,18 @@ class Line:
     text: str
     lost_bytes: int = 0
     """How much of the line was thrown away because it was too long."""
+    name: str = ""
+    """Of the process that wrote it, if it is no worker: ``before`` (a hook), ``mailer`` (a program beside the workers)."""
 
 
 class Splitter:
     """Cuts one worker's output into lines."""
 
-    __slots__ = ("_lost", "_partial", "generation", "slot")
+    __slots__ = ("_lost", "_partial", "generation", "name", "slot")
 
-    def __init__(self, generation: int, slot: int, state: bytes = b"") -> None:
+    def __init__(self, generation: int, slot: int, state: bytes = b"", name: str = "") -> None:
         """state: what ``export`` gave for the same pipe in the supervisor before re-execution."""
-        self.generation, self.slot = generation, slot
+        self.generation, self.slot, self.name = generation, slot, name
         self._lost = int.from_bytes(state[:8], "little")
         self._partial = state[8:]
 
@@ -66,7 +68,7 @@ class Splitter:
 
     def _take(self) -> Line:
         text = self._partial.removesuffix(b"\r").decode(errors="backslashreplace")
-        line = Line(self.generation, self.slot, text, self._lost)
+        line = Line(self.generation, self.slot, text, self._lost, self.name)
         self._partial, self._lost = b"", 0
         return line
 

@@ -25,96 +25,55 @@ class Event:
     status: str = ""
 
 
-# fmt: off  # a row a line
+# A row a line.
+# fmt: off
 _TABLE = (
     # --- the service
-    Event(
-        "supervisor_started", "info", "The supervisor runs and will bind its listeners.", ("pid", "midair", "python")
-    ),
-    Event(
-        "supervisor_resumed", "info", "The supervisor has re-executed itself; workers served all along.", ("silent_s",)
-    ),
+    Event("supervisor_started", "info", "The supervisor runs and will bind its listeners.", ("pid", "midair", "python")),
+    Event("supervisor_resumed", "info", "The supervisor has re-executed itself; workers served all along.", ("silent_s",)),
     Event("supervisor_stopped", "info", "The service has ended; nothing of it runs.", ("uptime_s",)),
     Event("listening", "info", "A listener is open.", ("address", "typed", "name", "is_inherited")),
-    Event(
-        "bind_ignored", "warning", "Sockets were passed to us, so this address of `bind` is not opened.", ("address",)
-    ),
-    Event(
-        "bind_retried", "warning", "An address is in use; it is tried again for a few seconds.", ("address", "error")
-    ),
+    Event("bind_ignored", "warning", "Sockets were passed to us, so this address of `bind` is not opened.", ("address",)),
+    Event("bind_retried", "warning", "An address is in use; it is tried again for a few seconds.", ("address", "error")),
     Event("settings_read", "info", "The configuration was read again.", ("changed",)),
     Event("settings_refused", "error", "The configuration has mistakes; the one before holds.", ("error", "hint")),
     Event("survey_warning", "warning", "Something about the version on disk deserves a look.", ("warning",)),
     Event("signal_received", "info", "A signal asks for something.", ("signal", "action")),
     Event("scaled", "info", "The wanted number of workers has changed.", ("workers", "before", "by")),
     Event("stopping", "info", "The service is stopping: connections are ended within the time.", ("by", "within_s")),
-    Event(
-        "upgrade_refused", "error", "The new midair failed its preflight; the running one goes on.", ("error", "detail")
-    ),
+    Event("upgrade_started", "info", "midair itself is being upgraded in place.", ("by", "midair")),
+    Event("upgrade_refused", "error", "The new midair failed its preflight; the running one goes on.", ("error", "detail")),
     Event("upgrade_undone", "error", "The new midair could not resume; the one before serves again.", ("error",)),
     Event("held", "info", "Updates are held back.", ("by", "reason", "for_s")),
     Event("released", "info", "Updates are allowed again.", ("by",)),
     # --- an update
     Event("update_started", "info", "An update has begun.", ("by", "reason", "previous"), "hot-update-start"),
     Event("phase_entered", "info", "An update has entered a phase.", ("phase",)),
-    Event(
-        "candidate_ready",
-        "info",
-        "The new generation can serve; it does not yet.",
-        ("ready_after_s",),
-        "hot-update-ready",
-    ),
-    Event(
-        "cut_over",
-        "info",
-        "New connections go to the new generation.",
-        ("previous", "since_start_s"),
-        "hot-update-cut-over",
-    ),
+    Event("candidate_ready", "info", "The new generation can serve; it does not yet.", ("ready_after_s",), "hot-update-ready"),
+    Event("cut_over", "info", "New connections go to the new generation.", ("previous", "since_start_s"), "hot-update-cut-over"),
     Event("update_done", "info", "The update is committed.", ("previous", "duration_s", "receipt"), "hot-update-done"),
-    Event(
-        "update_refused",
-        "error",
-        "The new version did not get to serve; the earlier one does, and never noticed.",
-        ("code", "error", "hint", "detail", "duration_s", "receipt"),
-        "hot-update-refused",
-    ),
-    Event(
-        "update_rolled_back",
-        "error",
-        "The new version served and was taken back; the earlier one serves.",
-        ("code", "error", "hint", "detail", "duration_s", "receipt"),
-        "hot-update-rolled-back",
-    ),
+    Event("update_refused", "error", "The new version did not get to serve; the earlier one does, and never noticed.",
+          ("code", "error", "hint", "detail", "duration_s", "receipt"), "hot-update-refused"),
+    Event("update_rolled_back", "error", "The new version served and was taken back; the earlier one serves.",
+          ("code", "error", "hint", "detail", "duration_s", "receipt"), "hot-update-rolled-back"),
     Event("update_superseded", "info", "A newer request took the update's place.", ("by", "duration_s", "receipt")),
     Event("update_stopped", "info", "The service was stopped before the update ended.", ("duration_s", "receipt")),
     Event("rollback_impossible", "error", "There is nothing to roll back to, so the new version goes on.", ("why",)),
+    Event("hook_ended", "info", "A hook has run.", ("hook", "seconds")),
     Event("hook_failed", "error", "A hook failed.", ("hook", "error", "detail")),
     Event("files_changed_during_import", "warning", "Files changed while they were imported; the import is repeated."),
     Event("no_health_route", "info", "The application has no health route: start-up counts as ready.", ("answer",)),
-    Event(
-        "probe_failed", "warning", "A health probe did not get the answer it needs.", ("worker", "answer", "failures")
-    ),
+    Event("probe_failed", "warning", "A health probe did not get the answer it needs.", ("worker", "answer", "failures")),
     Event("receipt_unwritten", "warning", "A receipt could not be written; it is kept in memory.", ("error",)),
     Event("books_unbalanced", "error", "Connections of a generation do not add up. Please report it.", ("books",)),
     # --- starting
     Event("unchanged", "info", "What stands on the disk is what serves already.", ("serving",)),
     Event("imported", "debug", "The application was imported.", ("interface", "seconds")),
     Event("probed", "debug", "A worker's health was asked.", ("worker", "verdict", "answer")),
-    Event("imported", "debug", "The application was imported.", ("interface", "seconds")),
-    Event("probed", "debug", "A worker's health was asked.", ("worker", "verdict", "answer")),
-    Event(
-        "start_failed",
-        "error",
-        "Nothing serves yet and this start failed; it is tried again.",
-        ("error", "again_in_s", "attempt"),
-    ),
-    Event(
-        "fork_unsafe", "warning", "Importing left something that a fork would break, so workers are spawned.", ("why",)
-    ),
-    Event(
-        "surge_by_slot", "info", "Old and new do not fit into memory side by side; slots change one by one.", ("why",)
-    ),
+    Event("start_failed", "error", "Nothing serves yet and this start failed; it is tried again.",
+          ("error", "again_in_s", "attempt")),
+    Event("fork_unsafe", "warning", "Importing left something that a fork would break, so workers are spawned.", ("why",)),
+    Event("surge_by_slot", "info", "Old and new do not fit into memory side by side; slots change one by one.", ("why",)),
     Event("zygote_lost", "warning", "The process that workers are forked from has died.", ("why",)),
     Event("runs_short", "warning", "Files changed, so this generation gets no new workers. An update helps.", ("why",)),
     # --- workers
@@ -122,42 +81,18 @@ _TABLE = (
     Event("worker_ready", "debug", "A worker can serve.", ("worker", "slot", "ready_after_s")),
     Event("worker_died", "error", "A worker ended without being told to.", ("worker", "slot", "how", "state")),
     Event("worker_replaced", "info", "A worker has taken the place of another.", ("worker", "slot", "by")),
-    Event(
-        "worker_held_back",
-        "warning",
-        "A slot's workers die again and again; the next one waits.",
-        ("slot", "wait_s", "deaths"),
-    ),
+    Event("worker_held_back", "warning", "A slot's workers die again and again; the next one waits.", ("slot", "wait_s", "deaths")),
     Event("crash_loop", "error", "Workers of this version die faster than they can serve.", ("deaths",)),
-    Event(
-        "worker_worn", "info", "A worker reached a limit (requests, memory) and is replaced.", ("worker", "slot", "why")
-    ),
+    Event("worker_worn", "info", "A worker reached a limit (requests, memory) and is replaced.", ("worker", "slot", "why")),
     Event("worker_hung", "warning", "A worker's event loop stands still.", ("worker", "slot", "for_s", "detail")),
     Event("worker_killed", "warning", "A worker was killed.", ("worker", "why")),
     Event("worker_output", "info", "A line that a worker wrote.", ("message",)),
-    Event(
-        "worker_trouble",
-        "warning",
-        "A worker met trouble that is the machine's: no descriptors left, no memory.",
-        ("what",),
-    ),
-    Event(
-        "worker_cut",
-        "warning",
-        "A worker left while applications' calls still ran; they are named.",
-        ("worker", "what"),
-    ),
+    Event("worker_trouble", "warning", "A worker met trouble that is the machine's: no descriptors left, no memory.", ("what",)),
+    Event("worker_cut", "warning", "A worker left while applications' calls still ran; they are named.", ("worker", "what")),
     Event("drain_hurried", "warning", "Too many generations drain; the oldest gets a short deadline.", ("worker",)),
-    Event(
-        "connections_cut", "warning", "Connections were still busy at the deadline and were ended.", ("connections",)
-    ),
+    Event("connections_cut", "warning", "Connections were still busy at the deadline and were ended.", ("connections",)),
     Event("process_started", "info", "A program beside the workers runs.", ("name", "pid")),
-    Event(
-        "process_died",
-        "error",
-        "A program beside the workers ended; it is started again.",
-        ("name", "how", "again_in_s"),
-    ),
+    Event("process_died", "error", "A program beside the workers ended; it is started again.", ("name", "how", "again_in_s")),
     Event("stranger_reaped", "debug", "A process that is not ours was left to us and has ended.", ("pid",)),
     # --- the log and the control socket
     Event("log_lines_dropped", "warning", "Nobody read the log for a while; lines were lost.", ("lines", "of")),

@@ -27,7 +27,7 @@ Format = Literal["json", "console"]
 VALUE_MAX = 8 * 1024
 """Characters of one field: a traceback fits, a page of HTML does not."""
 
-OURS = ("node", "version", "generation", "slot")
+OURS = ("node", "version", "generation", "slot", "process")
 """Fields that a worker's line gains."""
 
 _COLOURS = {"debug": "\x1b[2m", "info": "", "warning": "\x1b[33m", "error": "\x1b[31m"}
@@ -86,10 +86,10 @@ class Log:
         fields: what is known of the worker besides generation and slot, such as its version.
         """
         self._say_dropped()
-        ours = {**self._bound, **fields, "generation": line.generation, "slot": line.slot}
+        ours = {**self._bound, **fields, "generation": line.generation, "slot": line.slot, "process": line.name or None}
         if line.lost_bytes:
             ours["lost_bytes"] = line.lost_bytes
-        self._sink.write(self._passed_on(line, ours), source=f"{line.generation}.{line.slot}")
+        self._sink.write(self._passed_on(line, ours), source=f"{line.generation}.{line.name or line.slot}")
 
     def _say_dropped(self) -> None:
         # Said by whoever writes next once there is room again: a sink has no clock of its own.
@@ -110,7 +110,7 @@ class Log:
     def _passed_on(self, line: Line, ours: Mapping[str, FieldValue]) -> bytes:
         if self._format == "console":
             lost = f" … {line.lost_bytes} bytes more" if line.lost_bytes else ""
-            prefix = f"{line.generation}.{line.slot} | "
+            prefix = f"{line.generation}.{line.name or line.slot} | "
             return f"{prefix}{line.text}{lost}\n".encode(errors="backslashreplace")
         added = {key: ours[key] for key in (*OURS, "lost_bytes") if ours.get(key) is not None}
         theirs = _object(line.text)
