@@ -34,6 +34,12 @@ class Lines(Sink):
         self.lines.append(line)
         return True
 
+    def would_drop(self, source: str) -> bool:
+        return source == "9.9"
+
+    def drop(self, source: str) -> None:
+        self.dropped[source] = self.dropped.get(source, 0) + 1
+
     def take_dropped(self) -> dict[str, int]:
         dropped, self.dropped = self.dropped, {}
         return dropped
@@ -174,6 +180,12 @@ def test_a_workers_json_keeps_its_fields_and_theirs_win() -> None:
         "generation": 8,
         "slot": 1,
     }
+
+
+def test_a_worker_without_room_loses_its_line_and_it_is_counted() -> None:
+    log, sink = make()
+    log.pass_on(Line(9, 9, "too many"))
+    assert (sink.lines, sink.dropped) == ([], {"9.9": 1})
 
 
 @pytest.mark.parametrize("text", ["{", "{}x", "[1]", '{"a":' * 2000, "{'a': 1}"])

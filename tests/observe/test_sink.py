@@ -105,6 +105,9 @@ def test_a_noisy_worker_takes_no_room_of_others(pipe: tuple[int, int]) -> None:
     sink = Sink(pipe[1])
     fill(sink, "8.0")
     assert SOURCE_MAX_BYTES - 2000 < sink.waiting_bytes <= SOURCE_MAX_BYTES
+    sink.write(b"x" * (SOURCE_MAX_BYTES - sink.waiting_bytes), "8.0")
+    assert sink.would_drop("8.0")
+    assert not sink.would_drop("8.1")
     assert sink.write(LINE, "8.1")
     assert sink.write(LINE)
     for slot in range(20):

@@ -59,11 +59,13 @@ _TABLE = (
     Event("update_superseded", "info", "A newer request took the update's place.", ("by", "duration_s", "receipt")),
     Event("update_stopped", "info", "The service was stopped before the update ended.", ("duration_s", "receipt")),
     Event("rollback_impossible", "error", "There is nothing to roll back to, so the new version goes on.", ("why",)),
-    Event("hook_ended", "info", "A hook has run.", ("hook", "seconds")),
+    Event("hook_ended", "info", "A hook has run.", ("hook", "how", "seconds")),
     Event("hook_failed", "error", "A hook failed.", ("hook", "error", "detail")),
     Event("files_changed_during_import", "warning", "Files changed while they were imported; the import is repeated."),
     Event("no_health_route", "info", "The application has no health route: start-up counts as ready.", ("answer",)),
     Event("probe_failed", "warning", "A health probe did not get the answer it needs.", ("worker", "answer", "failures")),
+    Event("ready_awaited", "warning", "A command child runs and has not yet said that it is ready.", ("for_s", "what", "hint")),
+    Event("notify_ignored", "warning", "A process that is not the command child's wrote to its notify socket.", ("pid",)),
     Event("receipt_unwritten", "warning", "A receipt could not be written; it is kept in memory.", ("error",)),
     Event("books_unbalanced", "error", "Connections of a generation do not add up. Please report it.", ("books",)),
     # --- starting
@@ -89,6 +91,34 @@ _TABLE = (
     Event("worker_output", "info", "A line that a worker wrote.", ("message",)),
     Event("worker_trouble", "warning", "A worker met trouble that is the machine's: no descriptors left, no memory.", ("what",)),
     Event("worker_cut", "warning", "A worker left while applications' calls still ran; they are named.", ("worker", "what")),
+    # --- command children
+    Event(
+        "ready_awaited", "warning", "A program has not said that it can serve; the hint says how it may.",
+        ("worker", "slot", "for_s", "what", "hint"),
+    ),
+    Event(
+        "notify_ignored", "warning", "A process that is not the child's wrote to its NOTIFY_SOCKET.",
+        ("worker", "slot", "pid"),
+    ),
+    Event(
+        "listener_mode_set", "info", "A child set the mode of a shared listener, for every process that shares it.",
+        ("worker", "slot", "program", "pid", "suspects", "listener", "mode"),
+    ),
+    Event(
+        "listener_mode_changed", "warning",
+        "A child changed the mode of a shared listener that another generation uses. listener = \"own\" parts them.",
+        ("worker", "slot", "program", "pid", "suspects", "listener", "mode"),
+    ),
+    Event(
+        "listener_shut", "error",
+        "A child called shutdown(2) on a shared listener. It listens again; who waited in its queue was lost.",
+        ("worker", "slot", "program", "pid", "suspects", "listener"),
+    ),
+    Event(
+        "listener_lost", "error",
+        "A child called shutdown(2) on a shared listener, and it cannot listen again: restart the service.",
+        ("worker", "slot", "program", "pid", "suspects", "listener"),
+    ),
     Event("drain_hurried", "warning", "Too many generations drain; the oldest gets a short deadline.", ("worker",)),
     Event("connections_cut", "warning", "Connections were still busy at the deadline and were ended.", ("connections",)),
     Event("process_started", "info", "A program beside the workers runs.", ("name", "pid")),

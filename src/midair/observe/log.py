@@ -85,6 +85,10 @@ class Log:
 
         fields: what is known of the worker besides generation and slot, such as its version.
         """
+        source = f"{line.generation}.{line.slot}"
+        if self._sink.would_drop(source):
+            self._sink.drop(source)
+            return
         self._say_dropped()
         ours = {**self._bound, **fields, "generation": line.generation, "slot": line.slot, "process": line.name or None}
         if line.lost_bytes:

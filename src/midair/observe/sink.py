@@ -66,13 +66,22 @@ class Sink:
         source: whose line it is; empty: ours.
         """
         if self.is_broken or not self._has_room(source, len(line)):
-            self._drop(source)
+            self.drop(source)
             return False
         self._lines.append((source, line, 0))
         self._waiting[source] = self._waiting.get(source, 0) + len(line)
         if len(self._lines) == 1:
             self.flush()
         return True
+
+    def would_drop(self, source: str) -> bool:
+        """Is there no room for any line of this source? Asked before a line is made, which costs more than to drop it."""
+        return self.is_broken or not self._has_room(source, 1)
+
+    def drop(self, source: str) -> None:
+        """Count a line that was not even made."""
+        self._dropped[source] = self._dropped.get(source, 0) + 1
+        self.dropped_total += 1
 
     def take_dropped(self) -> dict[str, int]:
         """Lines dropped since the last call, by source; empty while nothing can be written, so that it can be said."""
@@ -126,13 +135,9 @@ class Sink:
 
     def _drop_waiting(self) -> None:
         for source, _, _ in self._lines:
-            self._drop(source)
+            self.drop(source)
         self._lines.clear()
         self._waiting.clear()
-
-    def _drop(self, source: str) -> None:
-        self._dropped[source] = self._dropped.get(source, 0) + 1
-        self.dropped_total += 1
 
     def _chunk(self) -> bytes:
         """What goes into one write: many lines at once, so that a terminal that wakes up is quick."""
