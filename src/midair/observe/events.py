@@ -64,8 +64,6 @@ _TABLE = (
     Event("files_changed_during_import", "warning", "Files changed while they were imported; the import is repeated."),
     Event("no_health_route", "info", "The application has no health route: start-up counts as ready.", ("answer",)),
     Event("probe_failed", "warning", "A health probe did not get the answer it needs.", ("worker", "answer", "failures")),
-    Event("ready_awaited", "warning", "A command child runs and has not yet said that it is ready.", ("for_s", "what", "hint")),
-    Event("notify_ignored", "warning", "A process that is not the command child's wrote to its notify socket.", ("pid",)),
     Event("receipt_unwritten", "warning", "A receipt could not be written; it is kept in memory.", ("error",)),
     Event("books_unbalanced", "error", "Connections of a generation do not add up. Please report it.", ("books",)),
     # --- starting
