@@ -60,7 +60,7 @@ def test_the_difference_names_each_key_and_when_it_counts() -> None:
     assert found == {
         "name": ("shop", "till", "restart"),
         "workers": ("1", "3", "update"),
-        "bake.for": ("10s", "5s", "live"),
+        "bake.for": ("10s", "5s", "update"),
         "env.TOKEN": ("(set)", "(changed)", "update"),
         "env.NEW": ("", "(set)", "update"),
         "env.KEY": ("(from a file)", "", "update"),

@@ -196,6 +196,8 @@ class ServiceAddress(msgspec.Struct, frozen=True, kw_only=True):
     """Where its control socket may be, likeliest first."""
     bases: tuple[str, ...] = ()
     """Folders that hold one folder a service: where others are listed from."""
+    is_by_folder: bool = False
+    """The name is only the folder's: another folder of that name is another service."""
 
 
 def load_client(*, folder: str = "", config: str = "", name: str = "", environ: Mapping[str, str]) -> ServiceAddress:
@@ -209,13 +211,18 @@ def load_client(*, folder: str = "", config: str = "", name: str = "", environ: 
     if not name:
         path = file.find(sources.folder, sources.config)
         found = file.read_names(path) if path else {}
-    name = name or environ.get("MIDAIR_NAME", "") or found.get("name", "") or places.default_name(sources.folder)
+    name = name or environ.get("MIDAIR_NAME", "") or found.get("name", "")
+    is_by_folder = not name
+    name = name or places.default_name(sources.folder)
     if reason := places.name_problem(name):
         raise BadConfig([_name_problem(name, reason)])
     uid = os.geteuid()
     given = environ.get("MIDAIR_RUNTIME_DIR", "") or found.get("runtime_dir", "")
     dirs = (os.path.join(sources.folder, given),) if given else places.runtime_dirs(name, environ, uid)
-    return ServiceAddress(name=name, folder=sources.folder, runtime_dirs=dirs, bases=places.runtime_bases(environ, uid))
+    bases = places.runtime_bases(environ, uid)
+    return ServiceAddress(
+        name=name, folder=sources.folder, runtime_dirs=dirs, bases=bases, is_by_folder=is_by_folder and not given
+    )
 
 
 def _name_problem(name: str, reason: str) -> Problem:

@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
+import msgspec
+
 from midair.config.load import ServiceAddress
 from midair.control.framing import ANSWER_MAX_BYTES, FrameDecoder, FramingError, decode_answer, encode_request
 from midair.control.place import control_socket, services_in, short_path
@@ -104,6 +106,8 @@ def ask(address: ServiceAddress, request: Request, *, timeout_s: float = ANSWER_
     FramingError when it is not one.
     """
     deadline_s = time.monotonic() + timeout_s if timeout_s else None
+    if address.is_by_folder:
+        request = msgspec.structs.replace(request, folder=address.folder)
     with connect(address) as connection:
         try:
             connection.sendall(encode_request(request))

@@ -22,6 +22,7 @@ import msgspec
 
 from midair.config.values import Change, Value
 from midair.errors import Fault
+from midair.observe.metrics import MetricsSnapshot
 
 PROTOCOL = 1
 
@@ -48,6 +49,8 @@ class Ask(Word, frozen=True, kw_only=True):
     """Base of requests. ``protocol`` says what the asking side speaks."""
 
     protocol: int = PROTOCOL
+    folder: str = ""
+    """Where it was typed, if only that says which service is meant: two folders may have the same name."""
 
 
 class Status(Ask, frozen=True, kw_only=True):
@@ -143,7 +146,10 @@ class Stacks(Ask, frozen=True, kw_only=True):
 
 
 class Metrics(Ask, frozen=True, kw_only=True):
-    """The exposition text, as a scrape would get it."""
+    """All figures at this moment (→ MetricsReport or FiguresReport)."""
+
+    form: Literal["text", "figures"] = "text"
+    """text: as a scrape would get it; figures: typed, for the process that serves the scrapes."""
 
 
 class Watch(Ask, frozen=True, kw_only=True):
@@ -251,6 +257,8 @@ class WorkerStatus(Part, frozen=True, kw_only=True):
     requests: int = 0
     rss_bytes: int = 0
     age_s: float = 0.0
+    said: str = ""
+    """A command child's STATUS."""
 
 
 class GenerationStatus(Part, frozen=True, kw_only=True):
@@ -385,6 +393,10 @@ class MetricsReport(Answer, frozen=True, kw_only=True):
     text: str
 
 
+class FiguresReport(Answer, frozen=True, kw_only=True):
+    snapshot: MetricsSnapshot
+
+
 AnyAnswer: TypeAlias = (
     Accepted
     | Progress
@@ -398,6 +410,7 @@ AnyAnswer: TypeAlias = (
     | LogLines
     | StacksReport
     | MetricsReport
+    | FiguresReport
 )
 
 GOING_ON = (Accepted, Progress, LogLines)

@@ -55,6 +55,7 @@ class HoldAsked:
     by: str
     reason: str
     for_s: float
+    """0: until released."""
 
 
 @dataclass(frozen=True, slots=True)

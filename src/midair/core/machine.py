@@ -213,9 +213,12 @@ def _scale_asked(turn: Turn, asked: ScaleAsked) -> None:
 
 def _hold_asked(turn: Turn, asked: HoldAsked) -> None:
     turn.service.hold = Hold(asked.by, asked.reason)
-    turn.wake("hold", asked.for_s)
-    turn.note("held", by=asked.by, reason=asked.reason, for_s=asked.for_s)
-    turn.do(Answer(asked.request, text=f"updates are held for {asked.for_s:.0f} s"))
+    turn.forget("hold")
+    if asked.for_s:
+        turn.wake("hold", asked.for_s)
+    turn.note("held", by=asked.by, reason=asked.reason, for_s=asked.for_s or None)
+    how_long = f"for {asked.for_s:g} s" if asked.for_s else "until released"
+    turn.do(Answer(asked.request, text=f"updates are held {how_long}"))
 
 
 def _release_asked(turn: Turn, asked: ReleaseAsked) -> None:
