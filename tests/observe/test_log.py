@@ -214,9 +214,6 @@ def test_times_are_rfc_3339(milliseconds: int) -> None:
 SAYING = {"say", "_say", "say_update", "happened", "note", "Said"}
 
 
-SAYING = {"say", "_say", "say_update", "happened", "note", "Said"}
-
-
 def said_in_source() -> dict[str, str]:
     """Names of events that the core, the supervisor and the worker say, and where."""
     found = {}
@@ -233,7 +230,6 @@ def said_in_source() -> dict[str, str]:
 
 
 def test_every_event_that_is_said_is_in_the_table() -> None:
-    assert len(said_in_source()) > 20, "the search finds nothing any more"
     assert len(said_in_source()) > 20, "the search finds nothing any more"
     unlisted = {name: where for name, where in said_in_source().items() if name not in EVENTS}
     assert unlisted == {}, "add them to observe/events.py"

@@ -38,8 +38,10 @@ BUSY = MetricsSnapshot(
     is_behind_disk=True,
     wanted_workers=2,
     worker_ends={"died": 1, "worn": 2},
+    crash_loops=1,
     log_lines_dropped=5,
     supervisor_resident_bytes=20_000_000,
+    totals={"accepted": 9, "requests": 8, "responses_5xx": 3, "requests_cut": 2, "lost": 1},
     generations=(
         GenerationFigures(
             generation=8,

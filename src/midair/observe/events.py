@@ -84,7 +84,8 @@ _TABLE = (
     Event("worker_held_back", "warning", "A slot's workers die again and again; the next one waits.", ("slot", "wait_s", "deaths")),
     Event("crash_loop", "error", "Workers of this version die faster than they can serve.", ("deaths",)),
     Event("worker_worn", "info", "A worker reached a limit (requests, memory) and is replaced.", ("worker", "slot", "why")),
-    Event("worker_hung", "warning", "A worker's event loop stands still.", ("worker", "slot", "for_s", "detail")),
+    Event("worker_hung", "warning", "A worker's event loop stands still; the detail shows where.",
+          ("worker", "slot", "for_s", "detail")),
     Event("worker_killed", "warning", "A worker was killed.", ("worker", "why")),
     Event("worker_output", "info", "A line that a worker wrote.", ("message",)),
     Event("worker_trouble", "warning", "A worker met trouble that is the machine's: no descriptors left, no memory.", ("what",)),
@@ -122,7 +123,11 @@ _TABLE = (
     Event("process_started", "info", "A program beside the workers runs.", ("name", "pid")),
     Event("process_died", "error", "A program beside the workers ended; it is started again.", ("name", "how", "again_in_s")),
     Event("stranger_reaped", "debug", "A process that is not ours was left to us and has ended.", ("pid",)),
-    # --- the log and the control socket
+    # --- the log, the metrics and the control socket
+    Event("metrics_served", "info", "Prometheus can scrape here.", ("address", "pid")),
+    Event("metrics_unavailable", "warning", "The metrics cannot be served; the service goes on without.",
+          ("address", "error", "hint")),
+    Event("metrics_died", "warning", "The process that serves the metrics has ended; it is started again.", ("how", "again_in_s")),
     Event("log_lines_dropped", "warning", "Nobody read the log for a while; lines were lost.", ("lines", "of")),
     Event("control_refused", "warning", "Somebody without the right used the control socket.", ("uid", "asked")),
     Event("control_garbage", "warning", "Somebody wrote nonsense to the control socket.", ("uid", "error")),

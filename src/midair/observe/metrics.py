@@ -4,7 +4,8 @@ Three names are older than midair and stay as they are: ``hot_update_success`` (
 ``hot_update_duration`` (seconds) and ``module_load_errors``. All others carry ``midair_`` and their base unit.
 
 Labels are few and their values closed, but for generation and version: those of living generations only, so there are
-as many as generations that still run. A generation's counters end with it; ``rate()`` over them is what is meant.
+as many as generations that still run. A generation's counters end with it; ``rate()`` over them is what is meant, and the
+``midair_service_*`` counters go on: they have in them what generations that are gone had counted.
 
 The supervisor fills a ``MetricsSnapshot`` and hands it to whoever asks; it never speaks HTTP itself.
 """
@@ -75,8 +76,12 @@ class MetricsSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     wanted_workers: int = 0
     worker_ends: dict[str, int] = {}
     """Workers that ended and were replaced, by why: died, worn, hung."""
+    crash_loops: int = 0
+    """How often workers of a version died faster than they could serve."""
     log_lines_dropped: int = 0
     supervisor_resident_bytes: int = 0
+    totals: dict[str, int] = {}
+    """Sums of the cells over all generations, those that are gone included, by lower-case name."""
     generations: tuple[GenerationFigures, ...] = ()
 
 
@@ -220,6 +225,18 @@ METRICS = (
            _one(lambda s: s.wanted_workers)),
     Metric("midair_worker_restarts_total", "counter", "Workers that were replaced, by why: died, worn (a limit), hung.",
            _by("why", lambda s: s.worker_ends), ("why",)),
+    Metric("midair_crash_loops_total", "counter", "Times that workers died faster than they could serve.",
+           _one(lambda s: s.crash_loops)),
+    Metric("midair_service_connections_accepted_total", "counter", "Connections accepted, by whatever generation.",
+           _one(lambda s: s.totals.get("accepted", 0))),
+    Metric("midair_service_requests_total", "counter", "Responses begun, by whatever generation.",
+           _one(lambda s: s.totals.get("requests", 0))),
+    Metric("midair_service_responses_5xx_total", "counter", "Responses of 500 and above, by whatever generation.",
+           _one(lambda s: s.totals.get("responses_5xx", 0))),
+    Metric("midair_service_requests_cut_total", "counter", "Requests ended at a deadline, by whatever generation.",
+           _one(lambda s: s.totals.get("requests_cut", 0))),
+    Metric("midair_service_connections_lost_total", "counter", "Connections of workers that died or were killed.",
+           _one(lambda s: s.totals.get("lost", 0))),
     Metric("midair_log_lines_dropped_total", "counter", "Log lines lost because nobody read them.",
            _one(lambda s: s.log_lines_dropped)),
     Metric("midair_start_time_seconds", "gauge", "When the service started.",

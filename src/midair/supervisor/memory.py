@@ -1,0 +1,99 @@
+"""Is there room for a second set of workers beside the first? Figures from the kernel, and a sentence if there is not.
+
+Reading them can take milliseconds a process (the kernel walks page tables), so it is done where nobody waits: in the child that
+looks at the disk for the next version.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+
+MIB = 1 << 20
+RESERVE = 0.05
+"""Share of the need that must be left over: an import's peak, and everybody else."""
+
+
+def lack_of_room(pids: Sequence[int], workers_now: int, workers_next: int, root: str = "/") -> str:
+    """Why ``workers_next`` new workers do not fit beside the present ones, with the figures; empty: they fit.
+
+    pids: the serving generation's processes. workers_now: how many of them are workers. root: where ``proc`` and ``sys``
+    are, for tests. What cannot be read does not stand in the way.
+    """
+    used = proportional_bytes(pids, root)
+    left = left_bytes(root)
+    if not used or left is None:
+        return ""
+    need = int(used * workers_next / max(workers_now, 1) * (1 + RESERVE))
+    if need <= left:
+        return ""
+    more = f"{workers_next} more workers need about {need // MIB} MiB beside the {workers_now} that serve"
+    return f"{more}; {left // MIB} MiB are left"
+
+
+def proportional_bytes(pids: Iterable[int], root: str = "/") -> int:
+    """Memory of these processes; a page that n processes share counts for one n-th in each."""
+    return sum(_field(f"{root}/proc/{pid}/smaps_rollup", "Pss:") for pid in pids) * 1024
+
+
+def left_bytes(root: str = "/") -> int | None:
+    """What may still be taken: the least of what the machine has and what our cgroups allow. None: unknown."""
+    found = [*_unified(root), *_legacy(root)]
+    if available := _field(f"{root}/proc/meminfo", "MemAvailable:"):
+        found.append(available * 1024)
+    return max(0, min(found)) if found else None
+
+
+def _unified(root: str) -> Iterator[int]:
+    """cgroup v2: every group above us binds. Cached files that nobody has used lately are given back under pressure."""
+    for folder in _upwards(f"{root}/sys/fs/cgroup", _cgroup(root, "")):
+        limit, used = _number(f"{folder}/memory.max"), _number(f"{folder}/memory.current")
+        if limit is not None and used is not None:
+            yield limit - max(0, used - _field(f"{folder}/memory.stat", "inactive_file"))
+
+
+def _legacy(root: str) -> Iterator[int]:
+    """cgroup v1. Without a limit the file holds a number beyond any machine."""
+    for folder in _upwards(f"{root}/sys/fs/cgroup/memory", _cgroup(root, "memory")):
+        limit, used = _number(f"{folder}/memory.limit_in_bytes"), _number(f"{folder}/memory.usage_in_bytes")
+        if limit is not None and used is not None and limit < 1 << 60:
+            yield limit - max(0, used - _field(f"{folder}/memory.stat", "total_inactive_file"))
+
+
+def _cgroup(root: str, controller: str) -> str:
+    for line in _text(f"{root}/proc/self/cgroup").splitlines():
+        _, controllers, path = (*line.split(":", 2), "", "", "")[:3]
+        if controller in controllers.split(","):
+            return path
+    return "/"
+
+
+def _upwards(top: str, path: str) -> list[str]:
+    """``top`` and each folder on the way down. In a container the path may be one that only the host sees."""
+    folders = [top]
+    for part in path.split("/"):
+        if part not in ("", ".", ".."):
+            folders.append(os.path.join(folders[-1], part))
+    return folders
+
+
+def _field(path: str, name: str) -> int:
+    """The number after ``name`` in a file of lines; 0 if there is none."""
+    for line in _text(path).splitlines():
+        words = line.split()
+        if len(words) >= 2 and words[0] == name and words[1].isdigit():
+            return int(words[1])
+    return 0
+
+
+def _number(path: str) -> int | None:
+    text = _text(path).strip()
+    return int(text) if text.isdigit() else None
+
+
+def _text(path: str) -> str:
+    try:
+        with open(path, encoding="ascii", errors="replace") as file:
+            return file.read()
+    except OSError:
+        return ""
