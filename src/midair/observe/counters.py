@@ -117,6 +117,7 @@ class Tally:
         "is_due",
         "latency",
         "latency_s",
+        "page",
         "requests",
         "requests_cut",
         "responses_5xx",
@@ -124,6 +125,7 @@ class Tally:
     )
 
     def __init__(self, page: Page) -> None:
+        self.page = page
         self.requests = self.responses_5xx = self.application_errors = self.active = 0
         self.bytes_in = self.bytes_out = self.websockets = self.requests_cut = 0
         self.latency_s = 0.0

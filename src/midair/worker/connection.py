@@ -28,15 +28,13 @@ from midair.worker.http1 import BadRequest, Request, RequestReader
 from midair.worker.websocket import WebSocket
 
 if TYPE_CHECKING:
-    from midair.observe.counters import Page
+    from midair.observe.counters import Tally
     from midair.worker.server import Server
 
 IDLE, BUSY, BODY, DISCARD, LINGER, UPGRADED, GONE = range(7)
 NEVER = math.inf
 HIGH_WATER_BYTES = 64 * 1024
 """Bytes read for the application and not taken by it, above which we stop reading from the client."""
-
-_BYTES_IN, _BYTES_OUT, _ACTIVE = int(Cell.BYTES_IN), int(Cell.BYTES_OUT), int(Cell.ACTIVE)
 
 
 class Connection(asyncio.Protocol):
@@ -54,22 +52,22 @@ class Connection(asyncio.Protocol):
         "deadline_s",
         "is_write_paused",
         "opened_s",
-        "page",
         "phase",
         "reader",
         "reason",
         "server",
         "server_address",
+        "tally",
         "transport",
         "websocket",
     )
 
     transport: asyncio.Transport
 
-    def __init__(self, server: Server, page: Page, client: Address | None, server_address: Address | None) -> None:
-        """``page``: where it is counted. The addresses are the application's ``client`` and ``server``."""
+    def __init__(self, server: Server, tally: Tally, client: Address | None, server_address: Address | None) -> None:
+        """``tally``: where it is counted. The addresses are the application's ``client`` and ``server``."""
         self.server = server
-        self.page = page
+        self.tally = tally
         self.client, self.server_address = client, server_address
         self.reader = RequestReader(server.parsers)
         self.phase = IDLE
@@ -100,10 +98,17 @@ class Connection(asyncio.Protocol):
         self.server.connection_made(self)
 
     def data_received(self, data: bytes) -> None:
-        self.page.cells[_BYTES_IN] += len(data)
+        self.tally.bytes_in += len(data)
         if self.phase == IDLE:
-            self.reader.feed(data)
-            self._next_request()
+            try:
+                request = self.reader.receive(data)
+            except BadRequest as refusal:
+                self._refuse(refusal)
+                return
+            if request is not None:
+                self._begin(request)
+            else:
+                self._await_head()
         elif self.phase == UPGRADED and self.websocket is not None:
             self.websocket.data_received(data)
         elif self.phase == LINGER:
@@ -131,7 +136,7 @@ class Connection(asyncio.Protocol):
             self._writable.set()
         cycle, self.cycle = self.cycle, None
         if cycle is not None:
-            self.page.cells[_ACTIVE] -= 1
+            self.tally.active -= 1
             cycle.client_gone()
         if self.websocket is not None:
             self.websocket.connection_lost()
@@ -157,7 +162,7 @@ class Connection(asyncio.Protocol):
             await self._writable.wait()
 
     def write(self, data: bytes) -> None:
-        self.page.cells[_BYTES_OUT] += len(data)
+        self.tally.bytes_out += len(data)
         self.transport.write(data)
 
     def body_taken(self) -> None:
@@ -169,21 +174,25 @@ class Connection(asyncio.Protocol):
         """Draining; but not while a pipeline waits behind this request, which would be lost."""
         return self.server.is_draining and not self.reader.unread_bytes
 
-    def response_began(self, cycle: Cycle) -> None:
-        if self.server.access is not None and self.page is self.server.page:
-            self.server.access.note(self.client, cycle.scope, cycle.status)
-
     def response_complete(self, cycle: Cycle) -> None:
         """The last byte of the response is written. What comes next depends on the request's body and on both sides."""
         now_s = monotonic()
-        page = self.page
-        page.observe_latency(now_s - cycle.started_s)
-        page.cells[_ACTIVE] -= 1
+        server, tally, reader = self.server, self.tally, self.reader
+        tally.active -= 1
+        tally.observe_latency(now_s - cycle.started_s)
+        if not tally.is_due:
+            server.publish_soon(tally)
         self.cycle = None
-        if not cycle.keep_alive or (self._is_eof and not self.reader.unread_bytes):
-            self.close(Cell.CLOSED_DRAINED if self.server.is_draining else Cell.CLOSED_AFTER_RESPONSE)
-        elif self.reader.is_body_complete:
-            self._idle(now_s)
+        if not cycle.keep_alive or (self._is_eof and not reader.unread_bytes):
+            self.close(Cell.CLOSED_DRAINED if server.is_draining else Cell.CLOSED_AFTER_RESPONSE)
+        elif reader.is_body_complete:
+            self.phase = IDLE
+            self.deadline_s = now_s + server.idle_s
+            if self._is_reading_paused:
+                self.resume_reading()
+            if reader.has_unread():
+                # Not from here: we may stand within the application's send().
+                server.loop.call_soon(self._next_pipelined)
         else:
             self.phase = DISCARD
             self._left = self.server.settings.linger_max_bytes
@@ -272,15 +281,6 @@ class Connection(asyncio.Protocol):
 
     # ------------------------------------------------------------------------------------------------------- requests
 
-    def _idle(self, now_s: float) -> None:
-        self.phase = IDLE
-        self.deadline_s = now_s + self.server.idle_s
-        if self._is_reading_paused:
-            self.resume_reading()
-        if self.reader.unread_bytes:
-            # Not from here: we may stand within the application's send().
-            self.server.loop.call_soon(self._next_pipelined)
-
     def _next_pipelined(self) -> None:
         if self.phase == IDLE:
             self._next_request()
@@ -293,66 +293,33 @@ class Connection(asyncio.Protocol):
             return
         if request is not None:
             self._begin(request)
-        elif self._is_eof:
+        else:
+            self._await_head()
+
+    def _await_head(self) -> None:
+        if self._is_eof:
             self.transport.close()
-        elif not self._is_head_begun and self.reader.unread_bytes:
+        elif not self._is_head_begun and self.reader.has_unread():
             self._is_head_begun = True
             self.deadline_s = monotonic() + self.server.settings.timeout_head_s
 
     def _begin(self, request: Request) -> None:
         server = self.server
-        self._is_head_begun = False
-        self.deadline_s = NEVER
-        limit = server.settings.body_max_bytes
-        if limit and request.body_length > limit:
-            self._refuse(BadRequest(413, "the body is too large"))
-            return
-        try:
-            scope = self._scope(request)
-        except BadRequest as refusal:
-            self._refuse(refusal)
-            return
-        if server.is_over_limit() and self.page is server.page:
-            self._refuse_busy(scope)
-            return
-        if request.is_websocket:
-            self.phase = UPGRADED
-            self.websocket = WebSocket(self, request, scope)
-            self.websocket.begin(self.reader.unread)
-            return
-        cycle = Cycle(self, scope, request, monotonic())
-        self.cycle = cycle
-        self.page.cells[_ACTIVE] += 1
-        if request.body_length:
-            self.phase = BODY
-            cycle.more_body = True
-            cycle.must_continue = request.expects_continue
-            self._more_body()
-            if self.phase == LINGER:
-                return
-            if self._is_eof and self.phase == BODY:
-                self._end_cycle(cycle)
-                self.transport.close()
-                return
+        target = request.target
+        if target[0] == 47 and b"#" not in target:  # a slash: all but the rarest of requests
+            raw_path, _, query = target.partition(b"?")
         else:
-            self.phase = BUSY
-        cycle.is_client_done = self._is_eof
-        task = server.start(cycle, cycle.run())
-        if not task.done():
-            cycle.task = task
-
-    def _scope(self, request: Request) -> Scope:
-        root_path = self.server.settings.root_path
-        raw_path, query = _split_target(request.target)
-        try:
-            path = raw_path.decode("ascii")
-        except UnicodeDecodeError:
-            raise BadRequest(400, "invalid request target") from None
+            try:
+                raw_path, query = _split_target(target)
+            except BadRequest as refusal:
+                self._refuse(refusal)
+                return
+        path = raw_path.decode("ascii")  # the parser lets nothing else through
         if "%" in path:
             path = unquote(path)
-        if root_path:
-            path, raw_path = root_path + path, root_path.encode() + raw_path
-        return {
+        if server.root_path:
+            path, raw_path = server.root_path + path, server.root_path.encode() + raw_path
+        scope: Scope = {
             "type": "http",
             "asgi": {"version": "3.0", "spec_version": SPEC_VERSION},
             "http_version": request.http_version,
@@ -360,14 +327,64 @@ class Connection(asyncio.Protocol):
             "client": self.client,
             "scheme": "http",
             "method": request.method,
-            "root_path": root_path,
+            "root_path": server.root_path,
             "path": path,
             "raw_path": raw_path,
             "query_string": query,
             "headers": request.headers,
-            "state": self.server.state.copy(),
+            "state": server.state.copy(),
             "extensions": {},
         }
+        self._is_head_begun = False
+        self.deadline_s = NEVER
+        if (server.has_limits or request.is_websocket) and self._is_taken(request, scope):
+            return
+        cycle = Cycle(self, scope, request, monotonic())
+        self.cycle = cycle
+        tally = self.tally
+        tally.active += 1
+        self.phase = BUSY
+        if request.body_length:
+            if not self._begin_body(cycle):
+                return
+        else:
+            cycle.is_usual = request.keep_alive and request.http_version == "1.1" and request.method != "HEAD"
+        if self._is_eof:
+            cycle.is_client_done = True
+        server.running.add(cycle)
+        task = server.make_task(cycle.run(), loop=server.loop)
+        if not task.done():
+            cycle.task = task
+        if not tally.is_due:
+            server.publish_soon(tally)  # after the task in the loop's queue: a quick answer is published with it
+
+    def _is_taken(self, request: Request, scope: Scope) -> bool:
+        """Refuse what is beyond a limit; give a WebSocket its handshake. False: it is an ordinary request."""
+        server = self.server
+        limit = server.settings.body_max_bytes
+        if limit and request.body_length > limit:
+            self._refuse(BadRequest(413, "the body is too large"))
+            return True
+        if server.is_over_limit() and self.tally is server.tally:
+            self._refuse_busy(scope)
+            return True
+        if request.is_websocket:
+            self.phase = UPGRADED
+            self.websocket = WebSocket(self, request, scope)
+            self.websocket.begin(self.reader.unread)
+            return True
+        return False
+
+    def _begin_body(self, cycle: Cycle) -> bool:
+        """Take what is there of the body already. False if that was the end of the request."""
+        self.phase = BODY
+        cycle.more_body = True
+        cycle.must_continue = cycle.request.expects_continue
+        self._more_body()
+        if self._is_eof and self.phase == BODY:
+            self._end_cycle(cycle)
+            self.transport.close()
+        return self.cycle is cycle
 
     def _more_body(self) -> None:
         """Pass on, or away, what has come of the body."""
@@ -397,7 +414,9 @@ class Connection(asyncio.Protocol):
         if self._left < 0:
             self.close(Cell.CLOSED_AFTER_RESPONSE)
         elif self.reader.is_body_complete:
-            self._idle(monotonic())
+            self.phase = IDLE
+            self.deadline_s = monotonic() + self.server.idle_s
+            self._next_request()
 
     # ---------------------------------------------------------------------------------------------------- our refusals
 
@@ -414,9 +433,9 @@ class Connection(asyncio.Protocol):
         self.close(Cell.CLOSED_REFUSED)
 
     def _refuse_busy(self, scope: Scope) -> None:
-        cells = self.page.cells
-        cells[Cell.REQUESTS] += 1
-        cells[Cell.RESPONSES_5XX] += 1
+        self.tally.requests += 1
+        self.tally.responses_5xx += 1
+        self.server.publish_soon(self.tally)
         if self.server.access is not None:
             self.server.access.note(self.client, scope, 503)
         self._answer(503, "too many requests at once")
@@ -427,7 +446,7 @@ class Connection(asyncio.Protocol):
 
     def _end_cycle(self, cycle: Cycle) -> None:
         """Take the request from the application: whatever it still sends goes nowhere."""
-        self.page.cells[_ACTIVE] -= 1
+        self.tally.active -= 1
         self.cycle = None
         cycle.client_gone()
 

@@ -7,38 +7,38 @@ exception between the two is still a 500, and a body known to be whole gets a Co
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Literal
 
-from midair.observe.counters import Cell
 from midair.worker.asgi import ClientDisconnected, Message, Scope
 from midair.worker.http1 import Request, tokens
 from midair.worker.response import (
+    BODILESS,
     CONNECTION,
     CONTENT_LENGTH,
     DATE,
+    KINDS,
     ORDINARY,
     SERVER,
     TRANSFER_ENCODING,
     InvalidResponse,
-    check_block,
-    kind_of,
+    learn,
 )
 
 if TYPE_CHECKING:
     from midair.worker.connection import Connection
 
-_REQUESTS, _RESPONSES_5XX, _APPLICATION_ERRORS = (
-    int(Cell.REQUESTS),
-    int(Cell.RESPONSES_5XX),
-    int(Cell.APPLICATION_ERRORS),
-)
 _JOIN_MAX = 32 * 1024  # above, copying a body behind its head costs more than a second buffer in the same write
 
 Framing = Literal["", "length", "chunked", "close", "none"]
 
 
 class Cycle:
-    """One exchange. What most requests never change is a class default: it costs nothing per request."""
+    """One exchange. What most requests never change is a class default: it costs nothing per request.
+
+    The path of a plain request (no body, a response in one piece) is written out in few functions, without helpers: a
+    call costs more here than what most of them would do.
+    """
 
     # What the request still brings.
     body: bytes | bytearray = b""
@@ -47,6 +47,8 @@ class Cycle:
     more_body = False
     is_body_given = False
     must_continue = False
+    is_usual = False
+    """A request of HTTP/1.1 that keeps the connection, is no HEAD, and expects no 100."""
     # How far the response is.
     status = 0
     is_head_written = False
@@ -60,11 +62,12 @@ class Cycle:
     body_left = 0
     task: asyncio.Task[None] | None = None
     _has_news: asyncio.Event | None = None
-    _block = b""
+    _head = b""
     _omit: set[int] | None = None
 
     def __init__(self, connection: Connection, scope: Scope, request: Request, started_s: float) -> None:
         self.connection = connection
+        self.server = connection.server
         self.scope = scope
         self.request = request
         self.started_s = started_s
@@ -74,7 +77,7 @@ class Cycle:
 
     async def run(self) -> None:
         """Call the application. Whatever it does, the client gets an answer or an end, and the books are kept."""
-        server = self.connection.server
+        server = self.server
         try:
             await server.app(self.scope, self.receive, self.send)
         except BaseException as exc:  # noqa: BLE001 - whatever leaves the application ends here, SystemExit too
@@ -83,7 +86,9 @@ class Cycle:
             if not self.is_complete and not self.is_disconnected:
                 self._failed(None)
         self.task = None
-        server.call_returned(self)
+        server.running.discard(self)
+        if not server.connections:
+            server.check_empty()
 
     def _failed(self, exc: BaseException | None) -> None:
         connection = self.connection
@@ -91,8 +96,9 @@ class Cycle:
             return  # already told, counted and closed by whoever cut it
         if self.is_disconnected and isinstance(exc, ClientDisconnected | asyncio.CancelledError):
             return  # the client left, the application noticed
-        connection.page.cells[_APPLICATION_ERRORS] += 1
-        connection.server.application_failed(self.scope, exc, "" if exc else self._unfinished())
+        connection.tally.application_errors += 1
+        self.server.publish_soon(connection.tally)
+        self.server.application_failed(self.scope, exc, "" if exc else self._unfinished())
         if self.is_complete or self.is_disconnected:
             return
         if self.is_head_written:
@@ -166,20 +172,21 @@ class Cycle:
 
         Raises ClientDisconnected (an OSError) once the client has gone, RuntimeError for what breaks the protocol.
         """
-        if self.connection.is_write_paused and not self.is_disconnected:
-            await self.connection.writable()
+        connection = self.connection
+        if connection.is_write_paused and not self.is_disconnected:
+            await connection.writable()
         if self.is_disconnected:
             raise ClientDisconnected("the client has gone")
         kind = message["type"]
         if kind == "http.response.body":
-            if self.is_complete:
-                raise RuntimeError("http.response.body after the response was complete")
+            if self.is_complete or not self.status:
+                raise RuntimeError(
+                    f"http.response.body {'after the response was complete' if self.is_complete else 'first'}"
+                )
             if self.is_head_written:
                 self._write_more(message.get("body", b""), message.get("more_body", False))
-            elif self.status:
-                self._write_first(message.get("body", b""), message.get("more_body", False))
             else:
-                raise RuntimeError("http.response.body before http.response.start")
+                self._write_first(message.get("body", b""), message.get("more_body", False))
         elif kind == "http.response.start":
             if self.status:
                 raise RuntimeError("http.response.start was sent twice")
@@ -187,20 +194,28 @@ class Cycle:
         else:
             raise RuntimeError(f"unexpected ASGI message {kind!r}")
 
-    def _start(self, status: int, headers: object) -> None:
-        starts = self.connection.server.starts
-        starts.status_line(status)
-        lines: list[bytes] = []
+    def _start(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> None:
+        start = self.server.starts.get(status)
+        if start is None:
+            start = self.server.starts.make(status)
+        lines = [start]
         count = 0
-        for name, value in headers:  # type: ignore[attr-defined]  # the application's: fails here if it is no list of pairs
-            kind = kind_of(name)
+        for name, value in headers:
+            kind = KINDS.get(name)
+            if kind is None:
+                kind = learn(name)
             if kind != ORDINARY and not self._took(kind, value, status):
                 continue
             lines += (name, b": ", value, b"\r\n")
-            count += 1
+            count += 4
+        # Names are checked, and the rest is ours: another line end can only have come with a value.
         block = b"".join(lines)
-        check_block(block, count)
-        self._block = block
+        lines_expected = (count >> 2) + self.server.starts.lines
+        if block.count(b"\n") != lines_expected or block.count(b"\r") != lines_expected or b"\0" in block:
+            raise InvalidResponse("a header value holds a line end or a NUL")
+        if self._omit is not None:
+            block = self.server.starts.without(status, self._omit) + block[len(start) :]
+        self._head = block
         self.status = status
 
     def _took(self, kind: int, value: bytes, status: int) -> bool:
@@ -227,12 +242,12 @@ class Cycle:
             self._omit = (self._omit or set()) | {kind}
         return True
 
-    def _head(self, body_bytes: int, more_body: bool) -> bytes:
-        """Decide how the body is delimited and whether the connection goes on; return the whole head."""
-        connection, request, status = self.connection, self.request, self.status
+    def _delimit(self, body_bytes: int, more_body: bool) -> bytes:
+        """Decide how the body is delimited and whether the connection goes on; return the head's last lines."""
+        request, status = self.request, self.status
         extra = b""
-        if request.method == "HEAD" or status in (204, 304):
-            if self.framing == "chunked" and status not in (204, 304):
+        if request.method == "HEAD" or status in BODILESS:
+            if self.framing == "chunked" and status not in BODILESS:
                 extra = b"transfer-encoding: chunked\r\n"
             self.framing = "none"
         elif self.framing == "":
@@ -247,41 +262,52 @@ class Cycle:
             else:
                 extra = b"transfer-encoding: chunked\r\n"
         # An upload that was never asked for by 100 Continue may come or not: only the connection's end is safe.
-        if self.framing == "close" or self.must_continue or connection.is_to_close():
+        if self.framing == "close" or self.must_continue or self.connection.is_to_close():
             self.keep_alive = False
         if not self.keep_alive:
             extra += b"connection: close\r\n"
         elif request.http_version == "1.0":
             extra += b"connection: keep-alive\r\n"
-        starts = connection.server.starts
-        start = starts.get(status) if self._omit is None else starts.without(status, self._omit)
-        return b"".join((start, self._block, extra, b"\r\n"))
+        return extra + b"\r\n"
 
     def _write_first(self, body: bytes, more_body: bool) -> None:
-        head = self._head(len(body), more_body)
-        connection = self.connection
+        connection, server = self.connection, self.server
+        status = self.status
+        if self.framing == "length" and self.is_usual and not server.is_draining and status not in BODILESS:
+            end = b"\r\n"
+        else:
+            end = self._delimit(len(body), more_body)
         if self.framing == "length":
             left = self.body_left - len(body)
             if left < 0 or (left and not more_body):
                 self._wrong_length(left)
             self.body_left = left
-        cells = connection.page.cells
-        cells[_REQUESTS] += 1
-        if self.status >= 500:
-            cells[_RESPONSES_5XX] += 1
+        tally = connection.tally
+        tally.requests += 1
+        if status >= 500:
+            tally.responses_5xx += 1
         self.is_head_written = True
-        connection.response_began(self)
-        if self.framing == "none":
-            connection.write(head)
+        if server.access is not None and tally is server.tally:
+            server.access.note(connection.client, self.scope, status)
+        head = self._head
+        if self.framing == "length" and len(body) <= _JOIN_MAX:
+            data = b"".join((head, end, body))
+        elif self.framing == "length":
+            data = head + end
+            tally.bytes_out += len(data)
+            connection.transport.write(data)
+            data = body
         elif self.framing == "chunked":
-            connection.write(head + _chunk(body, more_body))
-        elif len(body) <= _JOIN_MAX:
-            connection.write(head + body)
+            data = b"".join((head, end, _chunk(body, more_body)))
         else:
-            connection.write(head)
-            connection.write(body)
+            data = head + end if self.framing == "none" else b"".join((head, end, body))
+        tally.bytes_out += len(data)
+        connection.transport.write(data)
         if not more_body:
-            self._complete()
+            self.is_complete = True
+            if self._has_news is not None:
+                self._has_news.set()
+            connection.response_complete(self)
 
     def _write_more(self, body: bytes, more_body: bool) -> None:
         connection = self.connection

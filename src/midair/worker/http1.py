@@ -19,7 +19,6 @@ Anything malformed raises BadRequest. The reader is of no use after that.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 import httptools
 
@@ -46,56 +45,55 @@ class BadRequest(Exception):
         self.status, self.reason = status, reason
 
 
-@dataclass(slots=True)
 class Request:
     """A request's head. Header names are lower case, values without surrounding white space, in order of arrival."""
 
-    method: str
-    target: bytes
-    http_version: str
-    headers: list[tuple[bytes, bytes]]
-    keep_alive: bool = True
-    body_length: int = 0
+    # What few requests change is a class default: it costs nothing per request.
+    keep_alive = True
+    body_length = 0
     """Bytes of the body as declared; 0 for none, CHUNKED if only its end will tell."""
-    expects_continue: bool = False
-    is_websocket: bool = False
+    expects_continue = False
+    is_websocket = False
+
+    def __init__(self, method: str, target: bytes, http_version: str, headers: list[tuple[bytes, bytes]]) -> None:
+        self.method = method
+        self.target = target
+        self.http_version = http_version
+        self.headers = headers
 
 
 class _Parser:
     """httptools and what it last said. Between messages it is interchangeable with any other."""
 
-    __slots__ = ("_parser", "body", "headers", "is_complete", "is_used", "target", "weighty")
+    __slots__ = (
+        "body",
+        "feed_data",
+        "get_method",
+        "headers",
+        "is_used",
+        "on_body",
+        "on_message_complete",
+        "on_url",
+        "target",
+        "unfinished",
+        "weighty",
+    )
 
     def __init__(self) -> None:
-        self._parser = httptools.HttpRequestParser(self)
-        self.is_used = False
-        self.begin()
-
-    def begin(self) -> None:
-        self.target = b""
+        self.target: list[bytes] = []
         self.headers: list[tuple[bytes, bytes]] = []
         self.weighty: list[tuple[bytes, bytes]] = []
         self.body: list[bytes] = []
-        self.is_complete = False
-
-    def feed(self, data: bytes) -> bool:
-        """Parse. True if the parser stepped back because the request asks for another protocol (or is a CONNECT)."""
-        try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade as exc:
-            if exc.args[0] != len(data):
-                raise BadRequest(400, "the request does not end where its head ends") from None
-            return True
-        return False
-
-    def method(self) -> bytes:
-        method: bytes = self._parser.get_method()
-        return method
-
-    # Called by httptools.
-
-    def on_url(self, url: bytes) -> None:
-        self.target += url
+        self.unfinished = [True]
+        """Empty once the message is complete."""
+        self.is_used = False
+        # What httptools calls. Where a list's own method will do, no Python code runs for the event.
+        self.on_url = self.target.append
+        self.on_body = self.body.append
+        self.on_message_complete = self.unfinished.clear
+        parser = httptools.HttpRequestParser(self)
+        self.feed_data = parser.feed_data
+        self.get_method = parser.get_method
 
     def on_header(self, name: bytes, value: bytes) -> None:
         header = (name.lower(), value)
@@ -103,36 +101,47 @@ class _Parser:
         if header[0] in _WEIGHTY:
             self.weighty.append(header)
 
-    def on_body(self, data: bytes) -> None:
-        self.body.append(data)
+    def parse_head(self, head: bytes) -> bool:
+        """Parse a whole head. True if the parser stepped back: the request asks for another protocol, or is a CONNECT."""
+        self.headers = []
+        self.weighty = []
+        self.target.clear()
+        if not self.unfinished:
+            self.unfinished.append(True)
+        try:
+            self.feed_data(head)
+        except httptools.HttpParserUpgrade as exc:
+            if exc.args[0] != len(head):
+                raise BadRequest(400, "the request does not end where its head ends") from None
+            return True
+        return False
 
-    def on_message_complete(self) -> None:
-        self.is_complete = True
+    def take_body(self) -> bytes:
+        """What the parser took for body since the last call."""
+        body = self.body[0] if len(self.body) == 1 else b"".join(self.body)
+        self.body.clear()
+        return body
 
 
 class Parsers:
     """A worker's parsers at rest, and the limits that its readers share."""
 
-    __slots__ = ("_free", "_good_host", "head_max_bytes", "headers_max")
+    __slots__ = ("free", "good_host", "head_max_bytes", "headers_max")
 
     def __init__(self, head_max_bytes: int = 64 * 1024, headers_max: int = 200) -> None:
         self.head_max_bytes, self.headers_max = head_max_bytes, headers_max
-        self._free: list[_Parser] = []
-        self._good_host = b""
-
-    def take(self) -> _Parser:
-        return self._free.pop() if self._free else _Parser()
+        self.free: list[_Parser] = []
+        # Nearly all requests of a service name the same host: the last good one is remembered.
+        self.good_host = (b"host", b"")
 
     def give_back(self, parser: _Parser) -> None:
-        if len(self._free) < _PARSERS_MAX:
-            self._free.append(parser)
+        if len(self.free) < _PARSERS_MAX:
+            self.free.append(parser)
 
     def check_host(self, host: bytes) -> None:
-        # Nearly all requests of a service name the same host: the last good one is remembered.
-        if host != self._good_host:
-            if _HOST.fullmatch(host) is None:
-                raise BadRequest(400, "invalid Host")
-            self._good_host = host
+        if _HOST.fullmatch(host) is None:
+            raise BadRequest(400, "invalid Host")
+        self.good_host = (b"host", host)
 
 
 class RequestReader:
@@ -165,6 +174,9 @@ class RequestReader:
     def unread_bytes(self) -> int:
         return len(self._buffer) - self._at
 
+    def has_unread(self) -> bool:
+        return len(self._buffer) != self._at
+
     def feed(self, data: bytes) -> None:
         """Take in what was read from the socket. Nothing is parsed yet."""
         if self._at == len(self._buffer):
@@ -174,6 +186,15 @@ class RequestReader:
             self._buffer = self._buffer[self._at :] + data
             self._scanned = max(0, self._scanned - self._at)
         self._at = 0
+
+    def receive(self, data: bytes) -> Request | None:
+        """``feed`` and ``next_request`` in one, quick in the usual case: one whole head and nothing else. At a boundary."""
+        if self._at == len(self._buffer) and data[:1] > b" ":
+            end = data.find(_HEAD_END)
+            if end > 0 and end + 4 == len(data) <= self._parsers.head_max_bytes:
+                return self._parse(data)
+        self.feed(data)
+        return self.next_request()
 
     def next_request(self) -> Request | None:
         """The next request's head, or None while its end has not arrived. Only at a boundary.
@@ -187,8 +208,10 @@ class RequestReader:
         end += 4
         if end - at > self._parsers.head_max_bytes:
             raise BadRequest(431, "the head is too large")
-        head = buffer if end - at == len(buffer) else buffer[at:end]
+        head = buffer[at:end]
         self._at = end
+        if end == len(buffer):
+            self._buffer, self._at = b"", 0
         if head[0] <= 32:
             head = _without_empty_lines(head)
         return self._parse(head)
@@ -210,52 +233,46 @@ class RequestReader:
 
     def _parse(self, head: bytes) -> Request:
         line_end = head.find(b"\r\n")
-        version = head[line_end - 8 : line_end]
-        if version == b"HTTP/1.1":
-            http_version = "1.1"
-        elif version == b"HTTP/1.0":
-            http_version = "1.0"
-        else:
-            raise _version_refused(version)
-        parser = self._parsers.take()
-        parser.begin()
+        version = head[line_end - 9 : line_end]
+        http_version = "1.1" if version == b" HTTP/1.1" else _other_version(version)
+        parsers = self._parsers
+        parser = parsers.free.pop() if parsers.free else _Parser()
         try:
-            upgrades = parser.feed(head)
+            upgrades = parser.parse_head(head)
         except httptools.HttpParserError as exc:
-            if not parser.is_used:
-                raise BadRequest(400, f"invalid HTTP: {exc}") from None
             # A parser that has seen other requests is not believed when it refuses one: a fresh one decides.
-            parser = _Parser()
-            try:
-                upgrades = parser.feed(head)
-            except httptools.HttpParserError as again:
-                raise BadRequest(400, f"invalid HTTP: {again}") from None
+            parser, upgrades = self._parse_again(head, parser, exc)
         parser.is_used = True
         headers, weighty = parser.headers, parser.weighty
         if b" \r\n" in head or b"\t\r\n" in head:
             headers[:] = [(name, value.rstrip(b" \t")) for name, value in headers]
             weighty[:] = [(name, value.rstrip(b" \t")) for name, value in weighty]
-        if len(headers) > self._parsers.headers_max:
+        if len(headers) > parsers.headers_max:
             raise BadRequest(431, "too many header fields")
-        request = Request(
-            _METHODS.get(method := parser.method()) or method.decode("ascii"), parser.target, http_version, headers
-        )
-        if len(weighty) == 1 and weighty[0][0] == b"host" and http_version == "1.1" and not upgrades:
-            self._parsers.check_host(weighty[0][1])
-        else:
-            _weigh(request, weighty, self._parsers)
-        if request.body_length == 0:
-            if not parser.is_complete:
-                raise BadRequest(400, "the parser sees a body that was not declared")
-            if upgrades:
-                request.is_websocket = _is_websocket(request, weighty)
-            elif request.keep_alive and http_version == "1.1":
-                self._parsers.give_back(parser)
-        else:
+        method = parser.get_method()
+        request = Request(_METHODS.get(method) or method.decode("ascii"), parser.target[0], http_version, headers)
+        if upgrades or http_version == "1.0" or len(weighty) != 1 or weighty[0] != parsers.good_host:
+            _weigh(request, weighty, parsers)
+        if request.body_length != 0:
             if upgrades and _is_websocket(request, weighty):
                 raise BadRequest(400, "a WebSocket handshake has no body")
             self._begin_body(request, parser, upgrades)
+        elif parser.unfinished:
+            raise BadRequest(400, "the parser sees a body that was not declared")
+        elif upgrades:
+            request.is_websocket = _is_websocket(request, weighty)
+        elif request.keep_alive and http_version == "1.1":
+            parsers.give_back(parser)
         return request
+
+    def _parse_again(self, head: bytes, parser: _Parser, exc: Exception) -> tuple[_Parser, bool]:
+        if not parser.is_used:
+            raise BadRequest(400, f"invalid HTTP: {exc}") from None
+        parser = _Parser()
+        try:
+            return parser, parser.parse_head(head)
+        except httptools.HttpParserError as again:
+            raise BadRequest(400, f"invalid HTTP: {again}") from None
 
     def _begin_body(self, request: Request, parser: _Parser, upgrades: bool) -> None:
         if upgrades:
@@ -267,8 +284,8 @@ class RequestReader:
                 if request.body_length == CHUNKED
                 else b"Content-Length: %d" % request.body_length
             )
-            parser.feed(b"POST / HTTP/1.1\r\nHost: a\r\n" + framing + _HEAD_END)
-        if parser.is_complete:
+            parser.parse_head(b"POST / HTTP/1.1\r\nHost: a\r\n" + framing + _HEAD_END)
+        if not parser.unfinished:
             raise BadRequest(400, "the parser sees no body where one was declared")
         self._parser = parser
         self.is_body_complete = False
@@ -295,19 +312,19 @@ class RequestReader:
             end, is_last = self._scan_chunks()
         self._at = end
         try:
-            parser.feed(self._buffer[start:end])
+            parser.feed_data(self._buffer[start:end])
         except httptools.HttpParserError as exc:
             raise BadRequest(400, f"invalid body: {exc}") from None
-        if parser.is_complete is not is_last:
+        if is_last is bool(parser.unfinished):
             raise BadRequest(400, "the parser disagrees about the end of the body")
-        parts, parser.body = parser.body, []
+        body = parser.take_body()
         if is_last:
             self.is_body_complete = True
             self._parser = None
             self._scanned = self._at
             if self._chunk_left == _NOT_CHUNKED:
                 self._parsers.give_back(parser)
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+        return body
 
     def _scan_chunks(self) -> tuple[int, bool]:
         """Where the bytes end that may be parsed now, and whether the body ends there."""
@@ -361,33 +378,45 @@ def _without_empty_lines(head: bytes) -> bytes:
     return head
 
 
-def _version_refused(version: bytes) -> BadRequest:
-    if re.fullmatch(rb"HTTP/[0-9]\.[0-9]", version):
-        return BadRequest(505, "this is a server for HTTP/1.0 and HTTP/1.1")
-    return BadRequest(400, "invalid request line")
+def _other_version(version: bytes) -> str:
+    if version == b" HTTP/1.0":
+        return "1.0"
+    if re.fullmatch(rb" HTTP/[0-9]\.[0-9]", version):
+        raise BadRequest(505, "this is a server for HTTP/1.0 and HTTP/1.1")
+    raise BadRequest(400, "invalid request line")
 
 
 def _weigh(request: Request, weighty: list[tuple[bytes, bytes]], parsers: Parsers) -> None:
     """Judge the headers on which framing and the connection's life depend, and write the result to the request."""
     if request.method == "CONNECT":
         raise BadRequest(501, "CONNECT is not served")
-    by_name: dict[bytes, list[bytes]] = {}
-    for name, value in weighty:
-        by_name.setdefault(name, []).append(value)
     is_11 = request.http_version == "1.1"
-    hosts = by_name.get(b"host", ())
-    if len(hosts) > 1 or (is_11 and not hosts):
+    hosts = 0
+    lengths: list[bytes] = []
+    codings: list[bytes] = []
+    options: list[bytes] = []
+    for name, value in weighty:
+        if name == b"host":
+            hosts += 1
+            if value != parsers.good_host[1]:
+                parsers.check_host(value)
+        elif name == b"connection":
+            options += (value,) if value == b"keep-alive" else tokens([value])
+        elif name == b"content-length":
+            lengths.append(value)
+        elif name == b"transfer-encoding":
+            codings.append(value)
+        elif name == b"expect":
+            request.expects_continue = is_11 and value.lower() == b"100-continue"
+    if hosts > 1 or (is_11 and not hosts):
         raise BadRequest(400, "exactly one Host is wanted")
-    for host in hosts:
-        parsers.check_host(host)
-    request.body_length = _body_length(by_name, is_11)
-    options = tokens(by_name.get(b"connection", ()))
-    request.keep_alive = b"close" not in options if is_11 else b"keep-alive" in options
-    request.expects_continue = is_11 and any(value.lower() == b"100-continue" for value in by_name.get(b"expect", ()))
+    if lengths or codings:
+        request.body_length = _body_length(lengths, codings, is_11)
+    if options or not is_11:
+        request.keep_alive = b"close" not in options if is_11 else b"keep-alive" in options
 
 
-def _body_length(by_name: dict[bytes, list[bytes]], is_11: bool) -> int:
-    lengths, codings = by_name.get(b"content-length"), by_name.get(b"transfer-encoding")
+def _body_length(lengths: list[bytes], codings: list[bytes], is_11: bool) -> int:
     if codings:
         if lengths or not is_11:
             raise BadRequest(400, "Transfer-Encoding beside Content-Length, or before HTTP/1.1")
@@ -396,11 +425,9 @@ def _body_length(by_name: dict[bytes, list[bytes]], is_11: bool) -> int:
         if tokens(codings)[-1:] == [b"chunked"] and tokens(codings).count(b"chunked") == 1:
             raise BadRequest(501, "no transfer coding but chunked is understood")
         raise BadRequest(400, "invalid Transfer-Encoding")
-    if lengths:
-        if len(lengths) > 1 or _DIGITS.fullmatch(lengths[0]) is None:
-            raise BadRequest(400, "invalid Content-Length")
-        return int(lengths[0])
-    return 0
+    if len(lengths) > 1 or _DIGITS.fullmatch(lengths[0]) is None:
+        raise BadRequest(400, "invalid Content-Length")
+    return int(lengths[0])
 
 
 def _is_websocket(request: Request, weighty: list[tuple[bytes, bytes]]) -> bool:

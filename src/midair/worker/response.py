@@ -14,14 +14,16 @@ ORDINARY, CONTENT_LENGTH, TRANSFER_ENCODING, CONNECTION, DATE, SERVER = range(6)
 
 _NAMES_MAX = 512  # a response's names come from its program, not from its users; more is somebody's mistake
 _TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-_OURS = {
+_OURS: dict[object, int] = {
     b"content-length": CONTENT_LENGTH,
     b"transfer-encoding": TRANSFER_ENCODING,
     b"connection": CONNECTION,
     b"date": DATE,
     b"server": SERVER,
 }
-_kinds: dict[bytes, int] = dict(_OURS)
+KINDS = dict(_OURS)
+"""Names that are known to be good, and what they mean to us. ``learn`` judges the others."""
+BODILESS = (204, 304)
 
 
 class InvalidResponse(RuntimeError):
@@ -30,17 +32,18 @@ class InvalidResponse(RuntimeError):
 
 def kind_of(name: object) -> int:
     """What a header's name means to us, by any spelling. Raises InvalidResponse for what is no name."""
-    kind = _kinds.get(name)  # type: ignore[call-overload]  # the application's: anything hashable may come
-    return _learn(name) if kind is None else kind
+    kind = KINDS.get(name)
+    return learn(name) if kind is None else kind
 
 
-def _learn(name: object) -> int:
+def learn(name: object) -> int:
+    """Judge a name that is not in KINDS yet. Raises InvalidResponse for what is no name."""
     if not isinstance(name, bytes) or _TOKEN.fullmatch(name) is None:
         raise InvalidResponse(f"invalid header name {name!r}")
-    if len(_kinds) > _NAMES_MAX:
-        _kinds.clear()
-        _kinds.update(_OURS)
-    kind = _kinds[name] = _OURS.get(name.lower(), ORDINARY)
+    if len(KINDS) > _NAMES_MAX:
+        KINDS.clear()
+        KINDS.update(_OURS)
+    kind = KINDS[name] = _OURS.get(name.lower(), ORDINARY)
     return kind
 
 
@@ -60,7 +63,7 @@ def phrase(status: int) -> str:
 class HeadStarts:
     """The first lines of every response: status line, Date and Server, made once a second and status."""
 
-    __slots__ = ("_bare", "_date", "_server", "_starts", "_with_date")
+    __slots__ = ("_bare", "_date", "_server", "_starts", "_with_date", "get", "lines")
 
     def __init__(self, *, date_header: bool, server_header: bool) -> None:
         self._with_date = date_header
@@ -68,27 +71,29 @@ class HeadStarts:
         self._bare: dict[int, bytes] = {}
         self._starts: dict[int, bytes] = {}
         self._date = b""
+        self.get = self._starts.get
+        """The lines for a status, or None: then ``make`` has them."""
+        self.lines = 1 + date_header + server_header
 
     def tick(self, wall_s: float) -> None:
         """Take the time of day (seconds since the epoch) for the Date of the responses to come."""
         date = b"date: " + formatdate(wall_s, usegmt=True).encode() + b"\r\n" if self._with_date else b""
         if date != self._date:
             self._date = date
-            self._starts = {}
+            self._starts.clear()
 
-    def get(self, status: int) -> bytes:
+    def make(self, status: int) -> bytes:
         """Status line and our own headers, with their line ends. Raises InvalidResponse for an impossible status."""
-        start = self._starts.get(status)
-        if start is None:
-            start = self._starts[status] = self.status_line(status) + self._date + self._server
+        start = self._starts[status] = self.status_line(status) + self._date + self._server
         return start
 
     def without(self, status: int, kinds: set[int]) -> bytes:
-        """As ``get``, leaving out DATE or SERVER, which the application has given itself."""
+        """As ``make``, leaving out DATE or SERVER, which the application has given itself."""
         date = b"" if DATE in kinds else self._date
         return self.status_line(status) + date + (b"" if SERVER in kinds else self._server)
 
     def status_line(self, status: int) -> bytes:
+        """The first line alone. Raises InvalidResponse for an impossible status."""
         line = self._bare.get(status)
         if line is None:
             # 1xx cannot end an exchange, and 101 through HTTP would leave the connection to nobody.
@@ -101,4 +106,4 @@ class HeadStarts:
         """A short complete answer of our own, after which the connection is closed."""
         body = text.encode()
         head = b"content-type: text/plain; charset=utf-8\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % len(body)
-        return self.get(status) + head + body
+        return self.make(status) + head + body

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Protocol
 
-from midair.observe.counters import Cell, Page
+from midair.observe.counters import Cell, Page, Tally
 from midair.worker.accept import Acceptor
 from midair.worker.access import AccessLog
 from midair.worker.asgi import Address, Asgi, Scope
@@ -54,6 +54,11 @@ class Server:
         report: takes a line about trouble that is the machine's (no descriptors left). Default: the log.
         """
         self.app, self.settings, self.page, self.state, self.loop = app, settings, page, state, loop
+        self.tally = Tally(page)
+        self.root_path = settings.root_path
+        self.idle_s = settings.timeout_keep_alive_s
+        """How long a connection may be idle, at this moment."""
+        self.has_limits = bool(settings.limit_concurrency or settings.body_max_bytes)
         self.parsers = Parsers(settings.head_max_bytes, settings.headers_max)
         self.starts = HeadStarts(date_header=settings.date_header, server_header=settings.server_header)
         self.starts.tick(time.time())
@@ -65,12 +70,12 @@ class Server:
         self.is_cut = False
         self._when_empty: list[Callable[[], None]] = []
         self._report = report or log.warning
-        self._probe_page = Page(-1)  # probes are counted like all others, where nobody looks
+        self._probe_tally = Tally(Page(-1))  # probes are counted like all others, where nobody looks
         self._acceptors: list[Acceptor] = []
         self._opening: set[asyncio.Task[None]] = set()
         self._sweep: asyncio.TimerHandle | None = None
         self._sweep_every_s = _sweep_interval_s(settings)
-        self._make_task: Callable[..., asyncio.Task[None]] = loop.create_task
+        self.make_task: Callable[..., asyncio.Task[None]] = loop.create_task
 
     # ------------------------------------------------------------------------------------------------------- the seam
 
@@ -100,7 +105,7 @@ class Server:
     def adopt(self, sock: socket.socket, *, counted: bool = True) -> None:
         """Take over a connected stream socket. counted=False: a probe, absent from books, metrics and access log."""
         sock.setblocking(False)
-        self._take(sock, Cell.ADOPTED, self.page if counted else self._probe_page)
+        self._take(sock, Cell.ADOPTED, self.tally if counted else self._probe_tally)
 
     def drain(self) -> None:
         """Let connections come to an end: the next response says ``Connection: close``.
@@ -125,9 +130,10 @@ class Server:
         lines = [_describe(call, now_s) for call in self.running]
         for call in busy:
             if call.scope["type"] == "http":
-                call.connection.page.cells[Cell.REQUESTS_CUT] += 1
+                call.connection.tally.requests_cut += 1
         for connection in tuple(self.connections):
             connection.cut()
+        self.tally.publish()
         return lines
 
     def is_empty(self) -> bool:
@@ -137,7 +143,7 @@ class Server:
     def when_empty(self, tell: Callable[[], None]) -> None:
         """Call ``tell`` once, as soon as ``is_empty()``: from the event loop, never from within this call."""
         self._when_empty.append(tell)
-        self.loop.call_soon(self._check_empty)
+        self.loop.call_soon(self.check_empty)
 
     def close(self) -> None:
         """Stop accepting, forget timers, write out the access log. Connections are not touched: ``cut`` is for that."""
@@ -145,29 +151,28 @@ class Server:
         if self._sweep is not None:
             self._sweep.cancel()
             self._sweep = None
+        self.tally.publish()
         if self.access is not None:
             self.access.close()
 
     # ------------------------------------------------------------------------------------------------- for connections
 
-    @property
-    def idle_s(self) -> float:
-        """How long a connection may be idle, at this moment."""
-        return self.settings.drain_idle_grace_s if self.is_draining else self.settings.timeout_keep_alive_s
-
     def is_over_limit(self) -> bool:
         limit = self.settings.limit_concurrency
         return limit != 0 and (len(self.connections) > limit or len(self.running) >= limit)
 
-    def start(self, call: Call, run: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Call the application."""
-        self.running.add(call)
-        return self._make_task(run, loop=self.loop)
+    def publish_soon(self, tally: Tally) -> None:
+        """See to it that what was counted is on the page by the loop's next turn."""
+        tally.is_due = True
+        self.loop.call_soon(tally.publish)
 
-    def call_returned(self, call: Call) -> None:
-        self.running.discard(call)
-        if not self.connections:
-            self._check_empty()
+    def check_empty(self) -> None:
+        """Something has come to an end: tell who waits, if it was the last."""
+        if self._when_empty and self.is_empty():
+            self.tally.publish()
+            waiting, self._when_empty = self._when_empty, []
+            for tell in waiting:
+                tell()
 
     def application_failed(self, scope: Scope, exc: BaseException | None, text: str) -> None:
         """Tell the log what left the application. Counted by the caller."""
@@ -186,21 +191,22 @@ class Server:
 
     def connection_lost(self, connection: Connection) -> None:
         self.connections.discard(connection)
-        cells = connection.page.cells
+        connection.tally.publish()  # whoever sees it closed sees what it counted
+        cells = connection.tally.page.cells
         cells[connection.reason or Cell.CLOSED_BY_CLIENT] += 1
         cells[Cell.OPEN] -= 1
         if not self.connections:
-            self._check_empty()
+            self.check_empty()
 
     # ------------------------------------------------------------------------------------------------------------ within
 
     def _accepted(self, sock: socket.socket) -> None:
-        self._take(sock, Cell.ACCEPTED, self.page)
+        self._take(sock, Cell.ACCEPTED, self.tally)
 
-    def _take(self, sock: socket.socket, how: Cell, page: Page) -> None:
-        connection = Connection(self, page, *_addresses(sock))
-        page.cells[how] += 1
-        page.cells[Cell.OPEN] += 1
+    def _take(self, sock: socket.socket, how: Cell, tally: Tally) -> None:
+        connection = Connection(self, tally, *_addresses(sock))
+        tally.page.cells[how] += 1
+        tally.page.cells[Cell.OPEN] += 1
         self._choose_tasks()
         self._keep_sweeping()
         task = self.loop.create_task(self._open(connection, sock))
@@ -210,7 +216,7 @@ class Server:
     def _opened(self, task: asyncio.Task[None]) -> None:
         self._opening.discard(task)
         if not self.connections:
-            self._check_empty()  # a client may be gone before its opening has returned
+            self.check_empty()  # a client may be gone before its opening has returned
 
     async def _open(self, connection: Connection, sock: socket.socket) -> None:
         try:
@@ -224,26 +230,21 @@ class Server:
     def _choose_tasks(self) -> None:
         # The application may have given the loop a task factory (tracing does): then it is to see these tasks too.
         if self.loop.get_task_factory() is not None:
-            self._make_task = _by_factory
+            self.make_task = _by_factory
         elif sys.version_info >= (3, 12):
-            self._make_task = _eagerly
+            self.make_task = _eagerly
         else:
-            self._make_task = asyncio.Task
+            self.make_task = asyncio.Task
 
     def _set_draining(self, is_draining: bool) -> None:
         self.is_draining = is_draining
+        self.idle_s = self.settings.drain_idle_grace_s if is_draining else self.settings.timeout_keep_alive_s
         now_s = time.monotonic()
         for connection in self.connections:
             connection.idle_deadline(now_s)
 
     def _is_background(self, call: Call) -> bool:
         return call.connection.cycle is not call and call.connection.websocket is not call
-
-    def _check_empty(self) -> None:
-        if self._when_empty and self.is_empty():
-            waiting, self._when_empty = self._when_empty, []
-            for tell in waiting:
-                tell()
 
     def _keep_sweeping(self) -> None:
         if self._sweep is None:
@@ -254,6 +255,7 @@ class Server:
         # One timer for all time-outs of a worker: looking at ten thousand numbers once a second costs less than
         # arming and cancelling a timer for each request.
         self._sweep = None
+        self.tally.publish()
         now_s = time.monotonic()
         overdue = [connection for connection in self.connections if connection.deadline_s <= now_s]
         for connection in overdue:

@@ -99,7 +99,9 @@ class WebSocket:
             if name.lower() != "date"
         ]
         self._extensions_agreed = negotiator.extensions
-        task = connection.server.start(self, self.run())
+        server = connection.server
+        server.running.add(self)
+        task = server.make_task(self.run(), loop=server.loop)
         if not task.done():
             self.task = task
 
@@ -169,12 +171,14 @@ class WebSocket:
         else:
             self._returned()
         self.task = None
-        server.call_returned(self)
+        server.running.discard(self)
+        if not server.connections:
+            server.check_empty()
 
     def _failed(self, exc: BaseException) -> None:
         if self._is_cut or (self.phase == CLOSED and isinstance(exc, ClientDisconnected | asyncio.CancelledError)):
             return
-        self.connection.page.cells[Cell.APPLICATION_ERRORS] += 1
+        self.connection.tally.application_errors += 1
         self.connection.server.application_failed(self.scope, exc, "")
         self._end_badly()
 
@@ -182,7 +186,7 @@ class WebSocket:
         if self.phase == OPEN:
             self._close(1000, "")
         elif self.phase in (CONNECTING, DENYING):
-            self.connection.page.cells[Cell.APPLICATION_ERRORS] += 1
+            self.connection.tally.application_errors += 1
             text = "the application returned without accepting or refusing the WebSocket"
             self.connection.server.application_failed(self.scope, None, text)
             self._end_badly()
@@ -286,7 +290,9 @@ class WebSocket:
     def _ended(self, disconnect: Message) -> None:
         """Nothing can be sent any more. The first cause is the one that is told."""
         if self.phase in (OPEN, CLOSING):
-            self.connection.page.cells[Cell.WEBSOCKETS] -= 1
+            tally = self.connection.tally
+            tally.websockets -= 1
+            self.connection.server.publish_soon(tally)
         self.phase = CLOSED
         if self._disconnect is None:
             self._disconnect = disconnect
@@ -353,7 +359,7 @@ class WebSocket:
         protocol.extensions = self._extensions_agreed
         self._protocol = protocol
         self.phase = OPEN
-        connection.page.cells[Cell.WEBSOCKETS] += 1
+        connection.tally.websockets += 1
         self._expect_ping()
         connection.resume_reading()
         early, self._early = self._early, b""
@@ -411,12 +417,13 @@ class WebSocket:
 
     def _answered(self, status: int) -> None:
         connection = self.connection
-        cells = connection.page.cells
-        cells[Cell.REQUESTS] += 1
+        server, tally = connection.server, connection.tally
+        tally.requests += 1
         if status >= 500:
-            cells[Cell.RESPONSES_5XX] += 1
-        access = connection.server.access
-        if access is not None and connection.page is connection.server.page:
+            tally.responses_5xx += 1
+        server.publish_soon(tally)
+        access = server.access
+        if access is not None and tally is server.tally:
             access.note_websocket(connection.client, self.scope, status)
 
     def _flush(self) -> None:
