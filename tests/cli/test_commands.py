@@ -68,7 +68,7 @@ STATUS = words.StatusReport(
     warnings=("no health route",),
 )
 VALUES = (
-    Value(key="bake.for", value="5s", origin="midair.toml:3", effect="live"),
+    Value(key="bake.for", value="5s", origin="midair.toml:3", effect="update"),
     Value(key="workers", value="1", origin="default", is_default=True),
 )
 

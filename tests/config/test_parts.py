@@ -69,6 +69,16 @@ def test_the_difference_names_each_key_and_when_it_counts() -> None:
     assert changes.diff(SETTINGS, SETTINGS) == []
 
 
+def test_what_counts_only_after_a_restart_stays_as_it_runs() -> None:
+    file = msgspec.structs.replace(
+        SETTINGS, name="till", workers=3, bind=("127.0.0.1:1",), log=msgspec.structs.replace(SETTINGS.log, level="error")
+    )
+    taken_in = changes.taken_in(SETTINGS, file)
+    assert (taken_in.name, taken_in.bind) == (SETTINGS.name, SETTINGS.bind)
+    assert (taken_in.workers, taken_in.log.level) == (3, "error")
+    assert {change.key for change in changes.diff(taken_in, file)} == {"name", "bind"}
+
+
 def test_nothing_that_is_shown_has_a_secret_in_it() -> None:
     shown = (
         str(changes.values(SETTINGS, {}))

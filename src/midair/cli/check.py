@@ -7,9 +7,10 @@ import os
 import click
 
 from midair.cli.options import Service, service_options
-from midair.cli.preflight import check_addresses, check_application, check_program
+from midair.cli.preflight import check_application, check_program
 from midair.cli.run import override_of_target
 from midair.config.schema import Settings
+from midair.sockets.configured import check_addresses
 
 
 @click.command

@@ -14,10 +14,8 @@ from midair.control.words import Config, ConfigReport
 from midair.errors import USAGE, NotRunning
 
 COUNTS = {
-    "live": "at the next reload, at once",
     "update": "at the next reload, for the new version",
-    "upgrade": "after midair upgrade",
-    "restart": "after a restart",
+    "restart": "after midair stop and midair run",
 }
 
 

@@ -100,6 +100,8 @@ class _Watcher:
                     self.progress.phase(word.phase, word.since_s)
                 if note := word.fields.get("note"):
                     self.progress.note(f"  {note}")
+                if warning := word.fields.get("warning"):
+                    self.progress.warning(str(warning))
 
 
 def json_of(answer: msgspec.Struct) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""What is checked of a configuration beyond its file: addresses can be read, the program is there, the application imports."""
+"""What is checked of a configuration beyond its file: the program is there, the application imports."""
 
 from __future__ import annotations
 
@@ -7,12 +7,8 @@ from collections.abc import Mapping
 
 import msgspec
 
-from midair.config.load import Loaded
-from midair.config.origins import DEFAULT
-from midair.config.problems import BadConfig, Problem
 from midair.config.schema import Settings
 from midair.errors import ApplicationError, ConfigError, Fault, WorldError
-from midair.sockets.address import BadAddress, parse
 
 IMPORT_WITHIN_S = 60.0
 """An import that takes longer would miss ready.timeout too."""
@@ -40,22 +36,6 @@ class Imported(msgspec.Struct):
     unsafe: tuple[str, ...] = ()
     """Why its workers could not be forked."""
     fault: Fault | None = None
-
-
-def check_addresses(loaded: Loaded) -> None:
-    """Read all addresses. Raises BadConfig naming each one that is none, and where it came from."""
-    wanted = [("bind", address) for address in loaded.settings.bind]
-    if loaded.settings.metrics.address:
-        wanted.append(("metrics.address", loaded.settings.metrics.address))
-    problems = []
-    for key, address in wanted:
-        try:
-            parse(address, loaded.settings.folder)
-        except BadAddress as exc:
-            origin = loaded.origins.get(key, DEFAULT)
-            problems.append(Problem("" if origin.kind == "default" else str(origin), f"{key}: {exc}", exc.hint))
-    if problems:
-        raise BadConfig(problems)
 
 
 def check_program(settings: Settings) -> str:

@@ -7,9 +7,9 @@ from typing import TypedDict, Unpack
 import click
 
 from midair.cli.options import Service, service_options
-from midair.cli.preflight import check_addresses
 from midair.config.layers import FlagValue
 from midair.config.load import Override
+from midair.sockets.configured import check_addresses
 
 PROGRAM = "midair.program"
 """Where the program's command line waits in click's context."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TextIO
 
@@ -135,10 +135,16 @@ class Progress:
         self._phase = ""
 
     def note(self, text: str) -> None:
+        self._between(self._show.note, text)
+
+    def warning(self, text: str) -> None:
+        self._between(self._show.warning, text)
+
+    def _between(self, say: Callable[[str], None], text: str) -> None:
         if self._show.as_json:
             return
         self._stop_turning()
-        self._show.note(text)
+        say(text)
         if self._is_live and self._phase:
             self._turn(self._phase)
 

@@ -50,15 +50,15 @@ EFFECTS: dict[str, Effect] = {
     "exit": "update",
     "worker": "update",
     "hooks": "update",
-    "control": "update",
+    "control": "restart",
     "signals": "update",
-    "log": "upgrade",
+    "log": "restart",
+    "log.level": "update",
     "metrics": "restart",
     "process": "update",
 }
 """By key, else by table. ``update``: belongs to a generation, so it counts from the commit of the update that read it.
-``upgrade``: the supervisor reads it when it starts or is upgraded. ``restart``: decides what is bound and where the
-service is found."""
+``restart``: decides what is bound, where the service is found and where it prints to."""
 
 SET = "(set)"
 FROM_FILE = "(from a file)"
@@ -83,6 +83,22 @@ def diff(running: Settings, file: Settings) -> list[Change]:
         before, after = (shown_value(settings, "process") for settings in (running, file))
         changes.append(Change(key="process", running=before, file=after, effect=effect_of("process")))
     return changes
+
+
+def taken_in(running: Settings, file: Settings) -> Settings:
+    """The settings of ``file`` as an update brings them about: what counts only after a restart stays as it runs."""
+    kept = file
+    for name, key in all_keys().items():
+        if name not in ("env", "process") and effect_of(name) == "restart":
+            kept = _with_value(kept, key.path, value_at(running, name))
+    return msgspec.structs.replace(kept, folder=running.folder)
+
+
+def _with_value(settings: Settings, path: tuple[str, ...], value: object) -> Settings:
+    if len(path) == 1:
+        return msgspec.structs.replace(settings, **{path[0]: value})
+    table = msgspec.structs.replace(getattr(settings, path[0]), **{path[1]: value})
+    return msgspec.structs.replace(settings, **{path[0]: table})
 
 
 def _environment_changes(running: Mapping[str, str], file: Mapping[str, str]) -> list[Change]:

@@ -9,7 +9,7 @@ from typing import Literal
 
 import msgspec
 
-Effect = Literal["live", "update", "upgrade", "restart"]
+Effect = Literal["update", "restart"]
 """When a changed setting counts: at once, from the next generation on, after ``midair upgrade``, after a restart."""
 
 

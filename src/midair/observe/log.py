@@ -64,6 +64,10 @@ class Log:
         self._is_strict = is_strict
         self._bound = dict(bound or {})
 
+    def show(self, level: Level) -> None:
+        """From now on, this level and above. Lines of workers are shown in any case."""
+        self._lowest = LEVELS.index(level)
+
     def bind(self, **fields: FieldValue) -> Log:
         """The same log with more fields on every line; None takes a field away."""
         other = copy(self)
