@@ -8,6 +8,7 @@ of 500 answers in one worker belonged to the other.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import stat
@@ -17,28 +18,34 @@ FINDINGS_MAX = 8
 _ACCESS_MODE = 0o3
 
 
-def open_descriptors() -> frozenset[int]:
-    """Numbers of the descriptors open now. Taken before the import, to know what it opened."""
-    return frozenset(int(name) for name in os.listdir("/proc/self/fd"))
+Descriptor = tuple[int, str]
+"""A number and what it leads to: an import that closes one descriptor and opens another under its number is seen."""
 
 
-def findings(before: frozenset[int]) -> tuple[str, ...]:
+def open_descriptors() -> frozenset[Descriptor]:
+    """The descriptors open now. Taken before the import, to know what it opened."""
+    found = []
+    for name in os.listdir("/proc/self/fd"):
+        # The listing's own descriptor is in the listing, and closed by now: counted as open, it would hide the very
+        # first one that the import opens, which gets its number.
+        with contextlib.suppress(FileNotFoundError):
+            found.append((int(name), os.readlink(f"/proc/self/fd/{name}")))
+    return frozenset(found)
+
+
+def findings(before: frozenset[Descriptor]) -> tuple[str, ...]:
     """Why this process should not be forked, each reason a phrase; empty: it may be."""
     found = [f"thread {t.name!r} is running" for t in threading.enumerate() if t is not threading.main_thread()]
-    for fd in sorted(open_descriptors() - before):
-        if reason := _reason(fd):
+    for fd, target in sorted(open_descriptors() - before):
+        if reason := _reason(fd, target):
             found.append(reason)
     if len(found) > FINDINGS_MAX:
         found = [*found[:FINDINGS_MAX], f"and {len(found) - FINDINGS_MAX} more"]
     return tuple(found)
 
 
-def _reason(fd: int) -> str:
-    try:
-        mode = os.fstat(fd).st_mode
-        target = os.readlink(f"/proc/self/fd/{fd}")
-    except OSError:
-        return ""  # Closed since: the listing's own descriptor, at the least.
+def _reason(fd: int, target: str) -> str:
+    mode = os.fstat(fd).st_mode
     if stat.S_ISSOCK(mode):
         return _socket_reason(fd)
     if stat.S_ISFIFO(mode):

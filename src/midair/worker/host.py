@@ -56,7 +56,7 @@ class Host:
     launch_fd: int = -1
     application: Callable[..., Any] | None = None
     interface: str = ""
-    known_fds: frozenset[int] = field(default_factory=frozenset)
+    known_fds: frozenset[forksafety.Descriptor] = field(default_factory=frozenset)
 
     def say(self, word: words.FromHost) -> None:
         """Blocking: a host that is no worker has nothing else to do."""
