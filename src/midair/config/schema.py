@@ -20,13 +20,16 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
 
 class Health(Table, frozen=True, kw_only=True):
     path: str = "auto"
-    """``auto``: ``/health`` if the application has one; ``off``: start-up counts; else a path that must answer 200."""
+    """``auto``: ``/health`` if the application has one; ``off``: start-up counts; else a path that must answer
+    200."""
     host: str = ""
     """Host header of the probe; empty: the first bind."""
     warm: tuple[str, ...] = ()
     """Paths asked once on every new worker before it takes traffic."""
     interval_s: float = 1.0
+    """Between two probes of a new version while it bakes."""
     timeout_s: float = 5.0
+    """How long one probe waits for its answer."""
     probe: str = ""
     """Command children: ``notify``, ``http://ADDRESS/PATH``, ``tcp://ADDRESS``, ``listener:/PATH`` (a private socket is
     passed as LISTEN_FDNAMES ``health``) or ``delay:SECONDS``; empty: ``notify``."""
@@ -46,30 +49,41 @@ class Canary(Table, frozen=True, kw_only=True):
     workers: int = 0
     """Slots that switch first; 0: all at once."""
     for_s: float = 30.0
+    """How long the canary serves beside the old version before the other slots follow."""
 
 
 class Bake(Table, frozen=True, kw_only=True):
     for_s: float = 10.0
+    """How long a new version is watched after the cut-over, before the update is committed; 0: not at all."""
     error_rate: float = 0.5
     """Share of answers that are 5xx or application exceptions, from 20 answers on, that rolls back; 0: off."""
 
 
 class Drain(Table, frozen=True, kw_only=True):
     rate_per_s: float = 0.05
+    """Share of the old version's connections that may move to the new one per second."""
     timeout_s: float = 300.0
+    """How long an old version may finish what it has; what is still busy then is ended, counted and named."""
     max_generations: int = 3
+    """Old versions that may drain side by side. One more, and the oldest gets half a second."""
     idle_grace_s: float = 5.0
+    """How long an idle keep-alive connection of an old version may still send a last request before it is closed."""
 
 
 class Rollback(Table, frozen=True, kw_only=True):
     rate_per_s: float = 1.0
+    """As ``drain.rate``, on the way back."""
     warm_s: float = 600.0
+    """How long the version before is kept for a rollback after a commit."""
     keep: Literal["zygote", "workers", "none"] = "zygote"
+    """What is kept of it: the process that has imported it, its workers too, or nothing."""
 
 
 class Stop(Table, frozen=True, kw_only=True):
     timeout_s: float = 25.0
+    """How long requests may take to end when the service stops."""
     delay_s: float = 0.0
+    """How long a stopping service still accepts, so that a load balancer can notice."""
 
 
 class Exit(Table, frozen=True, kw_only=True):
@@ -79,19 +93,26 @@ class Exit(Table, frozen=True, kw_only=True):
 
 class Worker(Table, frozen=True, kw_only=True):
     hang_warn_s: float = 5.0
+    """An event loop that stands still this long is logged, with where it stands."""
     hang_timeout_s: float = 30.0
+    """A worker whose event loop stands still this long is replaced, its successor first."""
     max_requests: int = 0
+    """A worker is replaced after this many requests; 0: never."""
     max_requests_jitter: int = 0
+    """Up to this many more, drawn for each worker, so that they do not all go at once."""
     max_memory_bytes: int = 0
+    """A worker whose resident memory is larger is replaced; 0: never."""
 
 
 class Hooks(Table, frozen=True, kw_only=True):
     before: tuple[str, ...] = ()
     """Run with the new version's environment before it starts (argument list); failure refuses the update."""
     after: tuple[str, ...] = ()
+    """Run after the commit; its failure is logged and changes nothing."""
     contract: tuple[str, ...] = ()
     """Run after the commit and the old version's last connection; from then on a rollback is refused."""
     timeout_s: float = 300.0
+    """How long one hook may take."""
 
 
 class Control(Table, frozen=True, kw_only=True):
@@ -106,18 +127,28 @@ SignalAction = Literal["reload", "update", "upgrade", "stop", "quit", "worker+",
 
 class Signals(Table, frozen=True, kw_only=True):
     hup: SignalAction = "reload"
+    """SIGHUP. If the terminal is gone, it is a stop whatever stands here."""
     usr1: SignalAction = "update"
+    """SIGUSR1."""
     usr2: SignalAction = "upgrade"
+    """SIGUSR2."""
     term: SignalAction = "stop"
+    """SIGTERM."""
     int: SignalAction = "stop"
+    """SIGINT (Ctrl-C). A second one stops at once."""
     quit: SignalAction = "quit"
+    """SIGQUIT (Ctrl-backslash)."""
     ttin: SignalAction = "worker+"
+    """SIGTTIN."""
     ttou: SignalAction = "worker-"
+    """SIGTTOU."""
 
 
 class Log(Table, frozen=True, kw_only=True):
     format: Literal["auto", "json", "console"] = "auto"
+    """``auto``: words on a terminal, JSON otherwise."""
     level: Literal["debug", "info", "warning", "error"] = "info"
+    """Events below this level are left out."""
     output: Literal["capture", "inherit"] = "capture"
     """What becomes of the workers' own output."""
     node: str = ""
@@ -133,10 +164,13 @@ class Process(Table, frozen=True, kw_only=True):
     """A program of the same version beside the workers (``[[process]]``): a queue consumer, a scheduler."""
 
     name: str
+    """How it is called in the log."""
     command: tuple[str, ...]
+    """Its command line."""
     update: Literal["overlap", "exclusive"] = "overlap"
     """overlap: old and new run side by side while the update lasts; exclusive: the old stops, then the new starts."""
     stop_timeout_s: float = 10.0
+    """From its SIGTERM to its SIGKILL."""
 
 
 class Settings(Table, frozen=True, kw_only=True):
@@ -149,6 +183,7 @@ class Settings(Table, frozen=True, kw_only=True):
     app: str = ""
     """``module:attribute`` of an ASGI or WSGI application; empty for a command child."""
     factory: bool = False
+    """``app`` is called without arguments to make the application."""
     command: tuple[str, ...] = ()
     """Any program that takes listening sockets as systemd passes them; empty for an application."""
     chdir: str = ""
@@ -162,16 +197,26 @@ class Settings(Table, frozen=True, kw_only=True):
     socket_owner: str = ""
     """Unix sockets: ``user``, ``user:group`` or ``:group``; empty: ours."""
     listener: Literal["shared", "own"] = "shared"
+    """Command children: ``shared`` hands every version the same socket; ``own`` gives each worker one of its own
+    on the same address (SO_REUSEPORT), inherited from version to version."""
     workers: int = 1
+    """A number, or ``auto``: the CPU quota of the container, else the CPUs."""
     version_from: str = "auto"
     """``auto`` (a hash of the code), ``file:PATH``, ``git``, ``package:NAME``, ``env:NAME`` or ``command:LINE``."""
     env: dict[str, str] = {}
     """Values may be ``file:PATH``: read anew for each generation, never shown."""
     env_files: tuple[str, ...] = ()
+    """Files of ``KEY=VALUE`` lines, read anew for each generation; ``-FILE`` may be missing."""
     zygote: Literal["auto", "always", "never"] = "auto"
+    """``auto``: workers are forked from a process that has imported the application, unless that is not safe;
+    ``always``: an update that cannot is refused; ``never``: each worker imports by itself."""
     surge: Literal["auto", "all", "slot"] = "auto"
+    """``auto``: all new workers beside the old if memory allows, else slot by slot, else refused; ``all``,
+    ``slot``: without asking."""
     state_dir: str = ""
+    """Where receipts are kept."""
     runtime_dir: str = ""
+    """Where the control socket and the lock are."""
     serve: ServeSettings = ServeSettings()
     health: Health = Health()
     ready: Ready = Ready()
@@ -189,6 +234,7 @@ class Settings(Table, frozen=True, kw_only=True):
     log: Log = Log()
     metrics: Metrics = Metrics()
     process: tuple[Process, ...] = ()
+    """Programs of the same version beside the workers, each a ``[[process]]`` table of its own."""
 
     @property
     def is_command(self) -> bool:

@@ -14,28 +14,46 @@ class ServeSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Everything the connection layer is told. Times are seconds, sizes are bytes."""
 
     interface: Literal["auto", "asgi", "wsgi"] = "auto"
+    """What the application speaks; ``auto`` looks at it."""
     lifespan: Literal["auto", "on", "off"] = "auto"
+    """``auto``: used if the application knows it; ``on``: must succeed; ``off``: not asked."""
     loop: Literal["auto", "uvloop", "asyncio"] = "auto"
+    """``auto``: uvloop if it is installed."""
     backlog: int = 2048
+    """Connections that the kernel queues for each listener."""
     root_path: str = ""
+    """Where a proxy has mounted the application."""
     access_log: bool = True
+    """A line for each request."""
     server_header: bool = True
+    """Send ``Server: midair`` unless the application sends one."""
     date_header: bool = True
+    """Send ``Date`` unless the application sends one."""
     timeout_keep_alive_s: float = 75.0
+    """How long an idle keep-alive connection stays open."""
     timeout_head_s: float = 20.0
     """From a connection's (or a request's) first byte to the end of its head."""
     head_max_bytes: int = 64 * 1024
+    """Largest request head; a longer one is answered 431."""
     headers_max: int = 200
+    """Most header lines of a request; more are answered 431."""
     body_max_bytes: int = 0
     """Largest request body; 0 is no limit."""
     limit_concurrency: int = 0
     """Connections or tasks beyond which a worker answers 503; 0 is no limit."""
     wsgi_threads: int = 10
+    """WSGI: requests that a worker runs side by side."""
     ws_max_bytes: int = 16 * 1024 * 1024
+    """Largest WebSocket message; a larger one closes with 1009."""
     ws_ping_interval_s: float = 20.0
+    """Between two pings of an open WebSocket; 0: none."""
     ws_ping_timeout_s: float = 20.0
+    """How long a pong may take before the WebSocket is closed; 0: for ever."""
     ws_per_message_deflate: bool = True
+    """Offer compression of WebSocket messages."""
     drain_idle_grace_s: float = 5.0
     """While draining: how long an idle keep-alive connection may still send a last request before it is closed."""
     linger_s: float = 2.0
+    """After a response that closes: how long what the client still sends is read away."""
     linger_max_bytes: int = 64 * 1024
+    """And how much of it."""
