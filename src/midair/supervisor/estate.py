@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 from midair.config.load import RunSources
 from midair.config.schema import Settings
 from midair.core import events
-from midair.core.ids import GenerationId
+from midair.core.ids import GenerationId, WorkerId
 from midair.core.state import Service
 from midair.sockets.listener import Listener
-from midair.supervisor.fleet import Fleet
+from midair.supervisor.commands import Command, Commands
+from midair.supervisor.fleet import Fleet, Worker
 from midair.supervisor.ledger import Ledger, Receipt
 from midair.supervisor.loop import Loop
 from midair.supervisor.offload import Offload
@@ -42,6 +43,9 @@ class Estate:
     outputs: Outputs
     ledger: Ledger
     fleet: Fleet
+    """The Python processes."""
+    commands: Commands
+    """The command children. A worker is in one of the two."""
     service: Service
     """The core's state: read here, changed by ``step`` alone."""
     tell: Callable[[events.Event], None]
@@ -51,6 +55,8 @@ class Estate:
     releases: dict[GenerationId, Release] = field(default_factory=dict)
     on_disk: str = ""
     """Version found by the last look at the disk."""
+    metrics_at: str = ""
+    """Where the metrics are served; empty: nowhere."""
     on_progress: Callable[[Receipt, str, str, Mapping[str, FieldValue]], None] = lambda r, e, p, f: None
     """Takes (receipt, event, phase, fields) of an update that goes on."""
 
@@ -59,7 +65,18 @@ class Estate:
         return known.version if known else ""
 
     def has_workers(self, generation: GenerationId) -> bool:
-        return any(worker.generation == generation for worker in self.fleet.workers.values())
+        return any(worker.generation == generation for worker in self.everybody())
+
+    def everybody(self) -> list[Worker | Command]:
+        """All workers, of either kind."""
+        return [*self.fleet.workers.values(), *self.commands.workers.values()]
+
+    def worker(self, worker: WorkerId) -> Worker | Command | None:
+        return self.fleet.workers.get(worker) or self.commands.workers.get(worker)
+
+    def fleet_of(self, worker: WorkerId) -> Fleet | Commands:
+        """Who carries out orders for this worker."""
+        return self.commands if worker in self.commands.workers else self.fleet
 
     def happened(self, generation: int, event: str, fields: Mapping[str, FieldValue]) -> None:
         """Put it into the receipt of the update that brings this generation, and tell who watches."""

@@ -1,4 +1,4 @@
-"""Is a worker healthy, and how does it answer? Carries out ProbeWorker and CountAnswers."""
+"""Is a worker healthy? Carries out ProbeWorker."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ import socket
 from typing import Literal
 
 from midair.core import events
-from midair.core.ids import GenerationId, WorkerId
-from midair.observe.counters import Cell
+from midair.core.ids import WorkerId
 from midair.supervisor.estate import Estate
-from midair.supervisor.probe import Probe
+from midair.supervisor.probe import Knock, Probe
 
 
 class Health:
@@ -20,19 +19,22 @@ class Health:
         self._probes: dict[WorkerId, Probe] = {}
 
     def probe(self, worker_id: WorkerId, *, warm: bool) -> None:
-        worker = self._estate.fleet.workers.get(worker_id)
+        worker = self._estate.worker(worker_id)
         if worker is None:
             return
         release = self._estate.releases[worker.generation]
         health = release.settings.health
         host = health.host or (self._estate.listeners[0].actual if self._estate.listeners else "localhost")
+        way = self._estate.commands.way_to(worker_id)
         paths = [*(health.warm if warm else ()), health.path]
+        if way:
+            paths = [*(health.warm if warm and way[1] else ()), way[1]]
         self._probe_next(worker_id, paths, host, health.timeout_s)
 
     def _probe_next(self, worker_id: WorkerId, paths: list[str], host: str, timeout_s: float) -> None:
         path, *rest = paths
         try:
-            ours, theirs = socket.socketpair()
+            ours = self._connect(worker_id)
         except OSError as exc:
             self._probed(worker_id, "unhealthy", exc.strerror or str(exc))
             return
@@ -44,25 +46,29 @@ class Health:
             else:
                 self._probed(worker_id, verdict, detail)
 
-        with theirs:
-            self._estate.fleet.probe(worker_id, theirs)
         earlier = self._probes.pop(worker_id, None)
         if earlier:
             earlier.cancel()
-        self._probes[worker_id] = Probe(self._estate.loop, ours, path, host, timeout_s, done)
+        ask = Probe if path else Knock
+        self._probes[worker_id] = ask(self._estate.loop, ours, path, host, timeout_s, done)
+
+    def _connect(self, worker_id: WorkerId) -> socket.socket:
+        """A connection to this very worker, maybe still on its way. Raises OSError."""
+        way = self._estate.commands.way_to(worker_id)
+        if way is None:
+            ours, theirs = socket.socketpair()
+            with theirs:
+                self._estate.fleet.probe(worker_id, theirs)
+            return ours
+        address = way[0]
+        ours = socket.socket(socket.AF_INET6 if address.is_v6 else socket.AF_INET)
+        ours.setblocking(False)
+        ours.connect_ex((address.host, address.port))  # What became of it is seen when it can be written to.
+        return ours
 
     def _probed(self, worker_id: WorkerId, verdict: Literal["healthy", "unhealthy", "no-route"], detail: str) -> None:
-        worker = self._estate.fleet.workers.get(worker_id)
+        worker = self._estate.worker(worker_id)
         if worker is None:
             return
         self._estate.happened(worker.generation, "probed", {"worker": worker_id, "verdict": verdict, "answer": detail})
         self._estate.tell(events.ProbeAnswered(worker_id, verdict, detail))
-
-    def count_answers(self, generation: GenerationId) -> None:
-        responses = errors = 0
-        for worker in self._estate.fleet.workers.values():
-            if worker.generation == generation:
-                cells = worker.page.cells
-                responses += cells[Cell.REQUESTS]
-                errors += cells[Cell.RESPONSES_5XX]
-        self._estate.tell(events.AnswersCounted(generation, responses, errors, 0.0))

@@ -22,7 +22,7 @@ from midair.errors import FAILED, Fault, WorldError
 from midair.observe.capture import Line
 from midair.observe.log import Format, Log
 from midair.observe.sink import Sink
-from midair.sockets.bind import PortInUse, open_listeners
+from midair.sockets.bind import Opened, PortInUse, open_listeners, open_own
 from midair.sockets.listener import Listener, adopt
 from midair.supervisor.clock import SystemClock
 from midair.supervisor.control import ControlServer, Peer
@@ -34,7 +34,7 @@ from midair.supervisor.outputs import Outputs
 from midair.supervisor.processes import become_subreaper
 from midair.supervisor.signals import Signals
 from midair.supervisor.supervisor import Supervisor
-from midair.supervisor.upgrade import Upgrader, conclude, enter
+from midair.supervisor.upgrade import Requester, Upgrader, conclude, enter
 
 BIND_RETRY_S = 6.0
 """A killed supervisor's workers close their listeners within this time."""
@@ -84,10 +84,11 @@ def resume(fd: int) -> Callable[[], int]:
     state = read(fd)
     for each in state.fds():
         os.set_inheritable(each, False)
-    listeners = [adopt(each.fd, each.name, each.typed, file=each.file) for each in state.listeners]
-    if state.settings.is_command:
-        for listener in listeners:
-            listener.socket.setblocking(True)
+    # In the mode that they have: a command child may have set another, and relies on it.
+    listeners = [
+        adopt(each.fd, each.name, each.typed, file=each.file, is_blocking=os.get_blocking(each.fd))
+        for each in state.listeners
+    ]
     os.close(fd)
     control = socket.socket(fileno=state.control_fd)
     life = _Life(state.settings, state.sources, listeners, state.lock_fd, control)
@@ -121,19 +122,31 @@ def take_name(settings: Settings) -> int:
     return lock
 
 
+def _open(settings: Settings) -> Opened:
+    if settings.is_command and settings.listener == "own":
+        # Those of slot 0. The other slots' follow when the first generation starts.
+        backlog = settings.serve.backlog
+        names = ["web", *(f"web{number}" for number in range(2, len(settings.bind) + 1))]
+        own = [
+            open_own(typed, 1, name=name, backlog=backlog)[0] for typed, name in zip(settings.bind, names, strict=True)
+        ]
+        return Opened(tuple(own))
+    return open_listeners(
+        settings.bind,
+        folder=settings.folder,
+        backlog=settings.serve.backlog,
+        socket_mode=settings.socket_mode,
+        socket_owner=settings.socket_owner,
+        is_blocking=settings.is_command,
+    )
+
+
 def bind(settings: Settings) -> list[Listener]:
     """All listeners; a port that the workers of a killed supervisor still hold is waited for, a few seconds."""
     deadline_s = time.monotonic() + BIND_RETRY_S
     while True:
         try:
-            opened = open_listeners(
-                settings.bind,
-                folder=settings.folder,
-                backlog=settings.serve.backlog,
-                socket_mode=settings.socket_mode,
-                socket_owner=settings.socket_owner,
-                is_blocking=settings.is_command,
-            )
+            opened = _open(settings)
         except PortInUse as error:
             if time.monotonic() > deadline_s:
                 raise
@@ -184,8 +197,10 @@ class _Life:
         self._control = ControlServer(self._loop, self._supervisor, control)
         self._upgrader = Upgrader(self._supervisor.estate, lock, control.fileno(), self._supervisor.rooms)
         self._upgrader.on_leaving = self._write_out
+        self._supervisor.accounts.lines_dropped = lambda: self._sink.dropped_total
         self._control.upgrade = self._upgrade_asked
         self._interrupts = 0
+        self._has_terminal = _has_terminal()
 
     def begin(self) -> int:
         """Start the service and live until it ends; return the exit code."""
@@ -197,6 +212,7 @@ class _Life:
         for listener in estate.listeners:
             self._say("listening", {"address": listener.actual, "name": listener.name})
         with self._signals():
+            supervisor.exporter.ensure()
             supervisor.tell(events.UpdateAsked(supervisor.next_request(), "start"))
             return self._live()
 
@@ -210,6 +226,7 @@ class _Life:
         with self._signals():
             signal.pthread_sigmask(signal.SIG_SETMASK, [])
             estate.processes.reap()  # Whoever died meanwhile.
+            supervisor.exporter.ensure()
             self._tell_upgraded(state)
             if state.then_update and not state.has_failed:
                 supervisor.tell(events.UpdateAsked(supervisor.next_request(), "SIGUSR2"))
@@ -236,6 +253,7 @@ class _Life:
     def _end(self) -> None:
         supervisor, estate = self._supervisor, self._supervisor.estate
         estate.fleet.close()
+        estate.commands.close()
         for pid in estate.processes.pids:
             estate.processes.kill(pid)
         estate.outputs.drain()
@@ -260,16 +278,15 @@ class _Life:
         def refused(receipt: Receipt) -> None:
             peer.end(self._control.outcome(receipt))
 
-        answer = self._upgrader.ask(
-            peer.who, request.reason, then_update=False, requester=peer.descriptor, refused=refused
-        )
+        requester = Requester(peer.descriptor, refused)
+        answer = self._upgrader.ask(peer.who, request.reason, then_update=False, requester=requester)
         if isinstance(answer, Fault):
             peer.end(words.Refused(fault=answer))
         else:
             peer.send(words.Accepted(update=answer.number))
 
     def _upgrade_signalled(self, name: str) -> None:
-        answer = self._upgrader.ask(name, "", then_update=True, requester=None, refused=lambda receipt: None)
+        answer = self._upgrader.ask(name, "", then_update=True)
         if isinstance(answer, Fault):
             self._say("upgrade_refused", {"error": answer.message})
 
@@ -289,8 +306,8 @@ class _Life:
             silent_s = round(now_s - state.left_s, 3)
             fields: dict[str, FieldValue] = {"update": receipt.number, "silent_s": silent_s, "before": state.midair}
             self._say("supervisor_resumed", {**fields, "midair": midair.__version__})
-        if state.requester and state.requester.fd >= 0:
-            peer = self._control.adopt(socket.socket(fileno=state.requester.fd))
+        for fd in state.requesters:
+            peer = self._control.adopt(socket.socket(fileno=fd))
             peer.end(self._control.outcome(receipt))
 
     # --- signals --------------------------------------------------------------------------------------------------
@@ -300,6 +317,8 @@ class _Life:
             self._supervisor.estate.processes.reap()
             return
         action = _mapping(self._supervisor.estate.settings).get(number, "ignore")
+        if number == signal.SIGHUP and self._has_terminal and not _has_terminal():
+            action = "stop"  # The terminal is gone, and with it whoever ran us: not a request for an update.
         name = signal.Signals(number).name
         self._say("signal_received", {"signal": name, "action": action})
         if action == "stop" and number == signal.SIGINT:
@@ -338,6 +357,15 @@ class _Life:
     def _pass_on(self, line: Line, stream: str) -> None:
         version = self._supervisor.estate.version_of(GenerationId(line.generation))
         self._log.pass_on(line, version=version or None)
+
+
+def _has_terminal() -> bool:
+    """Whether a terminal controls this process."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC))
+    except OSError:
+        return False
+    return True
 
 
 def _mapping(settings: Settings) -> dict[int, str]:

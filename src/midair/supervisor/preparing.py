@@ -146,9 +146,12 @@ class Preparing:
             release.mode = "fork"
             self._estate.fleet.start_worker(effect.worker, release, effect.slot, effect.zygote)
             return
-        release.mode, release.why = "spawn", "; ".join(generation.why_spawns) or 'zygote = "never"'
+        if release.settings.is_command:
+            release.mode = "exec"
+        else:
+            release.mode, release.why = "spawn", "; ".join(generation.why_spawns) or 'zygote = "never"'
         if generation.role is Role.CANDIDATE:
-            self._estate.fleet.start_worker(effect.worker, release, effect.slot, None)
+            self._start(effect, release)
             return
 
         def then(fault: Fault | None) -> None:
@@ -157,6 +160,13 @@ class Preparing:
             if fault:
                 self._estate.tell(events.WorkerFailed(effect.worker, fault, exists=False))
             else:
-                self._estate.fleet.start_worker(effect.worker, release, effect.slot, None)
+                self._start(effect, release)
 
         self._if_unchanged(release, effect.pinned, then)
+
+    def _start(self, effect: effects.StartWorker, release: Release) -> None:
+        """By execution: of the release's interpreter, or of its command."""
+        if release.settings.is_command:
+            self._estate.commands.start_worker(effect.worker, release, effect.slot)
+        else:
+            self._estate.fleet.start_worker(effect.worker, release, effect.slot, None)

@@ -7,6 +7,7 @@ child it is a connection to an address that is not a bind.
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Callable
 from typing import Literal
@@ -108,6 +109,17 @@ class Probe:
         if self._connection.fileno() >= 0:
             self._loop.forget(self._connection.fileno())
             self._connection.close()
+
+
+class Knock(Probe):
+    """Asks nothing: a connection that is accepted is the answer."""
+
+    def _on_writable(self) -> None:
+        error = self._connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if error:
+            self._end("unhealthy", os.strerror(error))
+        else:
+            self._end("healthy", "accepted")
 
 
 def _nobody(verdict: Verdict, detail: str) -> None:

@@ -119,6 +119,34 @@ class Processes:
             except ProcessLookupError:
                 pass
 
+    def signal_group(self, pid: int, number: int) -> None:
+        """To the process and to all that it started and that stayed in its group."""
+        if pid in self._owners:
+            try:
+                os.killpg(pid, number)
+            except (ProcessLookupError, PermissionError):
+                self.signal(pid, number)
+
+    def kill_left(self, pid: int) -> None:
+        """SIGKILL to what a child of ours left in its group. Only right after its end, from its ``on_exit``: as long as
+        somebody is in the group its number is not given to another, and an empty one has not been reused so soon."""
+        if pid and pid not in self._owners:
+            try:
+                os.killpg(pid, signal.SIGKILL)
+            except (ProcessLookupError, PermissionError):
+                pass  # Nobody is left.
+
+    def signal_left(self, pid: int, number: int) -> bool:
+        """To what a child of ours left in its group; whether somebody is there. As ``kill_left``, or as long as somebody of
+        the group is known to live."""
+        if not pid or pid in self._owners:
+            return False
+        try:
+            os.killpg(pid, number)
+        except (ProcessLookupError, PermissionError):
+            return False
+        return True
+
     def kill(self, pid: int) -> None:
         """SIGKILL to the process and to its group."""
         if pid in self._owners:

@@ -13,6 +13,7 @@ from midair.core.policy import Policy
 from midair.release.survey import Survey
 from midair.sockets import words
 from midair.supervisor import document
+from midair.supervisor.readiness import read_readiness
 
 
 @dataclass(slots=True)
@@ -108,6 +109,7 @@ def _launch_fd(release: Release) -> int:
 def policy_of(settings: Settings) -> Policy:
     """The numbers that decisions about a generation with these settings depend on."""
     is_command = settings.is_command
+    has_health = read_readiness(settings.health.probe).is_asked if is_command else settings.health.path != "off"
     return Policy(
         workers=settings.workers,
         ready_s=settings.ready.timeout_s,
@@ -123,7 +125,7 @@ def policy_of(settings: Settings) -> Policy:
         stop_delay_s=settings.stop.delay_s,
         warm_s=settings.rollback.warm_s,
         probe_interval_s=settings.health.interval_s,
-        has_health=settings.health.path != "off" and not is_command,
+        has_health=has_health,
         forks=settings.zygote != "never" and not is_command,
         must_fork=settings.zygote == "always",
         parks=not is_command,

@@ -13,6 +13,7 @@ from midair.core.state import Role
 from midair.errors import Fault
 from midair.observe.counters import Cell
 from midair.supervisor import fleet as fleets
+from midair.supervisor.commands import Command
 from midair.supervisor.estate import Estate
 
 STACKS_SIGNAL = signal.SIGRTMIN + 11
@@ -54,11 +55,6 @@ class Reporting:
         service, now_s = self._estate.service, self._estate.loop.clock.now_s()
         going_on = service.candidate or service.baking
         serving = self._estate.version_of(service.serving)
-        warnings = []
-        if self._estate.on_disk and serving and self._estate.on_disk != serving:
-            warnings.append(
-                f"serving {serving}, on disk {self._estate.on_disk}: a restart would start {self._estate.on_disk}"
-            )
         return control.StatusReport(
             name=self._estate.settings.name,
             folder=self._estate.settings.folder,
@@ -86,8 +82,7 @@ class Reporting:
             else None,
             last=tuple(self._estate.ledger.line(receipt) for receipt in self._estate.ledger.latest(5)),
             binds=tuple(listener.actual for listener in self._estate.listeners),
-            metrics=self._estate.settings.metrics.address,
-            warnings=tuple(warnings),
+            metrics=self._estate.metrics_at,
         )
 
     def _state(self) -> str:
@@ -96,7 +91,7 @@ class Reporting:
             return "stopping"
         if service.serving is None:
             return "starting"
-        if not any(w.state == "serving" for w in self._estate.fleet.workers.values()):
+        if not any(w.state == "serving" for w in self._estate.everybody()):
             return "failing"
         return "updating" if service.candidate or service.baking else "serving"
 
@@ -112,8 +107,9 @@ class Reporting:
             role=generation.role.value,
             mode=release.mode if release else "",
             why=release.why if release else "",
-            workers=tuple(
-                self._worker_status(w, now_s) for w in self._estate.fleet.workers.values() if w.generation == number
+            workers=(
+                *(self._worker_status(w, now_s) for w in self._estate.fleet.workers.values() if w.generation == number),
+                *(_command_status(c, now_s) for c in self._estate.commands.workers.values() if c.generation == number),
             ),
             age_s=now_s - release.born_s if release else 0.0,
             note=generation.runs_short and f"runs short: {generation.runs_short}",
@@ -174,6 +170,19 @@ class Reporting:
             done(control.ConfigReport(values=(), fault=outcome) if isinstance(outcome, Fault) else outcome)
 
         self._estate.offload.begin("reading the configuration", look, control.ConfigReport, answer)
+
+
+def _command_status(child: Command, now_s: float) -> control.WorkerStatus:
+    """Of its connections nothing is known: it accepts them itself."""
+    return control.WorkerStatus(
+        id=child.id,
+        slot=child.slot,
+        pid=child.pid,
+        state=child.state,
+        said=child.said,
+        rss_bytes=_resident_bytes(child.pid),
+        age_s=now_s - child.started_s,
+    )
 
 
 def _keep(texts: dict[WorkerId, str], worker: WorkerId) -> Callable[[str], None]:

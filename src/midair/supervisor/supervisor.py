@@ -20,15 +20,22 @@ from midair.errors import Fault
 from midair.sockets import words
 from midair.sockets.listener import Listener
 from midair.supervisor import fleet as fleets
+from midair.supervisor.accounts import Accounts
+from midair.supervisor.commands import Command, Commands, own_listeners
+from midair.supervisor.companions import Companions
 from midair.supervisor.document import Document
+from midair.supervisor.errands import Errands
 from midair.supervisor.estate import Estate, FieldValue, Say
 from midair.supervisor.health import Health
 from midair.supervisor.ledger import Ledger, Receipt
 from midair.supervisor.loop import Loop, Timer
+from midair.supervisor.metrics import Exporter
+from midair.supervisor.notices import Notices
 from midair.supervisor.offload import Offload
 from midair.supervisor.outputs import Outputs
 from midair.supervisor.preparing import Preparing
 from midair.supervisor.processes import Processes
+from midair.supervisor.pulse import Pulse
 from midair.supervisor.release import adopt_release, policy_of
 from midair.supervisor.upgrade import Room
 
@@ -50,6 +57,7 @@ class Supervisor:
         processes = Processes()
         offload = Offload(loop, processes)
         sockets = [each.socket for each in listeners]
+        own = own_listeners(listeners) if settings.listener == "own" and settings.is_command else None
         self.estate = Estate(
             loop=loop,
             settings=settings,
@@ -61,6 +69,7 @@ class Supervisor:
             outputs=outputs,
             ledger=Ledger(os.path.join(settings.state_dir, "receipts"), loop.clock, offload, say),
             fleet=fleets.Fleet(loop, processes, outputs, sockets, self.tell, self._process_said),
+            commands=Commands(loop, processes, outputs, listeners, settings.runtime_dir, self.tell, say, own),
             service=new_service(policy_of(settings)),
             tell=self.tell,
             say=say,
@@ -68,19 +77,35 @@ class Supervisor:
         )
         fleet = self.estate.fleet
         fleet.on_imported, fleet.on_started, fleet.on_left = self._imported, self._started, self._left
+        self.estate.commands.on_started = self._command_ready
+        self.estate.commands.wanted = lambda: self.estate.service.wanted
         self.exit_code: int | None = None
         self.exit_fault: Fault | None = None
         self.answered: Callable[[effects.Answer], None] = lambda effect: None
         self.opened: Callable[[effects.Opened, Receipt], None] = lambda effect, receipt: None
         self.closed: Callable[[effects.Closed, Receipt], None] = lambda effect, receipt: None
         self.emptied: Callable[[GenerationId], None] = lambda generation: None
+        self.accounts = Accounts(self.estate)
+        fleet.on_ended = self.accounts.worker_ended
+        self.exporter = Exporter(self.estate)
         self._preparing = Preparing(self.estate)
         self._health = Health(self.estate)
+        self._pulse = Pulse(self.estate, self.accounts)
+        self._errands = Errands(self.estate)
+        self._companions = Companions(self.estate)
+        self._notices = Notices(self.estate)
         self._facts: deque[events.Event] = deque()
         self._is_deciding = False
         self._wake: Timer | None = None
         self._requests = 0
-        self.rooms: dict[str, Room] = {}
+        self.rooms: dict[str, Room] = {
+            "commands": self.estate.commands,
+            "accounts": self.accounts,
+            "companions": self._companions,
+            "hooks": self._errands,
+            "metrics": self.exporter,
+            "notices": self._notices,
+        }
         """Parts with state of their own that must get over an upgrade, by name."""
 
     def adopt(self, state: Document) -> None:
@@ -108,12 +133,22 @@ class Supervisor:
         self._is_deciding = True
         try:
             while self._facts:
-                fact = self._facts.popleft()
-                for effect in step(self.estate.service, fact, self.estate.loop.clock.now_s()):
-                    self._begin(effect)
+                self._decide(self._facts.popleft())
         finally:
             self._is_deciding = False
         self._set_alarm()
+
+    def _decide(self, fact: events.Event) -> None:
+        service = self.estate.service
+        was_stopping = service.stopping is not None
+        for effect in step(service, fact, self.estate.loop.clock.now_s()):
+            self._begin(effect)
+        if service.stopping is None:
+            return
+        self._notices.stopping()
+        if isinstance(fact, events.StopAsked) and (fact.at_once or was_stopping):
+            self._companions.kill_all()
+            self._errands.kill()
 
     def next_request(self) -> RequestId:
         self._requests += 1
@@ -135,7 +170,7 @@ class Supervisor:
             case effects.Verify(generation):
                 self._preparing.verify(generation)
             case effects.RunHook():
-                self.tell(events.HookEnded(effect.generation, effect.hook, None))
+                self._errands.run(effect)
             case effects.StartZygote():
                 self._preparing.start_zygote(effect)
             case effects.DropZygote(zygote):
@@ -145,22 +180,23 @@ class Supervisor:
             case effects.ProbeWorker(worker, warm):
                 self._health.probe(worker, warm=warm)
             case effects.Accept(worker):
-                self.estate.fleet.accept(worker)
+                self.estate.fleet_of(worker).accept(worker)
             case effects.StopAccepting(worker):
-                self.estate.fleet.stop_accepting(worker)
+                self.estate.fleet_of(worker).stop_accepting(worker)
             case effects.Leave(worker, within_s):
-                self.estate.fleet.leave(worker, within_s)
+                self.estate.fleet_of(worker).leave(worker, within_s)
             case effects.Kill(worker):
-                self.estate.fleet.kill(worker)
+                self.estate.fleet_of(worker).kill(worker)
             case effects.CountAnswers(generation):
-                self._health.count_answers(generation)
+                self._pulse.count_answers(generation)
             case effects.StartCompanion(generation, name):
-                self.tell(events.CompanionExited(generation, name, "not built"))
+                self._companions.start(generation, name)
             case effects.StopCompanion(generation, name):
-                self.tell(events.CompanionExited(generation, name, "not built"))
+                self._companions.stop(generation, name)
             case effects.Opened():
                 receipt = self.estate.ledger.opened(effect, self.estate.version_of(effect.previous))
                 self.estate.say_update(receipt, "update_started", by=effect.by, reason=effect.reason or None)
+                self._notices.opened(effect)
                 self.opened(effect, receipt)
             case effects.Entered():
                 self._entered(effect)
@@ -171,13 +207,14 @@ class Supervisor:
             case effects.GenerationGone(generation):
                 self._generation_gone(generation)
             case effects.Note(event, fields):
+                self.accounts.noted(effect)
                 self.estate.say(event, fields)
                 about = fields.get("generation")
                 if isinstance(about, int):
                     self.estate.happened(about, event, fields)
             case effects.End(exit_code, fault):
                 self.exit_code, self.exit_fault = exit_code, fault
-                self.estate.loop.stop()
+                self._errands.finish(self.estate.loop.stop)
             case _:
                 assert_never(effect)
 
@@ -187,6 +224,7 @@ class Supervisor:
         release = self.estate.releases.get(generation)
         if release:
             release.interface, release.import_s = word.interface, word.seconds
+        self.accounts.imported()
         self.estate.happened(generation, "imported", {"interface": word.interface, "seconds": round(word.seconds, 4)})
 
     def _started(self, worker: fleets.Worker, word: words.Started) -> None:
@@ -195,6 +233,10 @@ class Supervisor:
             release.start_up_s = word.seconds
         fields: dict[str, FieldValue] = {"worker": worker.id, "slot": worker.slot, "seconds": round(word.seconds, 4)}
         self.estate.happened(worker.generation, "worker_started", fields)
+
+    def _command_ready(self, command: Command, seconds: float) -> None:
+        fields: dict[str, FieldValue] = {"worker": command.id, "slot": command.slot, "seconds": round(seconds, 4)}
+        self.estate.happened(command.generation, "worker_started", fields)
 
     def _left(self, worker: fleets.Worker, word: words.Left) -> None:
         if not word.cut:
@@ -216,10 +258,12 @@ class Supervisor:
         receipt = self.estate.ledger.entered(effect)
         if receipt is None:
             return
+        self._notices.entered(effect)
         at_s = round(receipt.phases[-1].at_s, 3)
         if effect.phase == "ready":
             self.estate.say_update(receipt, "candidate_ready", ready_after_s=at_s)
         elif effect.phase == "cut-over":
+            self._pulse.sample()
             self.estate.say_update(receipt, "cut_over", previous=receipt.previous_generation, since_start_s=at_s)
         else:
             self.estate.say_update(receipt, "phase_entered", phase=effect.phase)
@@ -248,9 +292,12 @@ class Supervisor:
             duration_s=round(receipt.took_s, 3),
             serving=self.estate.version_of(effect.serving) or None,
         )
+        self.accounts.closed(effect, receipt)
+        self._notices.closed(effect, receipt)
         self.closed(effect, receipt)
 
     def _generation_gone(self, generation: GenerationId) -> None:
+        self.accounts.generation_gone(generation)
         self.emptied(generation)
         for old in [g for g in self.estate.releases if g not in self.estate.service.generations]:
             self.estate.releases.pop(old).close()

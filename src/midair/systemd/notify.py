@@ -186,6 +186,13 @@ class Inbox:
             self.socket.close()
             raise InboxFailed(f"{path} cannot be made: {exc.strerror or exc}") from exc
 
+    @classmethod
+    def adopt(cls, fd: int, path: str) -> Inbox:
+        """The inbox that another image of the supervisor made: its socket, which stays bound to ``path``."""
+        inbox = cls.__new__(cls)
+        inbox.address, inbox.socket = path, socket.socket(fileno=fd)
+        return inbox
+
     @property
     def fd(self) -> int:
         return self.socket.fileno()
