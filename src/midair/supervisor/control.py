@@ -34,7 +34,6 @@ OUT_MAX_BYTES = 8 * 1024 * 1024
 REQUEST_WITHIN_S = 10.0
 PROGRESS_KEPT = 400
 WATCHED_UPDATES = 8
-HOLD_FOR_EVER_S = 10 * 365 * 86400.0
 SO_PEERGROUPS = 59
 
 ACTING = (
@@ -237,6 +236,13 @@ class ControlServer:
     # --- requests -------------------------------------------------------------------------------------------------
 
     def asked(self, peer: Peer, request: words.Request) -> None:
+        home = self._estate.settings.folder
+        if isinstance(request, ACTING) and request.folder not in {"", home}:
+            name = self._estate.settings.name
+            why = f"the service {name!r} that runs here is that of {home}, not of {request.folder}"
+            hint = f"give this folder's service a name of its own, or say --name {name} if you mean that one"
+            peer.end(words.Refused(fault=Fault("other-folder", why, hint)))
+            return
         if not self.may(peer, request):
             what = type(request).__name__.lower()
             self.say("control_refused", {"uid": peer.uid, "asked": what})
@@ -266,7 +272,7 @@ class ControlServer:
             case words.Stacks():
                 self._stacks(peer, request)
             case words.Metrics():
-                peer.end(words.Refused(fault=Fault("metrics-off", "metrics are not served", "set metrics.address")))
+                self._metrics(peer, request)
             case words.Watch():
                 self._watch(peer, request)
             case words.Upgrade():
@@ -306,8 +312,7 @@ class ControlServer:
             case words.Scale():
                 return events.ScaleAsked(number, request.workers, peer.who)
             case words.Hold():
-                for_s = request.for_s or HOLD_FOR_EVER_S
-                return events.HoldAsked(number, peer.who, request.reason, for_s)
+                return events.HoldAsked(number, peer.who, request.reason, request.for_s)
             case words.Release():
                 return events.ReleaseAsked(number, peer.who)
             case words.Stop():
@@ -363,6 +368,15 @@ class ControlServer:
                 peer.end(words.StacksReport(workers=tuple(stacks)))
 
         self._reporting.collect_stacks(GenerationId(generation), request.slot, done)
+
+    def _metrics(self, peer: Peer, request: words.Metrics) -> None:
+        snapshot = self._supervisor.accounts.snapshot()
+        if request.form == "figures":
+            peer.end(words.FiguresReport(snapshot=snapshot))
+        else:
+            from midair.observe.exposition import exposition
+
+            peer.end(words.MetricsReport(text=exposition(snapshot)))
 
     def _config(self, peer: Peer, request: words.Config) -> None:
         self._reporting.describe_config(request.diff, peer.end)

@@ -19,6 +19,8 @@ from midair.supervisor.programs import start_program
 
 LINES_KEPT = 40
 """Of a hook's output, in the receipt and in the answer of ``midair reload``."""
+OUTPUT_KEPT = 16 * 1024
+"""Characters of these lines."""
 TERM_GRACE_S = 3.0
 """Between SIGTERM at the time limit and SIGKILL: a database tool may still end its transaction."""
 
@@ -29,7 +31,8 @@ class Errands:
     def __init__(self, estate: Estate) -> None:
         self._estate = estate
         self._waiting: deque[effects.RunHook] = deque()
-        self._running: effects.RunHook | None = None
+        self._running: _Hook | None = None
+        self._on_finished: Callable[[], None] | None = None
 
     def run(self, effect: effects.RunHook) -> None:
         self._waiting.append(effect)
@@ -40,8 +43,8 @@ class Errands:
             effect = self._waiting.popleft()
             if self._is_over(effect):
                 continue
-            self._running = effect
-            _Hook(self._estate, effect, self._ended).start()
+            self._running = _Hook(self._estate, effect, self._ended)
+            self._running.start()
 
     def _is_over(self, effect: effects.RunHook) -> bool:
         service = self._estate.service
@@ -51,15 +54,32 @@ class Errands:
         return service.stopping is not None or (effect.hook == "before" and not is_candidate)
 
     def _ended(self, fault: Fault | None) -> None:
-        effect, self._running = self._running, None
-        assert effect is not None
-        self._estate.tell(events.HookEnded(effect.generation, effect.hook, fault))
+        hook, self._running = self._running, None
+        assert hook is not None
+        self._estate.tell(events.HookEnded(hook.effect.generation, hook.effect.hook, fault))
         self._next()
+        if self._on_finished and self._running is None:
+            self._on_finished()
+
+    # --- at the end of the service --------------------------------------------------------------------------------
+
+    def finish(self, then: Callable[[], None]) -> None:
+        """The service has ended, and calls ``then`` once no hook runs: what runs gets SIGTERM and a moment."""
+        if self._running is None:
+            then()
+        else:
+            self._on_finished = then
+            self._running.end("the service stopped")
+
+    def kill(self) -> None:
+        """Somebody wants the end now."""
+        if self._running:
+            self._running.kill()
 
     # --- over an upgrade ------------------------------------------------------------------------------------------
 
     def busy(self) -> str:
-        return f"the hook {self._running.hook} runs" if self._running else ""
+        return f"the hook {self._running.effect.hook} runs" if self._running else ""
 
     def freeze(self) -> tuple[bytes, list[int]]:
         return b"", []
@@ -73,17 +93,18 @@ class _Hook:
 
     def __init__(self, estate: Estate, effect: effects.RunHook, done: Callable[[Fault | None], None]) -> None:
         self._estate = estate
-        self._effect = effect
+        self.effect = effect
         self._done = done
         self._lines: deque[str] = deque(maxlen=LINES_KEPT)
         self._pid = 0
         self._timer: Timer | None = None
         self._limit_s = 0.0
-        self._is_late = False
+        self._cut_short = ""
+        """Why it was told to end before it had done its work."""
         self._began_s = estate.loop.clock.now_s()
 
     def start(self) -> None:
-        estate, effect = self._estate, self._effect
+        estate, effect = self._estate, self.effect
         release = estate.releases[effect.generation]
         hooks = release.settings.hooks
         argv = {"before": hooks.before, "after": hooks.after, "contract": hooks.contract}[effect.hook]
@@ -97,44 +118,60 @@ class _Hook:
             how = f"it could not be started: {exc.strerror or exc}"
             estate.loop.call_soon(lambda: self._exited(how))
             return
-        self._timer = estate.loop.call_later(self._limit_s, self._overdue)
+        self._timer = estate.loop.call_later(
+            self._limit_s, lambda: self.end(f"it did not end within {self._limit_s:g} s")
+        )
 
     def _heard(self, line: Line, stream: str) -> None:
-        if line.name == self._effect.hook and line.generation == self._effect.generation:
+        if line.name == self.effect.hook and line.generation == self.effect.generation:
             self._lines.append(line.text)
 
-    def _overdue(self) -> None:
-        self._is_late = True
+    def end(self, why: str) -> None:
+        """Tell it to end, and all that it started; kill what is left a moment later."""
+        if self._cut_short:
+            return
+        self._cut_short = why
+        if self._timer:
+            self._timer.cancel()
         self._estate.processes.signal_group(self._pid, signal.SIGTERM)
-        self._timer = self._estate.loop.call_later(TERM_GRACE_S, lambda: self._estate.processes.kill(self._pid))
+        self._timer = self._estate.loop.call_later(TERM_GRACE_S, self.kill)
+
+    def kill(self) -> None:
+        self._cut_short = self._cut_short or "the service stopped"
+        self._estate.processes.kill(self._pid)
 
     def _exited(self, how: str) -> None:
         if self._timer:
             self._timer.cancel()
-        if self._is_late:
+        if self._cut_short:
             self._estate.processes.kill_left(self._pid)
         self._estate.outputs.drain()
         self._estate.outputs.followers.remove(self._heard)
-        effect = self._effect
+        effect = self.effect
         fault = self._fault(how)
         fields: dict[str, FieldValue] = {
             "hook": effect.hook,
-            "how": how if not self._is_late else "too slow",
+            "how": how if not self._cut_short else f"{how}: {self._cut_short}",
             "seconds": round(self._estate.loop.clock.now_s() - self._began_s, 3),
         }
         self._estate.say("hook_ended", {"generation": effect.generation, **fields})
-        if self._lines:
-            fields["output"] = "\n".join(self._lines)
-        receipt = self._estate.happened(effect.generation, "hook_ended", fields)
-        if receipt and receipt.result:
-            self._estate.ledger.write(receipt)
+        kept = fields | ({"output": self._output()} if self._lines else {})
+        receipt = self._estate.ledger.happened(effect.generation, "hook_ended", kept)
+        if receipt and not receipt.result:
+            self._estate.on_progress(receipt, "hook_ended", "", fields)
+        else:
+            self._estate.ledger.happened_after(effect.generation, "hook_ended", kept)
         self._done(fault)
 
+    def _output(self) -> str:
+        return "\n".join(self._lines)[-OUTPUT_KEPT:]
+
     def _fault(self, how: str) -> Fault | None:
-        if how == "exit 0" and not self._is_late:
+        hook, detail = self.effect.hook, self._output()
+        if self._cut_short:
+            return Fault(
+                "hook-failed", f"the hook {hook} failed: {self._cut_short}", "hooks.timeout sets the limit", detail
+            )
+        if how == "exit 0":
             return None
-        hook, detail = self._effect.hook, "\n".join(self._lines)
-        if self._is_late:
-            hint = "hooks.timeout sets the limit"
-            return Fault("hook-failed", f"the hook {hook} did not end within {self._limit_s:g} s", hint, detail)
         return Fault("hook-failed", f"the hook {hook} failed: {how}", "see its own lines", detail)

@@ -113,7 +113,7 @@ class Fleet:
         self.on_imported: Callable[[GenerationId, words.Imported], None] = lambda generation, word: None
         self.on_started: Callable[[Worker, words.Started], None] = lambda worker, word: None
         self.on_left: Callable[[Worker, words.Left], None] = lambda worker, word: None
-        self.on_ended: Callable[[Worker], None] = lambda worker: None
+        self.on_ended: Callable[[Worker, str], None] = lambda worker, how: None
         """Its process is gone, its page can be read for the last time."""
 
     # --- bases ----------------------------------------------------------------------------------------------------
@@ -387,7 +387,7 @@ class Fleet:
         zygote = self.zygotes.get(worker.zygote) if worker.zygote is not None else None
         if zygote and zygote.link:
             zygote.link.send(words.WorkerGone(worker=worker.id, pid=worker.pid))
-        self.on_ended(worker)
+        self.on_ended(worker, how)
         _close_files(worker)
         self._tell(WorkerExited(worker.id, how))
 

@@ -151,6 +151,17 @@ class Ledger:
             receipt.events.append(Event(at_s=at_s, event=event, fields=fields))
         return receipt
 
+    def happened_after(
+        self, generation: int, event: str, fields: dict[str, str | int | float | bool | None]
+    ) -> Receipt | None:
+        """Add to a receipt that is closed already, and write it again: what follows a commit."""
+        receipt = self.of_generation(GenerationId(generation))
+        if receipt and receipt.result and len(receipt.events) < EVENTS_MAX:
+            at_s = self._clock.now_s() - receipt.began_s
+            receipt.events.append(Event(at_s=at_s, event=event, fields=fields))
+            self.write(receipt)
+        return receipt
+
     def add(self, receipt: Receipt) -> None:
         """One that the update machine did not open: an upgrade of midair itself."""
         self._receipts[receipt.number] = receipt

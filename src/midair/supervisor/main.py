@@ -199,6 +199,7 @@ class _Life:
         self._upgrader.on_leaving = self._write_out
         self._supervisor.accounts.lines_dropped = lambda: self._sink.dropped_total
         self._control.upgrade = self._upgrade_asked
+        self._supervisor.settled = lambda settings: self._log.show(settings.log.level)
         self._interrupts = 0
         self._has_terminal = _has_terminal()
 

@@ -84,6 +84,8 @@ class Supervisor:
         self.answered: Callable[[effects.Answer], None] = lambda effect: None
         self.opened: Callable[[effects.Opened, Receipt], None] = lambda effect, receipt: None
         self.closed: Callable[[effects.Closed, Receipt], None] = lambda effect, receipt: None
+        self.settled: Callable[[Settings], None] = lambda settings: None
+        """Takes the settings of a version that was committed: they count from now on."""
         self.emptied: Callable[[GenerationId], None] = lambda generation: None
         self.accounts = Accounts(self.estate)
         fleet.on_ended = self.accounts.worker_ended
@@ -280,6 +282,7 @@ class Supervisor:
         if effect.result == "committed":
             release = self._preparing.release_of(effect.generation)
             self.estate.settings = release.settings
+            self.settled(release.settings)
         fault = effect.fault
         event = "update_done" if effect.result == "committed" else f"update_{effect.result.replace('-', '_')}"
         self.estate.say_update(

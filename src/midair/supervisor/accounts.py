@@ -1,0 +1,213 @@
+"""What is counted over the life of the service: by workers in their pages, by the supervisor in ``Counted``.
+
+Counters never go backwards. A worker that ends leaves its figures to its generation; a generation whose last worker has left
+leaves them to the service (``midair_service_*``) and its own series end: whoever adds up generations uses those. It holds over
+an upgrade of the supervisor, too; a stop and a start begin again at nought, which ``rate()`` understands.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Callable
+
+import msgspec
+
+import midair
+from midair.core import effects
+from midair.core.ids import GenerationId
+from midair.core.state import Role
+from midair.observe.metrics import Durations, GenerationFigures, MetricsSnapshot
+from midair.supervisor import books
+from midair.supervisor.books import Sums
+from midair.supervisor.estate import Estate
+from midair.supervisor.fleet import Worker
+from midair.supervisor.ledger import Receipt
+
+NOT_LOADING = frozenset({"called-off", "no-process", "no-memory", "fork-failed"})
+"""Ends of a candidate before its import was complete that say nothing about the code."""
+PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+
+
+class Counted(msgspec.Struct):
+    """Everything that is kept. Updates are those that were to replace a version: a first start is none."""
+
+    updates: dict[str, int] = msgspec.field(
+        default_factory=lambda: dict.fromkeys(("committed", "refused", "rolled-back", "superseded", "stopped"), 0)
+    )
+    durations: Durations = msgspec.field(default_factory=Durations)
+    last_update_s: float = 0.0
+    load_errors: int = 0
+    worker_ends: dict[str, int] = msgspec.field(default_factory=lambda: dict.fromkeys(("died", "worn", "hung"), 0))
+    crash_loops: int = 0
+    ended: dict[int, Sums] = msgspec.field(default_factory=dict)
+    """Workers that have ended, of generations that have not."""
+    gone: Sums = msgspec.field(default_factory=Sums)
+    """Generations that are gone."""
+
+
+class Accounts:
+    """Counts, and says how much."""
+
+    def __init__(self, estate: Estate) -> None:
+        self._estate = estate
+        self.counted = Counted()
+        self.lines_dropped: Callable[[], int] = lambda: 0
+        """Set by whoever owns the log."""
+
+    # --- what happens ---------------------------------------------------------------------------------------------
+
+    def worker_ended(self, worker: Worker, how: str) -> None:
+        """Take in its last figures. Its page is not needed any more after this."""
+        sums = self.counted.ended.setdefault(worker.generation, Sums())
+        sums.add_worker(worker.page.snapshot(), worker.page.latency_buckets(), how)
+
+    def generation_gone(self, generation: GenerationId) -> None:
+        """Close its books: into the receipt of the update that replaced it or gave it up; and into the service's sums."""
+        sums = self.counted.ended.pop(generation, None)
+        if sums is None:
+            return
+        self.counted.gone.add(sums)
+        closed, wrong = books.close(sums)
+        if wrong:
+            self._estate.say("books_unbalanced", {"generation": generation, "books": wrong})
+        receipt = self._receipt_for(generation)
+        if receipt:
+            receipt.books[str(generation)] = closed
+            self._estate.ledger.write(receipt)
+
+    def _receipt_for(self, generation: GenerationId) -> Receipt | None:
+        ledger = self._estate.ledger
+        replaced = (r for r in ledger.latest(50) if r.previous_generation == generation and r.generation > generation)
+        by = next((r for r in replaced if r.result in {"committed", ""}), None)
+        return by or ledger.of_generation(generation)
+
+    def closed(self, effect: effects.Closed, receipt: Receipt) -> None:
+        """An update ended."""
+        counted, fault = self.counted, effect.fault
+        release = self._estate.releases.get(effect.generation)
+        is_imported = release is not None and bool(release.interface)
+        has_begun = bool(receipt.phases) and receipt.phases[-1].phase == "start"
+        if effect.result == "refused" and has_begun and not is_imported and fault and fault.code not in NOT_LOADING:
+            counted.load_errors = 1
+        if not receipt.previous_generation:
+            return
+        counted.updates[effect.result] = counted.updates.get(effect.result, 0) + 1
+        if effect.result == "committed":
+            counted.durations.observe(receipt.took_s)
+            counted.last_update_s = self._estate.loop.clock.wall_s()
+
+    def imported(self) -> None:
+        self.counted.load_errors = 0
+
+    def noted(self, note: effects.Note) -> None:
+        """A change of state that the core tells."""
+        ends = self.counted.worker_ends
+        if note.event == "worker_died":
+            ends["died"] += 1
+        elif note.event == "worker_replaced":
+            old = self._estate.service.workers.get(note.fields.get("worker"))  # type: ignore[call-overload]
+            ends["hung" if old is not None and old.hangs else "worn"] += 1
+        elif note.event == "crash_loop":
+            self.counted.crash_loops += 1
+
+    # --- how much -------------------------------------------------------------------------------------------------
+
+    def of_generation(self, generation: GenerationId) -> Sums:
+        """All that it has counted, by workers that live and that have ended. With ``NOW``: how it is with the living."""
+        sums = Sums()
+        if (ended := self.counted.ended.get(generation)) is not None:
+            sums.add(ended)
+            for name in ("open", "lost", "requests_lost"):
+                sums.counts.pop(name, None)
+        for worker in self._estate.fleet.workers.values():
+            if worker.generation == generation:
+                sums.add(_figures_of(worker))
+        return sums
+
+    def _total(self) -> dict[str, int]:
+        """Of every worker that ever was."""
+        total = Sums()
+        total.add(self.counted.gone)
+        for ended in self.counted.ended.values():
+            total.add(ended)
+        for worker in self._estate.fleet.workers.values():
+            total.add(_figures_of(worker))
+        return total.counts
+
+    def answers(self, generation: GenerationId) -> tuple[int, int]:
+        """Responses and, of them, errors: 5xx, and exceptions that broke a response off.
+
+        An exception mostly is a 500 as well, and frameworks answer 500 and let it out besides. Which of them were the same
+        answer is not known, so the larger figure counts: never an answer twice, at worst half of a mixture unseen.
+        """
+        counts = self.of_generation(generation).counts
+        responses = counts.get("requests", 0)
+        errors = max(counts.get("responses_5xx", 0), counts.get("application_errors", 0))
+        return responses, min(responses, errors)
+
+    def snapshot(self) -> MetricsSnapshot:
+        estate, counted = self._estate, self.counted
+        service = estate.service
+        serving = estate.version_of(service.serving)
+        generations = [self._figures(g.id) for g in service.generations.values() if g.role is not Role.GONE]
+        return MetricsSnapshot(
+            midair=midair.__version__,
+            python=platform.python_version(),
+            started_s=estate.loop.clock.wall_s() - (estate.loop.clock.now_s() - estate.started_s),
+            updates=counted.updates,
+            durations=counted.durations,
+            last_update_s=counted.last_update_s,
+            load_errors=counted.load_errors,
+            is_updating=bool(service.candidate or service.baking),
+            is_held=service.hold is not None,
+            is_behind_disk=bool(estate.on_disk and serving and estate.on_disk != serving),
+            wanted_workers=service.wanted,
+            worker_ends=counted.worker_ends,
+            crash_loops=counted.crash_loops,
+            log_lines_dropped=self.lines_dropped(),
+            supervisor_resident_bytes=resident_bytes(os.getpid()),
+            totals=self._total(),
+            generations=tuple(generations),
+        )
+
+    def _figures(self, generation: GenerationId) -> GenerationFigures:
+        known = self._estate.service.generations[generation]
+        sums = self.of_generation(generation)
+        fleet = self._estate.fleet
+        workers = [w.pid for w in fleet.workers.values() if w.generation == generation]
+        zygotes = [z.pid for z in fleet.zygotes.values() if z.generation == generation]
+        return GenerationFigures(
+            generation=generation,
+            version=known.version,
+            role=known.role.value,
+            workers=len(workers),
+            counts=sums.counts,
+            latency_buckets=tuple(sums.latency_buckets),
+            resident_bytes=sum(resident_bytes(pid) for pid in workers + zygotes if pid),
+        )
+
+    # --- over an upgrade ------------------------------------------------------------------------------------------
+
+    def busy(self) -> str:
+        return ""
+
+    def freeze(self) -> tuple[bytes, list[int]]:
+        return msgspec.msgpack.encode(self.counted), []
+
+    def thaw(self, state: bytes, fds: list[int]) -> None:
+        self.counted = msgspec.msgpack.decode(state, type=Counted)
+
+
+def _figures_of(worker: Worker) -> Sums:
+    """What a living worker has counted so far."""
+    return Sums(1, worker.page.snapshot(), worker.page.latency_buckets())
+
+
+def resident_bytes(pid: int) -> int:
+    """Resident memory of a process; 0 if it is gone."""
+    try:
+        with open(f"/proc/{pid}/statm", encoding="ascii") as file:
+            return int(file.read().split()[1]) * PAGE_BYTES
+    except (OSError, IndexError):
+        return 0
