@@ -31,6 +31,21 @@ async def raising(scope: Scope, receive: Receive, send: Send) -> None:
     raise TypeError("http only")
 
 
+async def raising_in_startup(scope: Scope, receive: Receive, send: Send) -> None:
+    await receive()
+    raise ConnectionError("no database")
+
+
+async def exiting_in_startup(scope: Scope, receive: Receive, send: Send) -> None:
+    await receive()
+    raise SystemExit(3)
+
+
+async def answering_as_a_request(scope: Scope, receive: Receive, send: Send) -> None:
+    await receive()
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+
+
 async def returning(scope: Scope, receive: Receive, send: Send) -> None:
     return
 
@@ -55,7 +70,7 @@ async def test_off_means_the_application_is_never_asked() -> None:
     assert app.heard == []
 
 
-@pytest.mark.parametrize("app", [raising, returning])
+@pytest.mark.parametrize("app", [raising, returning, answering_as_a_request])
 async def test_auto_serves_an_application_without_lifespan(app: Any) -> None:
     lifespan = Lifespan(app, "auto")
     await lifespan.startup()
@@ -63,10 +78,21 @@ async def test_auto_serves_an_application_without_lifespan(app: Any) -> None:
     await lifespan.shutdown()
 
 
-@pytest.mark.parametrize("app", [raising, returning])
+@pytest.mark.parametrize("app", [raising, returning, answering_as_a_request])
 async def test_on_wants_a_lifespan(app: Any) -> None:
     with pytest.raises(StartupFailed):
         await Lifespan(app, "on").startup()
+
+
+@pytest.mark.parametrize("mode", ["auto", "on"])
+@pytest.mark.parametrize(
+    ("app", "said"), [(raising_in_startup, "ConnectionError('no database')"), (exiting_in_startup, "SystemExit(3)")]
+)
+async def test_an_exception_in_the_startup_is_a_failure(mode: Any, app: Any, said: str) -> None:
+    with pytest.raises(StartupFailed) as raised:
+        await Lifespan(app, mode).startup()
+    assert said in str(raised.value)
+    assert "Traceback" in raised.value.detail
 
 
 @pytest.mark.parametrize("mode", ["auto", "on"])

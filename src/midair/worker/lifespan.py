@@ -1,7 +1,9 @@
 """The application's start-up and shutdown (ASGI lifespan), with uvicorn's ``auto``, ``on`` and ``off``.
 
 auto: an application that raises when it is called with a lifespan scope does not know the protocol, and is served
-without. on: that is a failure. Nothing is timed here; whoever waits has the deadline.
+without; one that has taken ``lifespan.startup`` and raises then knows it, and has failed to start. uvicorn serves that
+one, too: a version whose database is gone would take the place of one that works. on: any of it is a failure.
+Nothing is timed here; whoever waits has the deadline.
 """
 
 from __future__ import annotations
@@ -27,6 +29,10 @@ class ShutdownFailed(ApplicationError):
     code = "shutdown-failed"
 
 
+class _NotLifespan(RuntimeError):
+    """The application answered a lifespan scope as if it were a request: it does not know the protocol."""
+
+
 class Lifespan:
     """One application's life. ``startup()`` once, then ``shutdown()`` once; ``state`` is what start-up left for requests."""
 
@@ -38,6 +44,7 @@ class Lifespan:
         self._answered = asyncio.Event()
         self._failure: str | None = None
         self._error: BaseException | None = None
+        self._is_startup_taken = False
         self._is_started = False
         self._is_over = False
 
@@ -55,9 +62,9 @@ class Lifespan:
         await self._answered.wait()
         if self._failure is not None:
             raise StartupFailed(f"the application failed to start: {_last_line(self._failure)}", detail=self._failure)
-        if self._error is not None and self._mode == "on":
+        if self._error is not None and (self._mode == "on" or self._has_failed):
             detail = "".join(traceback.format_exception(self._error))
-            raise StartupFailed(f"lifespan is on and the application raised {self._error!r}", detail=detail)
+            raise StartupFailed(f"the application failed to start: it raised {self._error!r}", detail=detail)
         if not self._is_started and self._mode == "on":
             raise StartupFailed("lifespan is on and the application returned without completing its start-up")
 
@@ -76,6 +83,11 @@ class Lifespan:
             detail = "".join(traceback.format_exception(self._error))
             raise ShutdownFailed(f"the application raised {self._error!r} while shutting down", detail=detail)
 
+    @property
+    def _has_failed(self) -> bool:
+        """It raised in its start-up, not at the sight of a scope that it does not know."""
+        return self._is_startup_taken and not self._is_started and not isinstance(self._error, _NotLifespan)
+
     async def _run(self) -> None:
         scope = {
             "type": "lifespan",
@@ -83,12 +95,17 @@ class Lifespan:
             "state": self.state,
         }
         try:
-            await self._app(scope, self._events.get, self._send)
+            await self._app(scope, self._receive, self._send)
         except BaseException as exc:  # noqa: BLE001 - whatever it is, it is the application's and told to who waits
             self._error = exc
         finally:
             self._is_over = True
             self._answered.set()
+
+    async def _receive(self) -> Message:
+        event = await self._events.get()
+        self._is_startup_taken = True
+        return event
 
     async def _send(self, message: Message) -> None:
         kind = message["type"]
@@ -97,7 +114,7 @@ class Lifespan:
         elif kind in ("lifespan.startup.failed", "lifespan.shutdown.failed"):
             self._failure = message.get("message", "") or "no message was given"
         elif kind != "lifespan.shutdown.complete":
-            raise RuntimeError(f"unexpected ASGI message {kind!r}")
+            raise _NotLifespan(f"unexpected ASGI message {kind!r} in a lifespan")
         self._answered.set()
 
 
