@@ -21,6 +21,7 @@ BAD = [
     ("import_missing_module", "a_module_that_nobody_installed"),
     ("import_exits_0", "exit"),
     ("import_hangs", "not ready"),
+    ("startup_raises", "the start-up of this version fails on purpose"),
     ("startup_fails", "the database is on fire"),
     ("startup_hangs", "not ready"),
     ("health_503", "503"),

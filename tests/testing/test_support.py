@@ -54,5 +54,11 @@ def test_each_version_of_an_application_is_other_code_in_every_file(tmp_path: Pa
 
 
 def test_settings_are_written_as_toml() -> None:
-    settings: dict[str, Setting] = {"app": "app:app", "workers": 2, "bake": {"for": "1s"}, "command": ['a"b', "c"], "factory": True}
+    settings: dict[str, Setting] = {
+        "app": "app:app",
+        "workers": 2,
+        "bake": {"for": "1s"},
+        "command": ['a"b', "c"],
+        "factory": True,
+    }
     assert tomllib.loads(toml(settings)) == settings
