@@ -98,14 +98,6 @@ class OutputState(msgspec.Struct, kw_only=True):
     tails: dict[int, list[str]] = {}
 
 
-class RequesterState(msgspec.Struct, kw_only=True):
-    """Who asked for the upgrade and waits for the new image's answer."""
-
-    fd: int
-    number: int
-    """Of the upgrade's receipt."""
-
-
 class Document(msgspec.Struct, kw_only=True):
     """The supervisor, on its way from one image to the next."""
 
@@ -131,7 +123,8 @@ class Document(msgspec.Struct, kw_only=True):
     """Receipt of the upgrade."""
     then_update: bool = False
     """SIGUSR2: an update follows."""
-    requester: RequesterState | None = None
+    requesters: list[int] = []
+    """Connections of those who asked for the upgrade and wait for the new image's answer."""
     on_disk: str = ""
     has_failed: str = ""
     """Why the next image gave up; empty on the way there."""
@@ -148,7 +141,7 @@ class Document(msgspec.Struct, kw_only=True):
         found += [zygote.link_fd for zygote in self.fleet.zygotes]
         found += [self.fleet.base.link_fd] if self.fleet.base else []
         found += [pipe.fd for pipe in self.outputs.pipes]
-        found += [self.requester.fd] if self.requester else []
+        found += self.requesters
         for fds in self.room_fds.values():
             found += fds
         return [fd for fd in found if fd >= 0]

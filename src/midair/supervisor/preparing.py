@@ -10,8 +10,9 @@ from midair.config.schema import Settings
 from midair.core import effects, events
 from midair.core.ids import GenerationId
 from midair.core.state import Role
-from midair.errors import Fault
+from midair.errors import ConfigError, Fault
 from midair.release.survey import Survey
+from midair.sockets.configured import check_addresses
 from midair.supervisor.estate import Estate
 from midair.supervisor.release import Release, make_release, policy_of
 
@@ -40,8 +41,14 @@ class Preparing:
 
             now, warnings = settings, tuple[str, ...]()
             if effect.reread:
+                from midair.config.changes import diff, taken_in
+
                 loaded = sources.load()
-                now, warnings = loaded.settings, loaded.warnings
+                check_addresses(loaded)
+                _check_kind(settings, loaded.settings)
+                now = taken_in(settings, loaded.settings)
+                left_out = diff(now, loaded.settings)
+                warnings = (*loaded.warnings, *(f"{c.key} = {c.file} counts only after a {c.effect}" for c in left_out))
             return Prepared(now, survey(now, generation, ambient, earlier=earlier), warnings)
 
         def done(outcome: Prepared | Fault) -> None:
@@ -70,6 +77,9 @@ class Preparing:
         receipt = self._estate.ledger.of_generation(generation)
         if receipt is None:
             return
+        for warning in release.warnings:
+            self._estate.say_update(receipt, "survey_warning", warning=warning)
+            self._estate.on_progress(receipt, "survey_warning", "", {"warning": warning})
         receipt.version, receipt.fingerprint = release.version, prepared.survey.fingerprint.value
         receipt.warnings += release.warnings
         serving = (
@@ -80,6 +90,7 @@ class Preparing:
         if serving and serving.survey.fingerprint.value == receipt.fingerprint:
             receipt.note = f"unchanged: version {serving.version} serves already"
             self._estate.say_update(receipt, "unchanged", serving=serving.generation)
+            self._estate.on_progress(receipt, "unchanged", "", {"note": receipt.note})
 
     def release_of(self, generation: GenerationId) -> Release:
         """The release of a generation. One that is a rollback to another has its code under its own number."""
@@ -170,3 +181,13 @@ class Preparing:
             self._estate.commands.start_worker(effect.worker, release, effect.slot)
         else:
             self._estate.fleet.start_worker(effect.worker, release, effect.slot, None)
+
+
+def _check_kind(running: Settings, file: Settings) -> None:
+    # Their listeners differ (blocking or not, one or one a slot), and both would accept on them at the cut-over.
+    if running.is_command != file.is_command:
+        kinds = {True: "a command", False: "an application"}
+        raise ConfigError(
+            f"the service runs {kinds[running.is_command]}; an update cannot make it {kinds[file.is_command]}",
+            hint="stop it with midair stop and start it again with midair run",
+        )

@@ -49,15 +49,23 @@ class Room(Protocol):
 
 
 @dataclass(slots=True)
+class Requester:
+    """Somebody who waits for the answer."""
+
+    descriptor: Callable[[], int]
+    """Of the connection; -1 if it was closed."""
+    refused: Callable[[Receipt], None]
+    """Takes the receipt if the upgrade came to nothing."""
+
+
+@dataclass(slots=True)
 class Asked:
     """An upgrade that waits for its moment."""
 
     receipt: Receipt
     then_update: bool
-    requester: Callable[[], int] | None
-    """Gives the descriptor of who waits for the answer, or -1."""
-    refused: Callable[[Receipt], None]
     deadline_s: float
+    requesters: list[Requester] = field(default_factory=list)
     output: list[str] = field(default_factory=list)
 
 
@@ -94,13 +102,17 @@ class Upgrader:
         reason: str,
         *,
         then_update: bool,
-        requester: Callable[[], int] | None,
-        refused: Callable[[Receipt], None],
+        requester: Requester | None = None,
     ) -> Receipt | Fault:
-        """Begin an upgrade. refused: takes its receipt if it came to nothing; if it succeeds nobody here is left to tell."""
+        """Begin an upgrade, or join the one that goes on: it has not read the new code yet, or is about to execute it.
+
+        If it succeeds nobody here is left to tell: the new image answers whoever waits.
+        """
         estate = self._estate
         if self._asked:
-            return Fault("upgrade-runs", "an upgrade is going on already")
+            self._asked.then_update |= then_update
+            self._asked.requesters += [requester] if requester else []
+            return self._asked.receipt
         if estate.service.stopping:
             return Fault("stopping", "the service is stopping")
         estate.service.last_update = UpdateId(estate.service.last_update + 1)
@@ -119,7 +131,7 @@ class Upgrader:
             phases=[PhaseTime(phase="quiet", at_s=0.0)],
         )
         estate.ledger.add(receipt)
-        self._asked = Asked(receipt, then_update, requester, refused, now_s + QUIET_WITHIN_S)
+        self._asked = Asked(receipt, then_update, now_s + QUIET_WITHIN_S, [requester] if requester else [])
         estate.say("upgrade_started", {"update": receipt.number, "by": by, "midair": midair.__version__})
         estate.loop.call_soon(self._when_quiet(self._preflight))
         return receipt
@@ -158,7 +170,7 @@ class Upgrader:
         """Let the new code read today's state, in a child that does nothing else."""
         self._enter("preflight")
         estate = self._estate
-        fd = document.write(self._describe(lambda: -1))
+        fd = document.write(self._describe([]))
         null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
         read, write = os.pipe2(os.O_CLOEXEC)
         os.set_blocking(read, False)
@@ -219,8 +231,7 @@ class Upgrader:
             signal.pthread_sigmask(signal.SIG_SETMASK, [])
             estate.loop.call_soon(self._when_quiet(self._go))
             return
-        requester = asked.requester
-        state = self._describe(requester or (lambda: -1))
+        state = self._describe([fd for each in asked.requesters if (fd := each.descriptor()) >= 0])
         fd = document.write(state)
         self.on_leaving()
         for each in [*state.fds(), fd]:
@@ -237,13 +248,12 @@ class Upgrader:
             signal.pthread_sigmask(signal.SIG_SETMASK, [])
             self._refuse(Fault("upgrade-exec", f"{command[0]} cannot be executed: {exc.strerror}"))
 
-    def _describe(self, requester: Callable[[], int]) -> document.Document:
+    def _describe(self, requesters: list[int]) -> document.Document:
         estate, asked = self._estate, self._asked
         assert asked is not None
         # The preflight reads a copy while everything goes on: only the leap freezes the rooms.
         is_leap = asked.receipt.phases[-1].phase == "execve"
         frozen = {name: room.freeze() for name, room in self._rooms.items()} if is_leap else {}
-        fd = requester()
         return document.Document(
             midair=midair.__version__,
             settings=estate.settings,
@@ -265,7 +275,7 @@ class Upgrader:
             receipts=estate.ledger.export(),
             upgrade=asked.receipt.number,
             then_update=asked.then_update,
-            requester=document.RequesterState(fd=fd, number=asked.receipt.number) if fd >= 0 else None,
+            requesters=requesters,
             on_disk=estate.on_disk,
             rooms={name: state for name, (state, _) in frozen.items()},
             room_fds={name: fds for name, (_, fds) in frozen.items()},
@@ -281,7 +291,8 @@ class Upgrader:
         asked, self._asked = self._asked, None
         if asked:
             conclude(self._estate, asked.receipt, fault)
-            asked.refused(asked.receipt)
+            for each in asked.requesters:
+                each.refused(asked.receipt)
 
 
 def enter(receipt: Receipt, phase: str, now_s: float) -> None:
