@@ -71,8 +71,14 @@ class History:
 
     def run(self, for_s: float) -> None:
         until_s = self.world.now_s + for_s
-        while (event := self.world.next_event(next_wake_s(self.service), until_s)) is not None:
+        while self.one_turn(until_s):
+            pass
+
+    def one_turn(self, until_s: float) -> bool:
+        event = self.world.next_event(next_wake_s(self.service), until_s)
+        if event is not None:
             self.turn(event)
+        return event is not None
 
     def turn(self, event: Event) -> list[Effect]:
         self.turns += 1

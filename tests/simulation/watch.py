@@ -61,8 +61,8 @@ from midair.testing.world import World
 ZYGOTES_MAX = 4
 """The one that serves (or is kept until the commit), the baking one, a candidate's, the one kept for a rollback."""
 TICKS_AT_ONCE_MAX = 5
-STARTS_A_SECOND_MAX = 60
-"""Worker starts in any one second, for at most 6 workers wanted: more is a crash loop that nobody holds back."""
+STARTS_A_SECOND_MAX = 10
+"""Starts for each wanted worker in any one second: more is a crash loop that nobody holds back."""
 EPSILON_S = 1e-6
 
 Told = Literal["start", "accept", "stop", "leave", "kill"]
@@ -467,7 +467,8 @@ class Watch:
             self.need(wake_s is None or wake_s > self._now_s - EPSILON_S, "a wake in the past, after a tick")
         while self._starts and self._starts[0] < self._now_s - 1.0:
             self._starts.popleft()
-        self.need(len(self._starts) <= STARTS_A_SECOND_MAX, f"{len(self._starts)} workers started in one second")
+        bound = STARTS_A_SECOND_MAX * max(6, self.wanted)
+        self.need(len(self._starts) <= bound, f"{len(self._starts)} workers started in one second")
 
     def _check_bounds(self) -> None:
         self.need(len(self.zygotes) <= ZYGOTES_MAX, f"zygotes {self.zygotes} live")
