@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from midair.core.effects import Kill, Leave, RunHook
+from midair.core.effects import Kill, Leave, RunHook, SayNotReady
 from midair.core.events import HoldAsked, ReleaseAsked
 from midair.testing.world import Faults
 from tests.core.play import Play
@@ -43,6 +43,7 @@ def test_a_stop_keeps_accepting_for_stop_delay() -> None:
     play = Play(stop_delay_s=5.0)
     play.serve()
     play.stop()
+    assert {e.worker for e in play.said(SayNotReady)} == {w.id for w in play.world.living()}
     play.wait(4.9)
     assert play.serving == ["f1", "f1"]
     play.wait(0.2)

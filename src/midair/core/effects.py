@@ -82,6 +82,13 @@ class StopAccepting:
 
 
 @dataclass(frozen=True, slots=True)
+class SayNotReady:
+    """Answer the load balancer's readiness probes with 503 from now on, and serve everything else."""
+
+    worker: WorkerId
+
+
+@dataclass(frozen=True, slots=True)
 class Leave:
     """End when the connections are gone, at the latest after ``within_s``; what is left then is cut (→ WorkerExited)."""
 
@@ -194,6 +201,7 @@ Effect = (
     | ProbeWorker
     | Accept
     | StopAccepting
+    | SayNotReady
     | Leave
     | Kill
     | CountAnswers

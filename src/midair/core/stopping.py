@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from midair.core import updates, workers
-from midair.core.effects import Answer, Closed, End
+from midair.core.effects import Answer, Closed, End, SayNotReady
 from midair.core.events import StopAsked
 from midair.core.state import Role, Stopping
 from midair.core.turn import Turn
@@ -26,6 +26,8 @@ def ask(turn: Turn, asked: StopAsked) -> None:
         _close_updates(turn)
         delay_s = service.policy.stop_delay_s
         if delay_s:
+            for worker in service.workers.values():
+                turn.do(SayNotReady(worker.id))
             turn.wake("stop", delay_s)
         else:
             leave_all(turn)

@@ -5,7 +5,7 @@ protocol N speaks N-1. Never pickle: the other side may be another Python or ano
 word; which ones and in which order stands with the word.
 
     supervisor → host      Become, Fork, WorkerGone
-    supervisor → worker    Accept, StopAccepting, Probe, Leave, TellStacks
+    supervisor → worker    Accept, StopAccepting, NotReady, Probe, Leave, TellStacks
     host → supervisor      Hello, Forked, ForkFailed, Imported, Started, Failed, Said
     worker → supervisor    Accepting, StoppedAccepting, Drained, Worn, Stacks, Left
 """
@@ -83,6 +83,10 @@ class Accept(Word, frozen=True, kw_only=True):
 
 class StopAccepting(Word, frozen=True, kw_only=True):
     """(→ StoppedAccepting, later Drained)"""
+
+
+class NotReady(Word, frozen=True, kw_only=True):
+    """The service is about to stop: answer readiness probes with 503, and serve everything else."""
 
 
 class Probe(Word, frozen=True, kw_only=True):
@@ -181,7 +185,7 @@ class Left(Word, frozen=True, kw_only=True):
     cut: tuple[str, ...] = ()
 
 
-ToHost = Become | Fork | WorkerGone | Accept | StopAccepting | Probe | Leave | TellStacks
+ToHost = Become | Fork | WorkerGone | Accept | StopAccepting | NotReady | Probe | Leave | TellStacks
 FromHost = (
     Hello
     | Forked

@@ -333,6 +333,9 @@ class Commands:
     def stop_accepting(self, worker_id: WorkerId) -> None:
         """It cannot be told apart from leaving: ``leave`` follows."""
 
+    def say_not_ready(self, worker_id: WorkerId) -> None:
+        """It answers its own probes."""
+
     def leave(self, worker_id: WorkerId, within_s: float) -> None:
         """SIGTERM, once. ``within_s`` is the core's to keep: it kills."""
         child = self.workers.get(worker_id)

@@ -415,6 +415,11 @@ class Fleet:
     def stop_accepting(self, worker_id: WorkerId) -> None:
         self._order(worker_id, words.StopAccepting(), "draining")
 
+    def say_not_ready(self, worker_id: WorkerId) -> None:
+        worker = self.workers.get(worker_id)
+        if worker and worker.link:
+            worker.link.send(words.NotReady())
+
     def leave(self, worker_id: WorkerId, within_s: float) -> None:
         self._order(worker_id, words.Leave(within_s=within_s), "leaving")
 

@@ -185,6 +185,8 @@ class Supervisor:
                 self.estate.fleet_of(worker).accept(worker)
             case effects.StopAccepting(worker):
                 self.estate.fleet_of(worker).stop_accepting(worker)
+            case effects.SayNotReady(worker):
+                self.estate.fleet_of(worker).say_not_ready(worker)
             case effects.Leave(worker, within_s):
                 self.estate.fleet_of(worker).leave(worker, within_s)
             case effects.Kill(worker):
@@ -226,7 +228,7 @@ class Supervisor:
         release = self.estate.releases.get(generation)
         if release:
             release.interface, release.import_s = word.interface, word.seconds
-        self.accounts.imported()
+        self.accounts.imported(generation)
         self.estate.happened(generation, "imported", {"interface": word.interface, "seconds": round(word.seconds, 4)})
 
     def _started(self, worker: fleets.Worker, word: words.Started) -> None:

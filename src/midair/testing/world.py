@@ -40,6 +40,7 @@ from midair.core.effects import (
     Prepare,
     ProbeWorker,
     RunHook,
+    SayNotReady,
     StartCompanion,
     StartWorker,
     StartZygote,
@@ -313,6 +314,8 @@ class World:
                 self._order(worker, self._accept)
             case StopAccepting(worker):
                 self._order(worker, self._stop_accepting)
+            case SayNotReady(worker):
+                self._known(worker)
             case Leave(worker, within_s):
                 self._order(worker, lambda told: self._leave(told, within_s))
             case Kill(worker):

@@ -137,6 +137,8 @@ class _Worker:
                 self._link.say(words.StoppedAccepting())
                 server.drain()
                 server.when_empty(lambda: self._link.say(words.Drained()))
+            case words.NotReady() if server:
+                server.say_not_ready()
             case words.Probe() if server and fds:
                 server.adopt(socket.socket(fileno=os.dup(fds[0])), counted=False)
             case words.Leave(within_s=within_s):

@@ -41,6 +41,9 @@ class ServeSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Largest request body; 0 is no limit."""
     limit_concurrency: int = 0
     """Connections or tasks beyond which a worker answers 503; 0 is no limit."""
+    ready_path: str = "/readyz"
+    """While a stopping service still accepts (stop.delay) this path is answered 503; at other times it is the
+    application's."""
     wsgi_threads: int = 10
     """WSGI: requests that a worker runs side by side."""
     ws_max_bytes: int = 16 * 1024 * 1024
