@@ -1,0 +1,559 @@
+"""The pages of the reference that are made from the code: ``python -m docs.reference`` writes them.
+
+A test compares what is committed with what would be written, so a key, an event, a metric, a flag or an error that is
+not on its page fails the suite. ``python -m docs.reference --check`` says which pages are stale, and changes nothing.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+import pkgutil
+import re
+import sys
+import textwrap
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+
+import click
+import msgspec
+from docs.faults import ELSEWHERE, FAULTS, REQUEST, WHOLE_UPDATE
+
+import midair
+from midair.cli.app import midair as command_line
+from midair.cli.commands import COMMANDS
+from midair.cli.foreign import FLAGS
+from midair.config import schema, values
+from midair.config.changes import effect_of
+from midair.config.convert import write as written
+from midair.config.keys import MAIN_KEYS, Key, Kind, all_keys, process_keys
+from midair.control import framing, words
+from midair.errors import MidairError
+from midair.observe.counters import LATENCY_BOUNDS_S
+from midair.observe.events import EVENTS
+from midair.observe.metrics import CLOSED_BY, METRICS, UPDATE_BOUNDS_S
+from midair.supervisor import control
+from midair.worker import settings as worker_settings
+
+FOLDER = Path(__file__).parent
+SOURCE = Path(midair.__file__).parent
+MADE = "<!-- Made from the code by `python -m docs.reference`. Change the code, not this page. -->"
+HELP_COLUMNS = 100
+
+NOT_IN_EFFECT = frozenset({"surge", "drain.rate", "rollback.rate", "rollback.keep"})
+"""Keys that are read, checked and shown, and that nothing acts upon yet. A test holds that these, and no others, are
+not read outside ``config``: whoever wires one takes it out here."""
+
+
+# --- configuration -------------------------------------------------------------------------------------------------
+
+HOW_WRITTEN = {
+    Kind.FLAG: "`true` or `false`",
+    Kind.COUNT: "a number",
+    Kind.TEXT: "a string",
+    Kind.LIST: "a list of strings",
+    Kind.COMMAND: "a command line, or a list of arguments",
+    Kind.DURATION: "a duration",
+    Kind.RATE: "a rate per second",
+    Kind.SHARE: "a share, or `off`",
+    Kind.SIZE: "a size",
+    Kind.MODE: "permission bits",
+    Kind.WORKERS: "a number, or `auto`",
+    Kind.ENVIRONMENT: "a table of strings",
+    Kind.PROCESSES: "an array of tables",
+}
+
+CONFIGURATION = """\
+# Configuration
+
+The settings of a service stand in `midair.toml` beside its code, or under `[tool.midair]` in `pyproject.toml` (if both
+are there, `midair.toml` counts). No file is needed: `midair run app:app` is a whole service. A key that midair does not
+know is an error, with a suggestion; all mistakes are reported at once, each with its line.
+
+```toml
+app = "app.main:app"
+bind = ["127.0.0.1:8000", "unix:/run/shop/web.sock"]
+workers = 2
+env_files = [".env"]
+
+[env]
+DATABASE_PASSWORD = "file:/run/secrets/database"
+
+[health]
+path = "/healthz"
+warm = ["/", "/search?q=tea"]
+
+[bake]
+for = "30s"
+```
+
+**Which value counts.** Default, then file, then environment, then command line; the later one wins. Every key has a
+variable, `MIDAIR_` and the key in capitals with dots as underscores: `drain.timeout` is `MIDAIR_DRAIN_TIMEOUT`. Two
+common variables are honoured, and give way to those: `WEB_CONCURRENCY` is `workers`, and `PORT` replaces the port of the
+first address of `bind`. On the command line `midair run --set KEY=VALUE` sets any key. `midair config` shows each value
+and where it came from; `midair config --diff` what the file on disk would change in the running service.
+
+**Units are part of the value.** A bare number is refused where a unit is needed, except 0.
+
+| kind | written as |
+| --- | --- |
+| duration | `"500ms"`, `"30s"`, `"5m"`, `"2h"`, `"1h30m"` |
+| size | `"64KiB"` (1,024), `"16MB"` (1,000,000) |
+| rate per second, share | `"5%"` |
+| permission bits | `"0660"`, in quotes |
+
+**When a change counts.** *update*: the next `midair reload` (or SIGHUP) reads the file again, and the value belongs to
+the version that this update brings; if the update is refused, nothing has changed. *restart*: decides what is bound,
+where the service is found and where it prints to; an update leaves it as it runs and says so.
+
+**A table written as a plain value** sets its main key: {main_keys}.
+
+"""
+
+TABLES = {
+    "": ("The service", "Keys outside any table; they stand first in the file."),
+    "serve": ("[serve]", "How workers serve HTTP and WebSocket. Names are uvicorn's where uvicorn has the option."),
+    "health": ("[health]", "How a new version proves that it can serve."),
+    "ready": ("[ready]", "How long a new version may take."),
+    "start": ("[start]", "The very first version, when nothing serves yet."),
+    "canary": ("[canary]", "A part of the workers goes first."),
+    "bake": ("[bake]", "A new version is watched after the cut-over."),
+    "drain": ("[drain]", "How an old version ends."),
+    "rollback": ("[rollback]", "The way back."),
+    "stop": ("[stop]", "The end of the service."),
+    "exit": ("[exit]", "The end of a worker."),
+    "worker": ("[worker]", "When a worker is replaced."),
+    "hooks": ("[hooks]", "Programs that run in every update, whoever asked for it."),
+    "control": ("[control]", "Who may use the control socket, besides root and the service's own user."),
+    "signals": ("[signals]", "What each signal does: see [signals](signals.md)."),
+    "log": ("[log]", "The service's log: see [events](events.md)."),
+    "metrics": ("[metrics]", "See [metrics](metrics.md)."),
+}
+
+
+def configuration() -> str:
+    main_keys = ", ".join(f"`{table} = …` is `{key}`" for table, key in MAIN_KEYS.items())
+    meanings = _meanings()
+    page = CONFIGURATION.replace("{main_keys}", main_keys)
+    for table, (title, intro) in TABLES.items():
+        keys = [key for key in all_keys().values() if _table_of(key.name) == table]
+        page += f"## {title}\n\n{intro}\n\n" + _key_table(keys, meanings, table) + "\n"
+    page += "## [[process]]\n\n" + plain(_doc(schema.Process)) + "\n\n"
+    process = {name: replace_path(key) for name, key in process_keys().items()}
+    return page + _key_table(process.values(), meanings, "process")
+
+
+def replace_path(key: Key) -> Key:
+    """The key of one ``[[process]]`` under the name that its meaning has."""
+    return Key(f"process.{key.name}", ("process", *key.path), key.kind, key.default, key.choices)
+
+
+def _table_of(name: str) -> str:
+    return name.partition(".")[0] if "." in name else ""
+
+
+def _key_table(keys: Iterable[Key], meanings: dict[str, str], table: str) -> str:
+    rows = [
+        (
+            f"`{key.name.removeprefix(f'{table}.')}`",
+            ", ".join(f"`{choice}`" for choice in key.choices) or HOW_WRITTEN[key.kind],
+            _default(key),
+            effect_of(key.name),
+            plain(meanings[".".join(key.path)])
+            + (" **Read, but without effect yet.**" if key.name in NOT_IN_EFFECT else ""),
+        )
+        for key in keys
+    ]
+    return markdown_table(("key", "value", "default", "counts at", "meaning"), rows)
+
+
+DEFAULTS_FROM_PLACE = {
+    "name": "the folder's name",
+    "state_dir": "`$STATE_DIRECTORY`, `/var/lib/midair/NAME` (root), `$XDG_STATE_HOME/midair/NAME`, "
+    "`~/.local/state/midair/NAME`",
+    "runtime_dir": "`$RUNTIME_DIRECTORY`, `/run/midair/NAME` (root), `$XDG_RUNTIME_DIR/midair/NAME`",
+}
+
+
+def _default(key: Key) -> str:
+    if key.name in DEFAULTS_FROM_PLACE:
+        return DEFAULTS_FROM_PLACE[key.name]
+    if key.default is msgspec.NODEFAULT:
+        return "must be given" if key.name.startswith("process.") else "none"
+    text = written(key, key.default) if key.default not in ((), {}) else ""
+    return f"`{text}`" if text else "none"
+
+
+def _meanings() -> dict[str, str]:
+    """Docstrings of the schema's fields, by path in ``Settings`` (``drain.timeout_s``)."""
+    by_class = _field_docs(schema.__file__) | _field_docs(worker_settings.__file__)
+    found = dict(by_class["Settings"])
+    for field in msgspec.structs.fields(schema.Settings):
+        if isinstance(field.type, type) and issubclass(field.type, msgspec.Struct):
+            found |= {f"{field.name}.{inner}": text for inner, text in by_class[field.type.__name__].items()}
+    return found | {f"process.{name}": text for name, text in by_class["Process"].items()}
+
+
+def _field_docs(path: str | None) -> dict[str, dict[str, str]]:
+    """By class and field: the string that stands below a field."""
+    assert path is not None
+    found: dict[str, dict[str, str]] = {}
+    for node in ast.parse(Path(path).read_text()).body:
+        if isinstance(node, ast.ClassDef):
+            found[node.name] = dict(_fields_of(node))
+    return found
+
+
+def _fields_of(node: ast.ClassDef) -> Iterator[tuple[str, str]]:
+    for field, after in zip(node.body, [*node.body[1:], ast.Pass()], strict=True):
+        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name):
+            is_doc = isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)
+            text = after.value.value if is_doc else ""  # type: ignore[attr-defined]  # looked at the line before
+            yield field.target.id, inspect.cleandoc(str(text))
+
+
+# --- command line --------------------------------------------------------------------------------------------------
+
+CLI = """\
+# Command line
+
+```console
+$ midair COMMAND [OPTIONS]
+```
+
+{commands}
+
+`midair --help` lists them, `midair --version` says which midair this is. Results go to standard output, everything else
+to standard error; with `--json` standard output has one JSON document (`midair logs`: one a line), errors too. Colours
+are for terminals only, and `NO_COLOR` turns them off. The exit codes stand in [exit codes and errors](exit-codes.md).
+
+**Which service is meant.** The one of the folder where the command is typed, or of `-C FOLDER`; its name is `name` in
+`midair.toml`, else the folder's. `--name NAME` finds it from anywhere. If two folders have the same name, a command that
+changes something is refused unless it is typed in the service's own folder.
+
+"""
+
+
+def cli() -> str:
+    rows = [(f"[`midair {name}`](#midair-{name})", text) for name, text in COMMANDS.items()]
+    page = CLI.replace("{commands}", markdown_table(("command", "what it does"), rows).strip())
+    for name in COMMANDS:
+        page += f"## midair {name}\n\n```text\n{_help(name)}\n```\n\n"
+    page += "## Flags of other servers\n\nTyped by habit, they are answered with what to type here.\n\n"
+    return page + markdown_table(("flag", "here"), [(f"`{flag}`", answer) for flag, answer in FLAGS.items()])
+
+
+def _help(name: str) -> str:
+    assert isinstance(command_line, click.Group)
+    with click.Context(command_line, info_name="midair") as parent:
+        command = command_line.get_command(parent, name)
+        assert command is not None
+        with click.Context(command, info_name=name, parent=parent, terminal_width=HELP_COLUMNS) as context:
+            return "\n".join(line.rstrip() for line in command.get_help(context).splitlines())
+
+
+# --- events and metrics --------------------------------------------------------------------------------------------
+
+EVENTS_PAGE = """\
+# Events of the log
+
+One line an event: JSON where a machine reads it, words on a terminal (`log.format`). Every line has `time` (UTC),
+`level`, `event` and `node` (`log.node`, else the host's name); a line about an update or a generation has `update`,
+`generation` and `version` as well. `update` is the number of the [receipt](updates.md#the-receipt).
+
+```json
+{"time":"2026-11-25T04:41:05.265Z","level":"info","event":"cut_over","status":"hot-update-cut-over","node":"web-1","update":2,"generation":2,"version":"6e0595ab","previous":1,"since_start_s":0.052}
+```
+
+What workers print is an event too, `worker_output`, a line each; if the line is a JSON object its fields are kept and
+ours are added. The log never waits for its reader: what cannot be written is dropped and counted (`log_lines_dropped`).
+
+To follow updates, look at `status`:
+
+{statuses}
+
+## All events
+
+`info`: it happened. `warning`: somebody should look. `error`: something was lost, or somebody's wish was not carried out.
+
+"""
+
+
+def events() -> str:
+    statuses = [(f"`{e.status}`", f"`{e.name}`", e.meaning) for e in EVENTS.values() if e.status]
+    page = EVENTS_PAGE.replace("{statuses}", markdown_table(("status", "event", "meaning"), statuses).strip())
+    rows = [
+        (f"`{e.name}`", e.level, plain(e.meaning), ", ".join(f"`{field}`" for field in e.fields))
+        for e in EVENTS.values()
+    ]
+    return page + markdown_table(("event", "level", "meaning", "fields"), rows)
+
+
+METRICS_PAGE = """\
+# Metrics
+
+`midair run app:app --metrics 127.0.0.1:9464`, or `metrics = "127.0.0.1:9464"` in `midair.toml`, and Prometheus can scrape
+`/metrics` there. They are served by a process of their own: the supervisor never speaks HTTP, and a scrape cannot hold up
+an update. Workers count in shared memory, so the figures of a killed worker are not lost.
+
+Three names have no prefix, because people look for them: `hot_update_success`, `hot_update_duration` (seconds) and
+`module_load_errors`. All others carry `midair_` and their base unit. A generation's counters end with it; the
+`midair_service_*` counters go on.
+
+"""
+
+
+def metrics() -> str:
+    rows = [(f"`{m.name}`", m.kind, plain(m.meaning), ", ".join(f"`{label}`" for label in m.labels)) for m in METRICS]
+    page = METRICS_PAGE + markdown_table(("metric", "kind", "meaning", "labels"), rows)
+    page += "\n## Labels\n\n"
+    page += "`generation` and `version` are those of generations that still have processes. `why` of\n"
+    page += f"`midair_connections_closed_total`: {', '.join(f'`{why}`' for why in CLOSED_BY.values())}.\n\n"
+    page += "## Buckets\n\n"
+    page += f"`hot_update_duration`: {_seconds(UPDATE_BOUNDS_S)}.\n\n"
+    return page + f"`midair_request_duration_seconds`: {_seconds(LATENCY_BOUNDS_S)}.\n"
+
+
+def _seconds(bounds_s: Sequence[float]) -> str:
+    return ", ".join(f"{bound:g}" for bound in bounds_s) + " s"
+
+
+# --- exit codes and errors -----------------------------------------------------------------------------------------
+
+EXITS = (
+    ("0", "done"),
+    ("1", "failed: the machine, the application's first start, or a request that could not be carried out"),
+    ("2", "wrong usage or configuration; nothing was started or changed"),
+    ("3", "a bug in midair: please report it"),
+    ("4", "refused or rolled back: the earlier version serves"),
+    ("5", "nothing runs under that name"),
+    ("6", "outcome unknown: whoever watched stopped watching (`--timeout`, Ctrl-C); the update goes on"),
+    ("7", "held: somebody holds updates back (`midair hold`)"),
+)
+
+ERRORS_PAGE = """\
+# Exit codes and errors
+
+{exits}
+
+Ctrl-C before anything was asked for ends a command with 130.
+
+An error says what happened, what still holds, and what to do:
+
+```text
+error: syntax error in /srv/shop/app.py, line 1: invalid syntax; 8ba1e6ff (generation 3) serves
+hint: midair receipt 4 tells everything
+```
+
+With `--json` it is `{"fault": {"code", "message", "hint", "detail"}, "exit_code"}`, where `detail` may be a traceback or
+the application's last lines. Codes are stable, messages are not: scripts look at the exit code, then at `code`.
+
+"""
+
+SHOWN_AS = {
+    WHOLE_UPDATE: "An update that ended early (exit 4: the earlier version serves; 1 if it was the first start)",
+    REQUEST: "A request that was not taken up",
+    ELSEWHERE: "The command line",
+}
+
+
+def errors() -> str:
+    page = ERRORS_PAGE.replace("{exits}", markdown_table(("code", "meaning"), EXITS).strip())
+    for when, title in SHOWN_AS.items():
+        rows = [(f"`{code}`", meaning) for code, (said, meaning) in sorted(FAULTS.items()) if said == when]
+        page += f"## {title}\n\n" + markdown_table(("code", "meaning"), rows) + "\n"
+    page += "## What the machine, the configuration and the application may do\n\n"
+    page += "These end a command or a start with the exit code shown. In an update they refuse it: exit 4.\n\n"
+    rows_of_classes = [
+        (f"`{code}`", str(error.exit_code), plain(_doc(error).partition("\n\n")[0]), plain(error.hint))
+        for code, error in sorted(error_classes().items())
+    ]
+    return page + markdown_table(("code", "exit", "meaning", "hint"), rows_of_classes)
+
+
+def error_classes() -> dict[str, type[MidairError]]:
+    """Every error class of midair with a code of its own, by code; the most general one of each code."""
+    for module in pkgutil.walk_packages([str(SOURCE)], "midair."):
+        if not module.name.startswith("midair.testing") and not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
+    found: dict[str, type[MidairError]] = {}
+    for error in _below(MidairError):
+        if "code" in vars(error) and error.__module__.startswith("midair."):
+            found.setdefault(error.code, error)
+    return found
+
+
+def _below(root: type[MidairError]) -> Iterator[type[MidairError]]:
+    yield root
+    for each in root.__subclasses__():
+        yield from _below(each)
+
+
+def codes_said() -> dict[str, str]:
+    """Every code that stands as text in a ``Fault`` (or in a worker's ``Failed``) in the source, and where."""
+    found = {}
+    for path in sorted(SOURCE.rglob("*.py")):
+        if "testing" in path.parts:
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] in ("Fault", "Failed"):
+                for first in [*node.args[:1], *(word.value for word in node.keywords if word.arg == "code")]:
+                    if isinstance(first, ast.Constant):
+                        found[str(first.value)] = f"{path.relative_to(SOURCE)}:{node.lineno}"
+    return found
+
+
+# --- control socket ------------------------------------------------------------------------------------------------
+
+CONTROL_PAGE = """\
+# Control socket
+
+How the command line talks to a running service; a program of yours may do the same. The socket is `control.sock` in the
+service's runtime folder (`midair config --all` shows `runtime_dir`): a Unix stream socket with mode 0600, or 0666 if
+groups are named under `[control]`: then everybody may knock, and the kernel's word on who knocks decides.
+
+## Rights
+
+root and the user that the service runs as may do everything. Members of a group in `control.readers` may look, members
+of one in `control.operators` may look and act. Acting are: {acting}. A request that changes something also says in which
+`folder` it was typed, if only the folder's name tells which service is meant; another folder's service refuses it
+(`other-folder`).
+
+## Frames
+
+Four bytes of length, most significant first, then that many bytes of JSON. A request has at most {request_max} KiB, an
+answer {answer_max} MiB. The kind of a word stands in its field `word`. Fields that are not known are ignored, so that a
+newer side talks to an older one; `protocol` is {protocol} now. One request a connection: it must come within
+{request_within} s, and at most {connections} connections are served at once. Nonsense is answered with `refused` and costs
+nothing but that connection.
+
+```python
+import json, socket
+
+def ask(path: str, request: dict) -> dict:
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(path)
+        payload = json.dumps(request).encode()
+        connection.sendall(len(payload).to_bytes(4, "big") + payload)
+        with connection.makefile("rb") as answers:
+            return json.loads(answers.read(int.from_bytes(answers.read(4), "big")))
+
+ask("/run/midair/shop/control.sock", {"word": "status"})["state"]
+```
+
+## The conversation
+
+```text
+{conversation}
+```
+
+Whoever hangs up stops watching; the update goes on, and `watch` with the update's number resumes where `after` says. Times
+called `time_s` are seconds since the epoch, lengths are seconds.
+
+"""
+
+
+def control_socket() -> str:
+    conversation = (words.__doc__ or "").partition("closes:\n\n")[2].partition("\n\nAnswers")[0]
+    page = CONTROL_PAGE
+    for name, text in {
+        "acting": ", ".join(f"`{_word(each)}`" for each in control.ACTING),
+        "request_max": str(framing.REQUEST_MAX_BYTES // 1024),
+        "answer_max": str(framing.ANSWER_MAX_BYTES // 1024**2),
+        "protocol": str(words.PROTOCOL),
+        "request_within": f"{control.REQUEST_WITHIN_S:g}",
+        "connections": str(control.CONNECTIONS_MAX),
+        "conversation": textwrap.dedent(conversation),
+    }.items():
+        page = page.replace("{" + name + "}", text)
+    docs = _field_docs(words.__file__) | _field_docs(values.__file__)
+    page += "## Requests\n\n" + _words_table(words.Ask, docs)
+    page += "\n## Answers\n\n" + _words_table(words.Answer, docs)
+    return page + "\n## Parts of answers\n\n" + _words_table(words.Part, docs)
+
+
+def _words_table(root: type[msgspec.Struct], docs: dict[str, dict[str, str]]) -> str:
+    rows = [
+        (f"`{_word(each)}`" if root is not words.Part else f"`{each.__name__}`", plain(_doc(each)), _fields(each, docs))
+        for each in vars(words).values()
+        if isinstance(each, type) and issubclass(each, root) and each is not root
+    ]
+    return markdown_table(("word" if root is not words.Part else "part", "meaning", "fields"), rows)
+
+
+def _word(each: type[msgspec.Struct]) -> str:
+    return str(each.__struct_config__.tag)
+
+
+INHERITED = ("protocol", "folder")
+
+
+def _fields(each: type[msgspec.Struct], docs: dict[str, dict[str, str]]) -> str:
+    is_request = issubclass(each, words.Ask)
+    own = [field for field in msgspec.structs.fields(each) if not (is_request and field.name in INHERITED)]
+    meanings = docs[each.__name__]
+    return "; ".join(
+        f"`{field.name}`" + (f" ({plain(meanings[field.name]).rstrip('.')})" if meanings.get(field.name) else "")
+        for field in own
+    )
+
+
+# --- Markdown ------------------------------------------------------------------------------------------------------
+
+
+def markdown_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table; a bar inside a cell is escaped."""
+    lines = [heads, ["---"] * len(heads), *([cell.replace("|", "\\|") for cell in row] for row in rows)]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def plain(text: str) -> str:
+    """A docstring as one line of Markdown."""
+    return re.sub(r"\s+", " ", text.replace("``", "`")).strip()
+
+
+def _doc(each: type) -> str:
+    """The class's own docstring: not one that it inherits, nor one that a library made."""
+    return inspect.cleandoc(vars(each).get("__doc__") or "")
+
+
+# --- all pages -----------------------------------------------------------------------------------------------------
+
+PAGES: dict[str, Callable[[], str]] = {
+    "configuration.md": configuration,
+    "cli.md": cli,
+    "events.md": events,
+    "metrics.md": metrics,
+    "exit-codes.md": errors,
+    "control-socket.md": control_socket,
+}
+
+
+def page(name: str) -> str:
+    """The page as it should be."""
+    title, _, rest = PAGES[name]().partition("\n")
+    return f"{title}\n\n{MADE}\n{rest}".rstrip() + "\n"
+
+
+def stale() -> list[str]:
+    """The pages that are not as they should be."""
+    return [name for name in PAGES if _read(FOLDER / name) != page(name)]
+
+
+def _read(path: Path) -> str:
+    return path.read_text() if path.exists() else ""
+
+
+def main(args: Sequence[str]) -> int:
+    """Write what is stale, or with ``--check`` only name it (1: something is)."""
+    found = stale()
+    for name in found:
+        print(f"docs/{name}")
+        if "--check" not in args:
+            (FOLDER / name).write_text(page(name))
+    return 1 if found and "--check" in args else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

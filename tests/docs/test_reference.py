@@ -1,0 +1,63 @@
+"""The pages of the reference say what the code says: every key, flag, event, metric and error is on its page."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+
+import pytest
+from docs.faults import FAULTS
+
+from docs import reference
+from midair.config.keys import MIRRORS, all_keys
+
+
+@pytest.mark.parametrize("name", reference.PAGES)
+def test_a_page_of_the_reference_is_what_the_code_makes(name: str) -> None:
+    committed = (reference.FOLDER / name).read_text()
+    assert committed == reference.page(name), f"docs/{name} is stale: python -m docs.reference writes it"
+
+
+def test_every_key_says_what_it_means() -> None:
+    meanings = reference._meanings()
+    paths = [".".join(key.path) for key in all_keys().values()]
+    assert [path for path in paths if not meanings[path]] == [], "give the field a docstring"
+
+
+def test_every_code_that_is_said_is_documented() -> None:
+    said = reference.codes_said()
+    assert len(said) > 30, "the search finds nothing any more"
+    documented = FAULTS.keys() | reference.error_classes().keys()
+    unknown = {code: where for code, where in said.items() if code not in documented}
+    assert unknown == {}, "add them to docs/faults.py"
+
+
+def test_every_documented_code_is_said() -> None:
+    said = reference.codes_said().keys() | reference.error_classes().keys()
+    assert FAULTS.keys() - said == set(), "nobody says these any more: take them out of docs/faults.py"
+
+
+def test_every_error_class_says_what_it_means() -> None:
+    assert [code for code, error in reference.error_classes().items() if not reference._doc(error)] == []
+
+
+def test_the_keys_without_effect_are_those_that_nothing_reads() -> None:
+    code = "\n".join(
+        path.read_text()
+        for path in sorted(reference.SOURCE.rglob("*.py"))
+        if path.relative_to(reference.SOURCE).parts[0] not in ("config", "testing")
+    )
+    fields = Counter(key.path[-1] for key in all_keys().values())
+    unread = set()
+    for key in all_keys().values():
+        table, field = re.escape(key.path[0]), key.path[-1]
+        owner = r"\w+" if fields[field] == 1 else f"(settings|{table})"
+        if not re.search(rf"\b{owner}\.{field}\b", code):
+            unread.add(key.name)
+    assert unread - READ_ANOTHER_WAY == reference.NOT_IN_EFFECT
+
+
+READ_ANOTHER_WAY = {f"signals.{name}" for name in ("hup", "usr1", "usr2", "term", "int", "quit", "ttin", "ttou")} | {
+    name for name, field in ((key.name, ".".join(key.path)) for key in all_keys().values()) if field in MIRRORS.values()
+}
+"""Read by name, which a search for an attribute does not see, and those that the worker is told under another name."""
