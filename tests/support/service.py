@@ -251,8 +251,12 @@ class Service:
 
     def reload_in_background(self, *flags: str) -> subprocess.Popen[str]:
         """``midair reload`` under way: for what has to happen meanwhile. The caller waits for it."""
+        return self.midair_in_background("reload", "--json", *flags)
+
+    def midair_in_background(self, *words: str) -> subprocess.Popen[str]:
+        """A command under way. The caller waits for it."""
         return subprocess.Popen(
-            [sys.executable, "-m", "midair", "reload", "--json", *flags],
+            [sys.executable, "-m", "midair", *words],
             cwd=self.folder,
             env=clean_environment(),
             stdin=subprocess.DEVNULL,
