@@ -10,6 +10,8 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
+import msgspec
+
 from midair.config.schema import Settings
 from midair.errors import ConfigError
 from midair.release.values import Environment, Fingerprint, Interpreter, Survey
@@ -42,11 +44,14 @@ def survey(
     Raises EnvironmentUnreadable, InterpreterMissing, InterpreterUnusable, FolderMissing, VersionUnknown.
     """
     # Imported here: the supervisor imports this module, and only a child of it ever looks.
+    from midair.release.bytecode import forget_stale
     from midair.release.environment import of_generation
     from midair.release.version import version_name
 
     folder, environment, interpreter, fingerprint = _look(settings, ambient, earlier, known)
     version = version_name(settings, folder, fingerprint, interpreter, environment.variables)
+    if settings.is_command:
+        forget_stale(os.path.realpath(folder), _names(fingerprint))
     return Survey(
         folder=folder,
         version=version,
@@ -86,6 +91,12 @@ def _look(
     variables = environment.variables
     interpreter = None if settings.is_command else find_interpreter(settings, ambient, variables, earlier)
     return folder, environment, interpreter, take_fingerprint(settings, folder, interpreter, variables, known)
+
+
+def _names(fingerprint: Fingerprint) -> list[str]:
+    """Names of the files that count; none if there are too many to be kept."""
+    items = next((part.items for part in fingerprint.parts if part.kind == "files"), b"")
+    return [name for name, _ in msgspec.msgpack.decode(items, type=list[tuple[str, bytes]])] if items else []
 
 
 def _warnings(environment: Environment, fingerprint: Fingerprint) -> tuple[str, ...]:
