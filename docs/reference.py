@@ -416,9 +416,10 @@ groups are named under `[control]`: then everybody may knock, and the kernel's w
 ## Rights
 
 root and the user that the service runs as may do everything. Members of a group in `control.readers` may look, members
-of one in `control.operators` may look and act. Acting are: {acting}. A request that changes something also says in which
-`folder` it was typed, if only the folder's name tells which service is meant; another folder's service refuses it
-(`other-folder`).
+of one in `control.operators` may look and act. These act:
+{acting}.
+A request that acts also says in which `folder` it was typed, if only the folder's name tells which service is meant; the
+service of another folder refuses it (`other-folder`).
 
 ## Frames
 
@@ -429,7 +430,9 @@ newer side talks to an older one; `protocol` is {protocol} now. One request a co
 nothing but that connection.
 
 ```python
-import json, socket
+import json
+import socket
+
 
 def ask(path: str, request: dict) -> dict:
     with socket.socket(socket.AF_UNIX) as connection:
@@ -438,6 +441,7 @@ def ask(path: str, request: dict) -> dict:
         connection.sendall(len(payload).to_bytes(4, "big") + payload)
         with connection.makefile("rb") as answers:
             return json.loads(answers.read(int.from_bytes(answers.read(4), "big")))
+
 
 ask("/run/midair/shop/control.sock", {"word": "status"})["state"]
 ```
