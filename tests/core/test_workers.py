@@ -8,7 +8,7 @@ import pytest
 
 from midair.core import backoff
 from midair.core.effects import DropZygote, Kill, StartWorker, StartZygote, StopAccepting
-from midair.core.events import WorkerWorn
+from midair.core.events import ProbeAnswered, WorkerWorn
 from midair.testing.world import Faults
 from tests.core.play import Play
 
@@ -102,6 +102,40 @@ def test_a_hung_worker_is_killed_when_its_successor_accepts() -> None:
     play.wait(0.5)
     assert [effect.worker for effect in play.said(Kill)] == [hung]
     assert play.serving == ["f1"]
+
+
+def test_a_hung_worker_of_a_canary_goes_when_its_successor_begins_with_the_rest() -> None:
+    """Both accepted from then on: slots that change hands did not ask whose place a ready worker takes."""
+    play = Play(workers=3, canary_workers=1, faults=Faults(delay_max_s=0.001, ack_lost=1.0))
+    play.serve()
+    update = play.update()
+    play.until_phase(update, "canary")
+    play.until_phase(update, "cut-over")
+    hung = play.worker(0)
+    play.history.turn(WorkerWorn(hung, "no beat for 30 s", hangs=True))
+    play.until_phase(update, "bake")
+    assert play.serving == ["f2"] * 3
+    assert [effect.worker for effect in play.said(Kill)] == [hung]
+
+
+def test_a_worn_worker_goes_when_a_rollback_lets_its_successor_begin() -> None:
+    play = Play(workers=1, faults=Faults(delay_max_s=0.001, ack_lost=1.0))
+    play.serve()
+    worn = play.worker()
+    update = play.update()
+    play.until(lambda: all(w.is_ready for w in play.watch.workers.values()) and len(play.watch.workers) == 2)
+    candidate = next(w.id for w in play.world.living() if w.generation == 2)
+    play.history.turn(WorkerWorn(worn, "10,000 requests"))
+    play.history.turn(ProbeAnswered(candidate, "healthy"))
+    successor = play.said(StartWorker)[-1].worker
+    play.until_phase(update, "bake")
+    assert play.watch.workers[successor].is_ready
+    assert play.watch.workers[successor].told == "start"
+    play.rollback()
+    play.wait(0.2)
+    assert play.serving == ["f1"]
+    assert play.worker() == successor
+    assert play.world.workers[worn].leaves
 
 
 def test_a_worn_worker_whose_successor_dies_gets_another_one() -> None:

@@ -58,8 +58,9 @@ from midair.core.ids import GenerationId, RequestId, UpdateId, WorkerId, ZygoteI
 from midair.core.policy import HURRY_S, KILL_GRACE_S, SWITCH_ACK_S, Policy
 from midair.testing.world import World
 
-ZYGOTES_MAX = 4
-"""The one that serves (or is kept until the commit), the baking one, a candidate's, the one kept for a rollback."""
+ZYGOTES_MAX = 5
+"""The one kept for a rollback, the newest committed one, one that took over but was superseded in its bake, the canary that
+superseded it, and a candidate's."""
 TICKS_AT_ONCE_MAX = 5
 STARTS_A_SECOND_MAX = 10
 """Starts for each wanted worker in any one second: more is a crash loop that nobody holds back."""
@@ -443,6 +444,9 @@ class Watch:
     def _check_accepting(self) -> None:
         told = {w.generation for w in self._living_books() if w.told == "accept"}
         self.need(len(told) <= (2 if self._is_canary() else 1), f"generations {sorted(told)} were told to accept")
+        slots = Counter((w.generation, w.slot) for w in self._living_books() if w.told == "accept")
+        twice = [slot for slot, workers in slots.items() if workers > 1]
+        self.need(not twice, f"two workers were told to accept in each (generation, slot) of {twice}")
         if self._is_canary():
             return
         truly = {w.generation for w in self.world.accepting() if self._has_obeyed(w.id) and w.code.policy.parks}

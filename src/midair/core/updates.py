@@ -396,8 +396,12 @@ def finish_switch(turn: Turn) -> None:
         if worker.state is WorkerState.STOPPING:
             worker.state = WorkerState.PARKED  # It did not answer in time; what it accepts now it also serves.
     target = turn.generation(switch.target)
-    for worker in turn.workers_of(target.id):
-        if worker.slot < switch.slots and worker.state in {WorkerState.READY, WorkerState.PARKED}:
+    beginning = [w for w in turn.workers_of(target.id) if w.slot < switch.slots]
+    for worker in beginning:
+        if worker.state is WorkerState.READY:
+            take_over(turn, worker)  # It may be a replacement that became ready meanwhile.
+    for worker in beginning:
+        if worker.state is WorkerState.PARKED:
             workers.accept(turn, worker)
     if switch.is_back:
         _went_back(turn, target, switch)
