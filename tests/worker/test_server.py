@@ -194,6 +194,20 @@ async def test_emptiness_is_told_once_and_even_if_it_is_so_already() -> None:
         assert told == [1]
 
 
+# ------------------------------------------------------------------------------------------------------ about to stop
+
+
+async def test_before_a_stop_the_ready_path_is_a_503_and_all_else_is_served() -> None:
+    async with serving(hello, ready_path="/up") as served:
+        client = await served.connect()
+        assert (await client.ask(get("/up"))).body == b"hello"
+        served.server.say_not_ready()
+        assert (await client.ask(get())).body == b"hello"
+        refusal = await client.ask(get("/up?verbose"))
+        assert (refusal.status, refusal.header("connection")) == (503, "close")
+        assert (await (await served.connect()).ask(get())).body == b"hello"
+
+
 # ------------------------------------------------------------------------------------------------------------------ cut
 
 

@@ -4,16 +4,18 @@ A page is a memfd of 8-byte cells. The supervisor makes it, the worker maps it a
 maps it too and reads it at any time: after ``kill -9`` of the worker, across its own re-execution. An aligned 8-byte
 store is atomic on every machine that we run on, so a reader sees the old or the new figure of a cell, never half of
 it. Two cells may be a moment apart; books are checked when the writer is gone.
+
+Every figure is written where it happens, before the client can see what it counts. Gathering figures in plain integers
+and writing them out once a turn of the event loop was tried: it saves 0.2 of 12 microseconds a request when sixteen
+share a turn, costs 0.4 when one has it alone, and leaves the page behind when the worker is killed.
 """
 
 from __future__ import annotations
 
 import mmap
 import os
-import struct
 from bisect import bisect_left
 from enum import IntEnum
-from functools import partial
 
 LATENCY_BOUNDS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 PAGE_BYTES = 4096
@@ -61,6 +63,7 @@ class Cell(IntEnum):
 
 
 FORMAT = 1
+_LATENCY_FIRST, _LATENCY_SUM_US = int(Cell.LATENCY_FIRST), int(Cell.LATENCY_SUM_US)
 
 
 class Page:
@@ -83,9 +86,10 @@ class Page:
         return page
 
     def observe_latency(self, seconds: float) -> None:
+        """Count one answer: the hottest line of the page, so with plain numbers for places."""
         cells = self.cells
-        cells[Cell.LATENCY_FIRST + bisect_left(LATENCY_BOUNDS_S, seconds)] += 1
-        cells[Cell.LATENCY_SUM_US] += int(seconds * 1e6)
+        cells[_LATENCY_FIRST + bisect_left(LATENCY_BOUNDS_S, seconds)] += 1
+        cells[_LATENCY_SUM_US] += int(seconds * 1e6)
 
     def latency_buckets(self) -> list[int]:
         """Observations a bucket, not cumulative; one longer than LATENCY_BOUNDS_S."""
@@ -99,61 +103,3 @@ class Page:
     def close(self) -> None:
         self.cells.release()
         self._map.close()
-
-
-class Tally:
-    """What changes with every request, counted in plain integers and written to the page in one go.
-
-    Writing one cell of the page costs as much as ten of these additions, so the writer counts here and publishes: once
-    a turn of its event loop, and when it ends.
-    """
-
-    __slots__ = (
-        "_pack_into",
-        "active",
-        "application_errors",
-        "bytes_in",
-        "bytes_out",
-        "is_due",
-        "latency",
-        "latency_s",
-        "page",
-        "requests",
-        "requests_cut",
-        "responses_5xx",
-        "websockets",
-    )
-
-    def __init__(self, page: Page) -> None:
-        self.page = page
-        self.requests = self.responses_5xx = self.application_errors = self.active = 0
-        self.bytes_in = self.bytes_out = self.websockets = self.requests_cut = 0
-        self.latency_s = 0.0
-        self.latency = [0] * (len(LATENCY_BOUNDS_S) + 1)
-        self.is_due = False
-        """Somebody has promised to publish."""
-        self._pack_into = partial(_TALLIED.pack_into, page._map, 8 * Cell.REQUESTS)
-
-    def observe_latency(self, seconds: float) -> None:
-        self.latency_s += seconds
-        self.latency[bisect_left(LATENCY_BOUNDS_S, seconds)] += 1
-
-    def publish(self) -> None:
-        """Write everything to the page. A reader sees each cell whole; between two cells it may see us at work."""
-        self.is_due = False
-        self._pack_into(
-            self.requests,
-            self.responses_5xx,
-            self.application_errors,
-            self.active,
-            self.bytes_in,
-            self.bytes_out,
-            self.websockets,
-            self.requests_cut,
-            int(self.latency_s * 1e6),
-            *self.latency,
-        )
-
-
-_TALLIED = struct.Struct(f"@{Cell.LATENCY_FIRST - Cell.REQUESTS + len(LATENCY_BOUNDS_S) + 1}Q")
-"""REQUESTS to the last latency bucket: neighbours on the page. Native, so each is one aligned 8-byte store."""

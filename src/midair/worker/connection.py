@@ -28,11 +28,13 @@ from midair.worker.http1 import BadRequest, Request, RequestReader
 from midair.worker.websocket import WebSocket
 
 if TYPE_CHECKING:
-    from midair.observe.counters import Tally
+    from midair.observe.counters import Page
     from midair.worker.server import Server
 
 IDLE, BUSY, BODY, DISCARD, LINGER, UPGRADED, GONE = range(7)
 NEVER = math.inf
+# Plain numbers: an enum's member costs a request more than what is counted by it.
+_BYTES_IN, _BYTES_OUT, _ACTIVE = int(Cell.BYTES_IN), int(Cell.BYTES_OUT), int(Cell.ACTIVE)
 HIGH_WATER_BYTES = 64 * 1024
 """Bytes read for the application and not taken by it, above which we stop reading from the client."""
 
@@ -52,22 +54,22 @@ class Connection(asyncio.Protocol):
         "deadline_s",
         "is_write_paused",
         "opened_s",
+        "page",
         "phase",
         "reader",
         "reason",
         "server",
         "server_address",
-        "tally",
         "transport",
         "websocket",
     )
 
     transport: asyncio.Transport
 
-    def __init__(self, server: Server, tally: Tally, client: Address | None, server_address: Address | None) -> None:
-        """``tally``: where it is counted. The addresses are the application's ``client`` and ``server``."""
+    def __init__(self, server: Server, page: Page, client: Address | None, server_address: Address | None) -> None:
+        """``page``: where it is counted. The addresses are the application's ``client`` and ``server``."""
         self.server = server
-        self.tally = tally
+        self.page = page
         self.client, self.server_address = client, server_address
         self.reader = RequestReader(server.parsers)
         self.phase = IDLE
@@ -98,7 +100,7 @@ class Connection(asyncio.Protocol):
         self.server.connection_made(self)
 
     def data_received(self, data: bytes) -> None:
-        self.tally.bytes_in += len(data)
+        self.page.cells[_BYTES_IN] += len(data)
         if self.phase == IDLE:
             try:
                 request = self.reader.receive(data)
@@ -136,7 +138,7 @@ class Connection(asyncio.Protocol):
             self._writable.set()
         cycle, self.cycle = self.cycle, None
         if cycle is not None:
-            self.tally.active -= 1
+            self.page.cells[_ACTIVE] -= 1
             cycle.client_gone()
         if self.websocket is not None:
             self.websocket.connection_lost()
@@ -162,7 +164,7 @@ class Connection(asyncio.Protocol):
             await self._writable.wait()
 
     def write(self, data: bytes) -> None:
-        self.tally.bytes_out += len(data)
+        self.page.cells[_BYTES_OUT] += len(data)
         self.transport.write(data)
 
     def body_taken(self) -> None:
@@ -177,11 +179,9 @@ class Connection(asyncio.Protocol):
     def response_complete(self, cycle: Cycle) -> None:
         """The last byte of the response is written. What comes next depends on the request's body and on both sides."""
         now_s = monotonic()
-        server, tally, reader = self.server, self.tally, self.reader
-        tally.active -= 1
-        tally.observe_latency(now_s - cycle.started_s)
-        if not tally.is_due:
-            server.publish_soon(tally)
+        server, page, reader = self.server, self.page, self.reader
+        page.cells[_ACTIVE] -= 1
+        page.observe_latency(now_s - cycle.started_s)
         self.cycle = None
         if not cycle.keep_alive or (self._is_eof and not reader.unread_bytes):
             self.close(Cell.CLOSED_DRAINED if server.is_draining else Cell.CLOSED_AFTER_RESPONSE)
@@ -341,8 +341,7 @@ class Connection(asyncio.Protocol):
             return
         cycle = Cycle(self, scope, request, monotonic())
         self.cycle = cycle
-        tally = self.tally
-        tally.active += 1
+        self.page.cells[_ACTIVE] += 1
         self.phase = BUSY
         if request.body_length:
             if not self._begin_body(cycle):
@@ -355,8 +354,6 @@ class Connection(asyncio.Protocol):
         task = server.make_task(cycle.run(), loop=server.loop)
         if not task.done():
             cycle.task = task
-        if not tally.is_due:
-            server.publish_soon(tally)  # after the task in the loop's queue: a quick answer is published with it
 
     def _is_taken(self, request: Request, scope: Scope) -> bool:
         """Refuse what is beyond a limit; give a WebSocket its handshake. False: it is an ordinary request."""
@@ -365,8 +362,11 @@ class Connection(asyncio.Protocol):
         if limit and request.body_length > limit:
             self._refuse(BadRequest(413, "the body is too large"))
             return True
-        if server.is_over_limit() and self.tally is server.tally:
-            self._refuse_busy(scope)
+        if server.is_over_limit() and self.page is server.page:
+            self._turn_away(scope, "too many requests at once")
+            return True
+        if server.not_ready_path and scope["path"] == server.not_ready_path:
+            self._turn_away(scope, "the service is about to stop")
             return True
         if request.is_websocket:
             self.phase = UPGRADED
@@ -432,13 +432,12 @@ class Connection(asyncio.Protocol):
             self._answer(refusal.status, str(refusal))
         self.close(Cell.CLOSED_REFUSED)
 
-    def _refuse_busy(self, scope: Scope) -> None:
-        self.tally.requests += 1
-        self.tally.responses_5xx += 1
-        self.server.publish_soon(self.tally)
+    def _turn_away(self, scope: Scope, why: str) -> None:
+        self.page.cells[Cell.REQUESTS] += 1
+        self.page.cells[Cell.RESPONSES_5XX] += 1
         if self.server.access is not None:
             self.server.access.note(self.client, scope, 503)
-        self._answer(503, "too many requests at once")
+        self._answer(503, why)
         self.close(Cell.CLOSED_REFUSED)
 
     def _answer(self, status: int, text: str) -> None:
@@ -446,7 +445,7 @@ class Connection(asyncio.Protocol):
 
     def _end_cycle(self, cycle: Cycle) -> None:
         """Take the request from the application: whatever it still sends goes nowhere."""
-        self.tally.active -= 1
+        self.page.cells[_ACTIVE] -= 1
         self.cycle = None
         cycle.client_gone()
 

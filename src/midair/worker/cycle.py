@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Literal
 
+from midair.observe.counters import Cell
 from midair.worker.asgi import ClientDisconnected, Message, Scope
 from midair.worker.http1 import Request, tokens
 from midair.worker.response import (
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     from midair.worker.connection import Connection
 
 _JOIN_MAX = 32 * 1024  # above, copying a body behind its head costs more than a second buffer in the same write
+
+# Plain numbers: an enum's member costs a request more than what is counted by it.
+_REQUESTS, _BYTES_OUT = int(Cell.REQUESTS), int(Cell.BYTES_OUT)
 
 Framing = Literal["", "length", "chunked", "close", "none"]
 
@@ -96,8 +100,7 @@ class Cycle:
             return  # already told, counted and closed by whoever cut it
         if self.is_disconnected and isinstance(exc, ClientDisconnected | asyncio.CancelledError):
             return  # the client left, the application noticed
-        connection.tally.application_errors += 1
-        self.server.publish_soon(connection.tally)
+        connection.page.cells[Cell.APPLICATION_ERRORS] += 1
         self.server.application_failed(self.scope, exc, "" if exc else self._unfinished())
         if self.is_complete or self.is_disconnected:
             return
@@ -282,26 +285,27 @@ class Cycle:
             if left < 0 or (left and not more_body):
                 self._wrong_length(left)
             self.body_left = left
-        tally = connection.tally
-        tally.requests += 1
+        page = connection.page
+        cells = page.cells
+        cells[_REQUESTS] += 1
         if status >= 500:
-            tally.responses_5xx += 1
+            cells[Cell.RESPONSES_5XX] += 1
         self.is_head_written = True
-        if server.access is not None and tally is server.tally:
+        if server.access is not None and page is server.page:
             server.access.note(connection.client, self.scope, status)
         head = self._head
         if self.framing == "length" and len(body) <= _JOIN_MAX:
             data = b"".join((head, end, body))
         elif self.framing == "length":
             data = head + end
-            tally.bytes_out += len(data)
+            cells[_BYTES_OUT] += len(data)
             connection.transport.write(data)
             data = body
         elif self.framing == "chunked":
             data = b"".join((head, end, _chunk(body, more_body)))
         else:
             data = head + end if self.framing == "none" else b"".join((head, end, body))
-        tally.bytes_out += len(data)
+        cells[_BYTES_OUT] += len(data)
         connection.transport.write(data)
         if not more_body:
             self.is_complete = True

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Protocol
 
-from midair.observe.counters import Cell, Page, Tally
+from midair.observe.counters import Cell, Page
 from midair.worker.accept import Acceptor
 from midair.worker.access import AccessLog
 from midair.worker.asgi import Address, Asgi, Scope
@@ -54,10 +54,11 @@ class Server:
         report: takes a line about trouble that is the machine's (no descriptors left). Default: the log.
         """
         self.app, self.settings, self.page, self.state, self.loop = app, settings, page, state, loop
-        self.tally = Tally(page)
         self.root_path = settings.root_path
         self.idle_s = settings.timeout_keep_alive_s
         """How long a connection may be idle, at this moment."""
+        self.not_ready_path = ""
+        """Answered 503: where a load balancer asks whether it may send more."""
         self.has_limits = bool(settings.limit_concurrency or settings.body_max_bytes)
         self.parsers = Parsers(settings.head_max_bytes, settings.headers_max)
         self.starts = HeadStarts(date_header=settings.date_header, server_header=settings.server_header)
@@ -70,7 +71,7 @@ class Server:
         self.is_cut = False
         self._when_empty: list[Callable[[], None]] = []
         self._report = report or log.warning
-        self._probe_tally = Tally(Page(-1))  # probes are counted like all others, where nobody looks
+        self._probe_page = Page(-1)  # probes are counted like all others, where nobody looks
         self._acceptors: list[Acceptor] = []
         self._opening: set[asyncio.Task[None]] = set()
         self._sweep: asyncio.TimerHandle | None = None
@@ -105,7 +106,7 @@ class Server:
     def adopt(self, sock: socket.socket, *, counted: bool = True) -> None:
         """Take over a connected stream socket. counted=False: a probe, absent from books, metrics and access log."""
         sock.setblocking(False)
-        self._take(sock, Cell.ADOPTED, self.tally if counted else self._probe_tally)
+        self._take(sock, Cell.ADOPTED, self.page if counted else self._probe_page)
 
     def drain(self) -> None:
         """Let connections come to an end: the next response says ``Connection: close``.
@@ -119,6 +120,11 @@ class Server:
         self._when_empty.clear()
         self._set_draining(False)
 
+    def say_not_ready(self) -> None:
+        """The service is about to stop: answer ``settings.ready_path`` with 503, and serve everything else."""
+        self.not_ready_path = self.settings.ready_path
+        self.has_limits = True
+
     def cut(self) -> list[str]:
         """End everything now; return a line for each request and WebSocket that was still going on.
 
@@ -130,10 +136,9 @@ class Server:
         lines = [_describe(call, now_s) for call in self.running]
         for call in busy:
             if call.scope["type"] == "http":
-                call.connection.tally.requests_cut += 1
+                call.connection.page.cells[Cell.REQUESTS_CUT] += 1
         for connection in tuple(self.connections):
             connection.cut()
-        self.tally.publish()
         return lines
 
     def is_empty(self) -> bool:
@@ -151,7 +156,6 @@ class Server:
         if self._sweep is not None:
             self._sweep.cancel()
             self._sweep = None
-        self.tally.publish()
         if self.access is not None:
             self.access.close()
 
@@ -161,15 +165,9 @@ class Server:
         limit = self.settings.limit_concurrency
         return limit != 0 and (len(self.connections) > limit or len(self.running) >= limit)
 
-    def publish_soon(self, tally: Tally) -> None:
-        """See to it that what was counted is on the page by the loop's next turn."""
-        tally.is_due = True
-        self.loop.call_soon(tally.publish)
-
     def check_empty(self) -> None:
         """Something has come to an end: tell who waits, if it was the last."""
         if self._when_empty and self.is_empty():
-            self.tally.publish()
             waiting, self._when_empty = self._when_empty, []
             for tell in waiting:
                 tell()
@@ -191,8 +189,7 @@ class Server:
 
     def connection_lost(self, connection: Connection) -> None:
         self.connections.discard(connection)
-        connection.tally.publish()  # whoever sees it closed sees what it counted
-        cells = connection.tally.page.cells
+        cells = connection.page.cells
         cells[connection.reason or Cell.CLOSED_BY_CLIENT] += 1
         cells[Cell.OPEN] -= 1
         if not self.connections:
@@ -201,12 +198,12 @@ class Server:
     # ------------------------------------------------------------------------------------------------------------ within
 
     def _accepted(self, sock: socket.socket) -> None:
-        self._take(sock, Cell.ACCEPTED, self.tally)
+        self._take(sock, Cell.ACCEPTED, self.page)
 
-    def _take(self, sock: socket.socket, how: Cell, tally: Tally) -> None:
-        connection = Connection(self, tally, *_addresses(sock))
-        tally.page.cells[how] += 1
-        tally.page.cells[Cell.OPEN] += 1
+    def _take(self, sock: socket.socket, how: Cell, page: Page) -> None:
+        connection = Connection(self, page, *_addresses(sock))
+        page.cells[how] += 1
+        page.cells[Cell.OPEN] += 1
         self._choose_tasks()
         self._keep_sweeping()
         task = self.loop.create_task(self._open(connection, sock))
@@ -255,7 +252,6 @@ class Server:
         # One timer for all time-outs of a worker: looking at ten thousand numbers once a second costs less than
         # arming and cancelling a timer for each request.
         self._sweep = None
-        self.tally.publish()
         now_s = time.monotonic()
         overdue = [connection for connection in self.connections if connection.deadline_s <= now_s]
         for connection in overdue:

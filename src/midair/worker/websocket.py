@@ -178,7 +178,7 @@ class WebSocket:
     def _failed(self, exc: BaseException) -> None:
         if self._is_cut or (self.phase == CLOSED and isinstance(exc, ClientDisconnected | asyncio.CancelledError)):
             return
-        self.connection.tally.application_errors += 1
+        self.connection.page.cells[Cell.APPLICATION_ERRORS] += 1
         self.connection.server.application_failed(self.scope, exc, "")
         self._end_badly()
 
@@ -186,7 +186,7 @@ class WebSocket:
         if self.phase == OPEN:
             self._close(1000, "")
         elif self.phase in (CONNECTING, DENYING):
-            self.connection.tally.application_errors += 1
+            self.connection.page.cells[Cell.APPLICATION_ERRORS] += 1
             text = "the application returned without accepting or refusing the WebSocket"
             self.connection.server.application_failed(self.scope, None, text)
             self._end_badly()
@@ -290,9 +290,7 @@ class WebSocket:
     def _ended(self, disconnect: Message) -> None:
         """Nothing can be sent any more. The first cause is the one that is told."""
         if self.phase in (OPEN, CLOSING):
-            tally = self.connection.tally
-            tally.websockets -= 1
-            self.connection.server.publish_soon(tally)
+            self.connection.page.cells[Cell.WEBSOCKETS] -= 1
         self.phase = CLOSED
         if self._disconnect is None:
             self._disconnect = disconnect
@@ -359,7 +357,7 @@ class WebSocket:
         protocol.extensions = self._extensions_agreed
         self._protocol = protocol
         self.phase = OPEN
-        connection.tally.websockets += 1
+        connection.page.cells[Cell.WEBSOCKETS] += 1
         self._expect_ping()
         connection.resume_reading()
         early, self._early = self._early, b""
@@ -417,13 +415,12 @@ class WebSocket:
 
     def _answered(self, status: int) -> None:
         connection = self.connection
-        server, tally = connection.server, connection.tally
-        tally.requests += 1
+        server, page = connection.server, connection.page
+        page.cells[Cell.REQUESTS] += 1
         if status >= 500:
-            tally.responses_5xx += 1
-        server.publish_soon(tally)
+            page.cells[Cell.RESPONSES_5XX] += 1
         access = server.access
-        if access is not None and tally is server.tally:
+        if access is not None and page is server.page:
             access.note_websocket(connection.client, self.scope, status)
 
     def _flush(self) -> None:
