@@ -69,9 +69,11 @@ class Accounts:
             return
         self.counted.gone.add(sums)
         closed, wrong = books.close(sums)
+        receipt = self._receipt_for(generation)
         if wrong:
             self._estate.say("books_unbalanced", {"generation": generation, "books": wrong})
-        receipt = self._receipt_for(generation)
+        if receipt and wrong:
+            receipt.warnings.append(f"the books of generation {generation} do not balance: {wrong}")
         if receipt:
             receipt.books[str(generation)] = closed
             self._estate.ledger.write(receipt)
@@ -84,11 +86,10 @@ class Accounts:
 
     def closed(self, effect: effects.Closed, receipt: Receipt) -> None:
         """An update ended."""
-        counted, fault = self.counted, effect.fault
-        release = self._estate.releases.get(effect.generation)
-        is_imported = release is not None and bool(release.interface)
-        has_begun = bool(receipt.phases) and receipt.phases[-1].phase == "start"
-        if effect.result == "refused" and has_begun and not is_imported and fault and fault.code not in NOT_LOADING:
+        counted = self.counted
+        if effect.result == "committed":
+            counted.load_errors = 0
+        elif effect.result == "refused" and self._was_not_imported(effect, receipt):
             counted.load_errors = 1
         if not receipt.previous_generation:
             return
@@ -97,8 +98,19 @@ class Accounts:
             counted.durations.observe(receipt.took_s)
             counted.last_update_s = self._estate.loop.clock.wall_s()
 
-    def imported(self) -> None:
-        self.counted.load_errors = 0
+    def _was_not_imported(self, effect: effects.Closed, receipt: Receipt) -> bool:
+        """Whether it was the application's import that failed. A command imports nothing that we know of."""
+        release = self._estate.releases.get(effect.generation)
+        if release is None or release.settings.is_command or release.interface:
+            return False
+        has_begun = bool(receipt.phases) and receipt.phases[-1].phase == "start"
+        return has_begun and effect.fault is not None and effect.fault.code not in NOT_LOADING
+
+    def imported(self, generation: GenerationId) -> None:
+        """By a zygote, or by a worker that imports by itself; also by one that replaces another of the serving version."""
+        candidate = self._estate.service.candidate
+        if candidate and candidate.generation == generation:
+            self.counted.load_errors = 0
 
     def noted(self, note: effects.Note) -> None:
         """A change of state that the core tells."""
