@@ -100,7 +100,10 @@ class Service:
         command: tuple[str, ...] = (),
         ready_path: str = "/",
         unix: bool = False,
+        prefix: tuple[str, ...] = (),
+        terminal: int = -1,
     ) -> None:
+        """prefix: a command that executes ``midair run``. terminal: a descriptor that is its standard streams."""
         self.folder = tmp / "service"
         self.folder.mkdir()
         # Not under tmp: the path of a Unix socket has 107 bytes, and pytest's folders are long.
@@ -109,6 +112,7 @@ class Service:
         self.log_path = tmp / "service.log"
         self.app, self.version = app, version
         self._flags = flags
+        self._prefix, self._terminal = prefix, terminal
         self._env = clean_environment(**{MARK: self.mark}, **(env or {}))
         self._ready_path = ready_path
         self._sock = self._bind(unix)
@@ -180,13 +184,13 @@ class Service:
         fd = self._sock.fileno()
         with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "midair", "run", "--bind", f"fd://{fd}", *self._flags],
+                [*self._prefix, sys.executable, "-m", "midair", "run", "--bind", f"fd://{fd}", *self._flags],
                 cwd=self.folder,
                 env=self._env,
                 pass_fds=(fd,),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
+                stdin=self._terminal if self._terminal >= 0 else subprocess.DEVNULL,
+                stdout=self._terminal if self._terminal >= 0 else log,
+                stderr=self._terminal if self._terminal >= 0 else log,
             )
         # Only the service holds the socket now: when it is gone, so is the address.
         self._sock.close()
