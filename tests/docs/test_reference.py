@@ -8,6 +8,7 @@ from collections import Counter
 import pytest
 from docs.faults import FAULTS
 
+import midair
 from docs import reference
 from midair.config.keys import MIRRORS, all_keys
 
@@ -61,3 +62,10 @@ READ_ANOTHER_WAY = {f"signals.{name}" for name in ("hup", "usr1", "usr2", "term"
     name for name, field in ((key.name, ".".join(key.path)) for key in all_keys().values()) if field in MIRRORS.values()
 }
 """Read by name, which a search for an attribute does not see, and those that the worker is told under another name."""
+
+
+def test_what_an_application_may_import_is_there() -> None:
+    assert {"before_fork", "after_fork", "worker_exited"} <= set(midair.__all__)
+    assert all(hasattr(midair, name) for name in midair.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'befor_fork'"):
+        midair.befor_fork  # noqa: B018  # looking it up is the test
