@@ -144,3 +144,34 @@ def test_a_request_in_flight_outlives_the_supervisor(tmp_path: Path) -> None:
             service.supervisor.kill()
             wait_for(lambda: client.report.requests == 5, 8, what="five answers")
         assert client.report.failed == 0, client.report.summary()
+
+
+def _children(pid: int) -> list[int]:
+    """As the kernel lists them: quick enough to see a process that lives for a millisecond."""
+    try:
+        return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []
+
+
+@pytest.mark.slow
+def test_a_process_killed_between_two_forks_leaves_nobody_behind(tmp_path: Path) -> None:
+    """Every fork goes through a process in the middle; killed at the wrong moment, it has made a child that nobody named."""
+    with Service(tmp_path, settings={"ready": {"timeout": "3s"}}) as service, service.asked(NEW) as client:
+        _serves_in_full(service)
+        before = set(service.processes())
+        service.write("import_hangs", "2")
+        killed = 0
+        for _ in range(5):
+            with service.reload_in_background() as reload:
+                while reload.poll() is None:
+                    for parent in before:
+                        for middle in _children(parent.pid) if parent.pid != service.pid else ():
+                            Process(middle).kill()
+                            killed += 1
+                out, err = reload.communicate(timeout=10)
+            assert reload.returncode == 4, out + err + service.log()
+            wait_for(lambda: set(service.processes()) <= before, 3, what="the end of the candidate")
+        assert killed, "no process in the middle was ever seen"
+        service.update("3", "good")
+        assert client.report.failed == 0, client.report.summary() + service.log()

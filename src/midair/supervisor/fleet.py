@@ -1,7 +1,8 @@
 """The Python processes of a service: bases, zygotes, workers. Orders in, facts out; no decision.
 
 A worker is reached over its link and known by its number. Its end is what the kernel says of its process; the end of its link
-alone means nothing yet, except for a process whose PID was never told.
+alone means nothing yet, except for a process whose PID was never told. A fork that failed is no end either: the process in the
+middle may have been killed after it made the child. Nobody holds the link of a child that is not there, so its end decides.
 """
 
 from __future__ import annotations
@@ -65,6 +66,8 @@ class Worker:
     state: str = "starting"
     """For people: starting, ready, serving, draining, parked, leaving."""
     interface: str = ""
+    fork_fault: Fault | None = None
+    """Why there may be no process: the end of its link decides."""
     on_stacks: Callable[[str], None] | None = None
     last: Fault | None = None
 
@@ -75,6 +78,7 @@ class Zygote:
     generation: GenerationId
     link: Link | None = None
     pid: int = 0
+    fork_fault: Fault | None = None
     owes: set[int] = field(default_factory=set)
     """Workers it was told to fork and has not named yet."""
 
@@ -167,11 +171,13 @@ class Fleet:
                 if zygote:
                     self._zygote_has_pid(zygote, pid)
                 else:
-                    self._processes.adopt(pid, lambda how: None)
+                    self._end_unwanted(pid)
                 self._processes.reap()
             case words.ForkFailed(id=number, message=message):
                 self._paid(base.owes, number)
-                self._zygote_failed(ZygoteId(number), Fault("no-process", f"no process could be made: {message}"))
+                zygote = self.zygotes.get(ZygoteId(number))
+                if zygote:
+                    zygote.fork_fault = Fault("no-process", f"no process could be made: {message}")
             case _:
                 pass
 
@@ -183,6 +189,11 @@ class Fleet:
         for number in list(base.owes):
             self._paid(base.owes, number)
             self._zygote_failed(ZygoteId(number), Fault("zygote-exited", f"the base process ended: {how}"))
+
+    def _end_unwanted(self, pid: int) -> None:
+        """It was given up before it was named. It may hang in an import and never look at its link."""
+        self._processes.adopt(pid, lambda how: None)
+        self._processes.kill(pid)
 
     def _paid(self, owes: set[int], number: int) -> None:
         if number in owes:
@@ -215,7 +226,7 @@ class Fleet:
             self._loop,
             channel,
             lambda word: self._on_zygote_word(zygote, word),
-            lambda: self._link_ended(zygote.pid, lambda: self._zygote_ended(zygote, "it never started")),
+            lambda: self._link_ended(zygote.pid, lambda: self._zygote_never_started(zygote)),
         )
 
     def _zygote_has_pid(self, zygote: Zygote, pid: int) -> None:
@@ -238,11 +249,13 @@ class Fleet:
                 if worker:
                     self._worker_has_pid(worker, pid)
                 else:
-                    self._processes.adopt(pid, lambda how: None)
+                    self._end_unwanted(pid)
                 self._processes.reap()
             case words.ForkFailed(id=number, message=message):
                 self._paid(zygote.owes, number)
-                self._worker_never_was(WorkerId(number), Fault("fork-failed", f"no worker could be forked: {message}"))
+                worker = self.workers.get(WorkerId(number))
+                if worker:
+                    worker.fork_fault = Fault("fork-failed", f"no worker could be forked: {message}")
             case words.Said(event=event, fields=fields):
                 self._say(zygote.generation, -1, event, fields)
             case _:
@@ -261,6 +274,12 @@ class Fleet:
                 self._worker_never_was(worker.id, Fault("fork-failed", f"the zygote ended: {how}"))
         self._tell(ZygoteExited(zygote.id, how))
         self._processes.reap()
+
+    def _zygote_never_started(self, zygote: Zygote) -> None:
+        if zygote.fork_fault:
+            self._zygote_failed(zygote.id, zygote.fork_fault)
+        else:
+            self._zygote_ended(zygote, "it never started")
 
     def _zygote_failed(self, zygote_id: ZygoteId, fault: Fault) -> None:
         zygote = self.zygotes.pop(zygote_id, None)
@@ -334,7 +353,7 @@ class Fleet:
             self._loop,
             channel,
             lambda word: self._on_worker_word(worker, word),
-            lambda: self._link_ended(worker.pid, lambda: self._worker_ended(worker, "it never started")),
+            lambda: self._link_ended(worker.pid, lambda: self._worker_never_started(worker)),
         )
 
     def _worker_fds(self, worker: Worker) -> list[int]:
@@ -390,6 +409,12 @@ class Fleet:
         self.on_ended(worker, how)
         _close_files(worker)
         self._tell(WorkerExited(worker.id, how))
+
+    def _worker_never_started(self, worker: Worker) -> None:
+        if worker.fork_fault:
+            self._worker_never_was(worker.id, worker.fork_fault)
+        else:
+            self._worker_ended(worker, "it never started")
 
     def _worker_never_was(self, worker_id: WorkerId, fault: Fault) -> None:
         worker = self.workers.pop(worker_id, None)
