@@ -477,11 +477,17 @@ class Watch:
     def _check_bounds(self) -> None:
         self.need(len(self.zygotes) <= ZYGOTES_MAX, f"zygotes {self.zygotes} live")
         staying = {w.generation for w in self._living_books() if w.told in {"start", "accept", "stop"}}
+        # A generation with an open update is not on its way out, though all its workers may just have died or worn out.
+        kept = (
+            staying
+            | {self.committed, self.serving}
+            | {u.generations[-1] for u in self.updates.values() if not u.result}
+        )
         unhurried = {
             w.generation
             for w in self._living_books()
             if w.told == "leave"
-            and w.generation not in staying | {self.committed, self.serving}
+            and w.generation not in kept
             and w.leave_at_latest_s > self._now_s + HURRY_S + EPSILON_S
         }
         policy = self.generations[self.serving].policy if self.serving else None
