@@ -7,14 +7,19 @@ check it against a model of the outside, ``tests/core``):
 - the old slots stop accepting only after every slot of the candidate has said ready, been probed, and been verified;
 - an update that was opened is closed exactly once;
 - what was started is ended: every worker is told to leave or killed before the service ends.
+
+The rooms, in the order of an update: ``requests`` (what people ask), ``candidate`` (build, start, ready), ``cutover`` (slots change
+hands), ``bake`` (watch, commit, roll back); beside it ``joining`` (a worker's way to its slot), ``workers`` (start, stop, replace),
+``companions``, ``stopping``. At most two updates are alive: one that bakes (``service.baking``) and a newer one on its way
+(``service.candidate``). All that is remembered stands in ``state``. This file tells each event to its room.
 """
 
 from __future__ import annotations
 
 from typing import assert_never
 
-from midair.core import companions, stopping, updates, workers
-from midair.core.effects import Answer, DropZygote, Effect, ProbeWorker
+from midair.core import bake, candidate, companions, cutover, joining, requests, stopping, workers
+from midair.core.effects import DropZygote, Effect, ProbeWorker
 from midair.core.events import (
     AnswersCounted,
     CompanionExited,
@@ -46,19 +51,14 @@ from midair.core.policy import Policy
 from midair.core.state import (
     ENDING,
     Generation,
-    Hold,
     Role,
     Service,
-    Update,
     Worker,
     WorkerState,
     ZygoteState,
 )
 from midair.core.turn import Turn
 from midair.errors import Fault
-
-WORKERS_MAX = 1024
-"""More workers than this are a slip of the finger."""
 
 
 def new_service(policy: Policy) -> Service:
@@ -69,7 +69,7 @@ def step(service: Service, event: Event, now_s: float) -> list[Effect]:
     """Take one event in; return the orders that follow, in order. ``now_s``: monotonic seconds. Changes ``service``."""
     turn = Turn(service, now_s)
     _dispatch(turn, event)
-    updates.start_from_disk(turn)
+    candidate.start_from_disk(turn)
     companions.reconcile(turn)
     stopping.check(turn)
     return turn.effects
@@ -83,23 +83,23 @@ def next_wake_s(service: Service) -> float | None:
 def _dispatch(turn: Turn, event: Event) -> None:
     match event:
         case UpdateAsked():
-            updates.ask(turn, event)
+            requests.ask(turn, event)
         case RollbackAsked():
-            _rollback_asked(turn, event)
+            requests.rollback(turn, event)
         case ScaleAsked():
-            _scale_asked(turn, event)
+            requests.scale(turn, event)
         case HoldAsked():
-            _hold_asked(turn, event)
+            requests.hold(turn, event)
         case ReleaseAsked():
-            _release_asked(turn, event)
+            requests.release(turn, event)
         case StopAsked():
             stopping.ask(turn, event)
         case Prepared():
-            updates.prepared(turn, event)
+            candidate.prepared(turn, event)
         case PrepareFailed(generation, fault):
             _refuse_candidate(turn, generation, fault)
         case Verified(generation, fingerprint):
-            updates.verified(turn, generation, fingerprint)
+            candidate.verified(turn, generation, fingerprint)
         case HookEnded():
             _hook_ended(turn, event)
         case ZygoteReady():
@@ -115,10 +115,10 @@ def _dispatch(turn: Turn, event: Event) -> None:
             _worker_failed(turn, event)
         case ProbeAnswered(worker_id, verdict, detail):
             if worker := turn.worker(worker_id):
-                updates.probed(turn, worker, verdict, detail)
+                joining.probed(turn, worker, verdict, detail)
         case StoppedAccepting(worker_id):
             if worker := turn.worker(worker_id):
-                updates.acknowledged(turn, worker)
+                cutover.acknowledged(turn, worker)
         case WorkerDrained(worker_id):
             if worker := turn.worker(worker_id):
                 worker.has_drained = True
@@ -128,105 +128,14 @@ def _dispatch(turn: Turn, event: Event) -> None:
         case WorkerWorn():
             _worker_worn(turn, event)
         case AnswersCounted():
-            updates.counted(turn, event)
+            bake.counted(turn, event)
         case CompanionExited():
             companions.exited(turn, event)
-            updates.contract(turn)
+            bake.contract(turn)
         case Tick():
             _tick(turn)
         case _:
             assert_never(event)
-
-
-# --- requests -----------------------------------------------------------------------------------------------------
-
-
-def _rollback_asked(turn: Turn, asked: RollbackAsked) -> None:
-    """Back to the version before, wherever the update stands: called off, undone in the bake, or gone back from."""
-    service = turn.service
-    fault = Fault("rollback-asked", f"rolled back by {asked.by}" + (f": {asked.reason}" if asked.reason else ""))
-    if service.stopping:
-        turn.do(Answer(asked.request, Fault("stopping", "the service is stopping")))
-    elif updates.is_switching_over(turn) or (
-        service.candidate and not service.candidate.is_first and not service.baking
-    ):
-        assert service.candidate is not None
-        update = service.candidate
-        turn.do(Answer(asked.request, text=f"update {update.id} was called off before its cut-over", update=update.id))
-        fault = Fault("called-off", f"called off by {asked.by}")
-        if service.switch:
-            updates.abort_switch(turn, fault)
-        else:
-            updates.refuse(turn, fault)
-    elif service.baking:
-        _rollback_in_bake(turn, asked, service.baking, fault)
-    else:
-        _rollback_after_commit(turn, asked)
-
-
-def _rollback_in_bake(turn: Turn, asked: RollbackAsked, update: Update, fault: Fault) -> None:
-    service = turn.service
-    committed = service.generations.get(service.committed) if service.committed is not None else None
-    if update.asked.no_rollback:
-        version = turn.generation(update.generation).version
-        _bar(turn, asked, f"version {version} was released with --no-rollback")
-    elif updates.way_back(turn) or committed is None:
-        turn.do(Answer(asked.request, text=f"update {update.id} is rolled back", update=update.id))
-        updates.roll_back(turn, fault, is_automatic=False)
-    else:
-        # Nobody is parked (a command's old workers left at the cut-over): start the earlier version again beside it.
-        updates.begin_rollback(turn, UpdateAsked(asked.request, asked.by, asked.reason, force=True), committed)
-
-
-def _bar(turn: Turn, asked: RollbackAsked, why: str) -> None:
-    fault = Fault("rollback-barred", f"no way back: {why}", "deploy a version that mends it")
-    turn.do(Answer(asked.request, fault))
-
-
-def _rollback_after_commit(turn: Turn, asked: RollbackAsked) -> None:
-    service = turn.service
-    target = service.generations.get(service.previous) if service.previous is not None else None
-    if service.rollback_barred:
-        _bar(turn, asked, service.rollback_barred)
-    elif target is None:
-        hint = "the version before is kept for rollback.warm (10 min); put its files back and reload"
-        turn.do(Answer(asked.request, Fault("rollback-nothing", "there is no earlier version to go back to", hint)))
-    else:
-        request = UpdateAsked(asked.request, asked.by, asked.reason, force=True)
-        updates.begin_rollback(turn, request, target)
-
-
-def _scale_asked(turn: Turn, asked: ScaleAsked) -> None:
-    service = turn.service
-    if not 1 <= asked.workers <= WORKERS_MAX:
-        turn.do(Answer(asked.request, Fault("usage", f"workers must be 1 to {WORKERS_MAX}, not {asked.workers}")))
-        return
-    if service.stopping:
-        turn.do(Answer(asked.request, Fault("stopping", "the service is stopping")))
-        return
-    before, service.wanted = service.wanted, asked.workers
-    turn.note("scaled", workers=asked.workers, before=before, by=asked.by)
-    if service.serving is not None:
-        workers.fill(turn, turn.generation(service.serving))
-    turn.do(Answer(asked.request, text=f"{before} → {asked.workers} workers"))
-
-
-def _hold_asked(turn: Turn, asked: HoldAsked) -> None:
-    turn.service.hold = Hold(asked.by, asked.reason)
-    turn.forget("hold")
-    if asked.for_s:
-        turn.wake("hold", asked.for_s)
-    turn.note("held", by=asked.by, reason=asked.reason, for_s=asked.for_s or None)
-    how_long = f"for {asked.for_s:g} s" if asked.for_s else "until released"
-    turn.do(Answer(asked.request, text=f"updates are held {how_long}"))
-
-
-def _release_asked(turn: Turn, asked: ReleaseAsked) -> None:
-    held, turn.service.hold = turn.service.hold, None
-    turn.forget("hold")
-    if held:
-        turn.note("released", by=asked.by)
-    turn.do(Answer(asked.request, text="updates may go on" if held else "nothing was held"))
 
 
 # --- news of the making -------------------------------------------------------------------------------------------
@@ -234,12 +143,12 @@ def _release_asked(turn: Turn, asked: ReleaseAsked) -> None:
 
 def _refuse_candidate(turn: Turn, generation: GenerationId, fault: Fault) -> None:
     if turn.service.candidate and turn.service.candidate.generation == generation:
-        updates.refuse(turn, fault)
+        candidate.refuse(turn, fault)
 
 
 def _hook_ended(turn: Turn, event: HookEnded) -> None:
     if event.hook == "before":
-        updates.before_hook_ended(turn, event.generation, event.fault)
+        candidate.before_hook_ended(turn, event.generation, event.fault)
     elif event.fault:
         turn.note("hook_failed", hook=event.hook, generation=event.generation, error=event.fault.message)
 
@@ -253,7 +162,7 @@ def _zygote_ready(turn: Turn, event: ZygoteReady) -> None:
     for generation in turn.of_zygote(event.zygote):
         update = service.candidate
         if update and update.generation == generation.id:
-            updates.zygote_imported(turn, update, event.unsafe)
+            candidate.zygote_imported(turn, update, event.unsafe)
         else:
             if event.unsafe:
                 generation.spawns, generation.why_spawns, generation.zygote = True, event.unsafe, None
@@ -270,10 +179,10 @@ def _zygote_lost(turn: Turn, zygote: ZygoteId, fault: Fault) -> None:
     for generation in turn.of_zygote(zygote):
         generation.zygote = None
         if service.candidate and service.candidate.generation == generation.id:
-            if updates.is_switching_over(turn):
-                updates.abort_switch(turn, fault)
+            if cutover.is_under_way(turn):
+                cutover.abort(turn, fault)
             else:
-                updates.refuse(turn, fault)
+                candidate.refuse(turn, fault)
         elif generation.role is Role.SERVING:
             turn.note("zygote_lost", generation=generation.id, why=fault.message)
             if fault.code == "files-changed":
@@ -296,7 +205,7 @@ def _run_short(turn: Turn, generation: Generation, fault: Fault) -> None:
 def _worker_ready(turn: Turn, worker_id: WorkerId) -> None:
     worker = turn.worker(worker_id)
     if worker and worker.state is WorkerState.STARTING:
-        updates.started(turn, worker)
+        joining.started(turn, worker)
 
 
 def _worker_failed(turn: Turn, event: WorkerFailed) -> None:
@@ -316,7 +225,7 @@ def _worker_exited(turn: Turn, worker: Worker, how: str) -> None:
     workers.remove(turn, worker)
     if was_expected:
         workers.settle(turn, generation)
-        updates.contract(turn)
+        bake.contract(turn)
         workers.fill(turn, generation)
         _finish_switch_if_waiting(turn)
         return
@@ -325,14 +234,14 @@ def _worker_exited(turn: Turn, worker: Worker, how: str) -> None:
         "worker_died", worker=worker.id, slot=worker.slot, generation=generation.id, how=how, state=worker.state.value
     )
     if generation.role is Role.CANDIDATE:
-        if updates.is_switching_over(turn):
-            updates.abort_switch(turn, fault)
+        if cutover.is_under_way(turn):
+            cutover.abort(turn, fault)
         else:
-            updates.refuse(turn, fault)
+            candidate.refuse(turn, fault)
         return
     if service.baking and service.baking.generation == generation.id and was_accepting:
         why = f"worker {worker.id} died {turn.now_s - service.baking.baked_from_s:.1f} s after the cut-over: {how}"
-        updates.roll_back(turn, Fault("bake-died", why, detail=fault.detail), is_automatic=True)
+        bake.roll_back(turn, Fault("bake-died", why, detail=fault.detail), is_automatic=True)
     if generation.role is Role.SERVING:
         workers.died(turn, generation)
         if worker.last_words and worker.last_words.code == "files-changed":
@@ -348,7 +257,7 @@ def _finish_switch_if_waiting(turn: Turn) -> None:
     """The last worker that the switch waited for died instead of answering."""
     switch = turn.service.switch
     if switch and not switch.waiting:
-        updates.finish_switch(turn)
+        cutover.finish(turn)
 
 
 def _worker_worn(turn: Turn, event: WorkerWorn) -> None:
@@ -390,13 +299,13 @@ def _due(turn: Turn, name: str) -> None:
             if worker and worker.state is WorkerState.PROBING:
                 turn.do(ProbeWorker(worker.id, warm=True))
         case "switch":
-            updates.finish_switch(turn)
+            cutover.finish(turn)
         case "canary":
-            updates.canary_ended(turn)
+            cutover.canary_ended(turn)
         case "bake":
-            updates.commit(turn)
+            bake.commit(turn)
         case "look":
-            updates.look(turn)
+            bake.look(turn)
         case "kill":
             if worker := turn.worker(WorkerId(int(rest))):
                 turn.note(
@@ -416,9 +325,9 @@ def _due(turn: Turn, name: str) -> None:
             if generation:
                 _replace(turn, generation, kind, rest)
         case "warm":
-            updates.warm_ended(turn)
+            bake.warm_ended(turn)
         case "retry":
-            updates.retry(turn)
+            candidate.retry(turn)
         case "hold":
             service.hold = None
             turn.note("released", by="its time limit")
@@ -473,4 +382,4 @@ def _not_ready(turn: Turn, generation_id: GenerationId) -> None:
         f"generation {generation_id} was not ready after {limit_s:g} s: {where}",
         "see the application's own lines; ready.timeout sets the limit",
     )
-    updates.refuse(turn, fault)
+    candidate.refuse(turn, fault)

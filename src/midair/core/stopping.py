@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from midair.core import updates, workers
+from midair.core import candidate, cutover, workers
 from midair.core.effects import Answer, Closed, End, SayNotReady
 from midair.core.events import StopAsked
 from midair.core.state import Role, Stopping
@@ -71,8 +71,8 @@ def _close_updates(turn: Turn) -> None:
     if service.queued:
         turn.do(Answer(service.queued.request, fault))
         service.queued = None
-    updates.undo_switch(turn)
-    updates.refuse(turn, fault, "stopped")
+    cutover.undo(turn)
+    candidate.refuse(turn, fault, "stopped")
     if service.baking:
         update, service.baking = service.baking, None
         version = turn.generation(update.generation).version

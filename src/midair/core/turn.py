@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from midair.core.effects import Effect, Note
+from midair.core.effects import Closed, Effect, Entered, Note, Phase, Result
 from midair.core.ids import GenerationId, WorkerId, ZygoteId
-from midair.core.state import ENDING, Generation, Role, Service, Worker, WorkerState
+from midair.core.state import ENDING, Generation, Role, Service, Update, Worker, WorkerState
+from midair.errors import Fault
 
 
 @dataclass(slots=True)
@@ -21,6 +22,16 @@ class Turn:
 
     def note(self, event: str, **fields: str | int | float | None) -> None:
         self.effects.append(Note(event, fields))
+
+    # --- what an update goes through ------------------------------------------------------------------------------
+
+    def enter(self, update: Update, phase: Phase) -> None:
+        update.phase = phase
+        self.do(Entered(update.id, update.generation, phase, self.generation(update.generation).version))
+
+    def close(self, update: Update, result: Result, fault: Fault | None = None, note: str = "") -> None:
+        version = self.generation(update.generation).version
+        self.do(Closed(update.id, update.generation, result, version, self.service.serving, fault, note))
 
     # --- timers ---------------------------------------------------------------------------------------------------
 
@@ -40,6 +51,11 @@ class Turn:
 
     def generation(self, generation: GenerationId) -> Generation:
         return self.service.generations[generation]
+
+    def candidate(self, generation: GenerationId) -> Update | None:
+        """The update before its cut-over, if it is this generation's."""
+        update = self.service.candidate
+        return update if update and update.generation == generation else None
 
     def workers_of(self, generation: GenerationId | None) -> list[Worker]:
         return [w for w in self.service.workers.values() if w.generation == generation]

@@ -1,0 +1,84 @@
+"""A worker's way to its slot: started, asked for its health, and then in its place, or in its predecessor's."""
+
+from __future__ import annotations
+
+from midair.core import bake, candidate, workers
+from midair.core.effects import ProbeWorker
+from midair.core.policy import PROBE_AGAIN_S, PROBE_FAILURES
+from midair.core.state import Role, Worker, WorkerState
+from midair.core.turn import Turn
+from midair.errors import Fault
+
+
+def started(turn: Turn, worker: Worker) -> None:
+    """A worker's application has started. A candidate's must also be healthy; a replacement is needed now."""
+    generation = turn.generation(worker.generation)
+    turn.forget(f"start:{worker.id}")
+    if generation.role is Role.CANDIDATE and generation.policy.has_health and generation.has_health_route:
+        worker.state = WorkerState.PROBING
+        turn.do(ProbeWorker(worker.id, warm=True))
+    elif generation.role is Role.CANDIDATE:
+        worker.state = WorkerState.READY
+        candidate.become_ready(turn)
+    elif generation.role is Role.SERVING:
+        worker.state = WorkerState.READY
+        take_over_if_due(turn, worker)
+    else:
+        worker.state = WorkerState.READY
+        workers.leave(turn, worker, 0.0)
+
+
+def probed(turn: Turn, worker: Worker, verdict: str, detail: str) -> None:
+    generation = turn.generation(worker.generation)
+    if verdict == "no-route" and generation.has_health_route:
+        generation.has_health_route = False
+        turn.note("no_health_route", generation=generation.id, answer=detail)
+    if worker.state is WorkerState.PROBING:
+        if verdict == "unhealthy":
+            worker.last_words = Fault("not-ready", f"health probe: {detail}")
+            turn.wake(f"probe:{worker.id}", PROBE_AGAIN_S)
+        else:
+            worker.last_words = None
+            worker.state = WorkerState.READY
+            candidate.become_ready(turn)
+    elif _bakes(turn, worker) and verdict != "no-route":
+        worker.failed_probes = worker.failed_probes + 1 if verdict == "unhealthy" else 0
+        if worker.failed_probes >= PROBE_FAILURES:
+            why = f"worker {worker.id} failed {PROBE_FAILURES} health probes in a row: {detail}"
+            bake.roll_back(turn, Fault("bake-unhealthy", why), is_automatic=True)
+
+
+def _bakes(turn: Turn, worker: Worker) -> bool:
+    update = turn.service.baking
+    return update is not None and update.generation == worker.generation and worker.state is WorkerState.ACCEPTING
+
+
+def take_over_if_due(turn: Turn, worker: Worker) -> None:
+    """A replacement has to wait while slots are switched, and during a canary for a slot that is the other generation's."""
+    if worker.state is WorkerState.READY and not turn.service.switch and _is_its_slot(turn, worker):
+        take_over(turn, worker)
+
+
+def _is_its_slot(turn: Turn, worker: Worker) -> bool:
+    service, canary = turn.service, _canary_slots(turn)
+    if canary and service.baking and service.baking.generation == worker.generation:
+        return worker.slot < canary
+    return worker.slot >= canary and worker.generation == service.serving
+
+
+def _canary_slots(turn: Turn) -> int:
+    """The slots below this number are the canary's now."""
+    update = turn.service.baking
+    return turn.generation(update.generation).policy.canary_workers if update and update.phase == "canary" else 0
+
+
+def take_over(turn: Turn, worker: Worker) -> None:
+    """A replacement begins; whom it replaces goes."""
+    workers.accept(turn, worker)
+    for old in turn.staying(worker.generation):
+        if old.successor == worker.id:
+            turn.note("worker_replaced", generation=old.generation, slot=old.slot, worker=old.id, by=worker.id)
+            if old.hangs:
+                workers.kill(turn, old)
+            else:
+                workers.leave(turn, old, turn.generation(old.generation).policy.drain_s)

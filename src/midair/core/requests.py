@@ -1,0 +1,123 @@
+"""What people ask for: an update, a rollback, another number of workers, a hold, its release. Each is answered, or becomes an
+update that is closed."""
+
+from __future__ import annotations
+
+from midair.core import bake, candidate, cutover, workers
+from midair.core.effects import Answer
+from midair.core.events import HoldAsked, ReleaseAsked, RollbackAsked, ScaleAsked, UpdateAsked
+from midair.core.state import Hold, Update
+from midair.core.turn import Turn
+from midair.errors import Fault
+
+WORKERS_MAX = 1024
+"""More workers than this are a slip of the finger."""
+
+
+def ask(turn: Turn, asked: UpdateAsked) -> None:
+    """A request for an update: begin it, queue it, or say why not."""
+    service = turn.service
+    if service.stopping:
+        turn.do(Answer(asked.request, Fault("stopping", "the service is stopping")))
+    elif service.hold and not asked.force and service.hold.by != asked.by:
+        hold = service.hold
+        turn.do(
+            Answer(
+                asked.request,
+                Fault("held", f"updates are held by {hold.by}: {hold.reason}", "midair hold --release, or --force"),
+            )
+        )
+    else:
+        if service.queued:
+            turn.do(Answer(service.queued.request, Fault("superseded", "a newer request took its place")))
+            service.queued = None
+        if service.switch and not asked.now:
+            service.queued = asked
+        else:
+            candidate.begin(turn, asked)
+
+
+def rollback(turn: Turn, asked: RollbackAsked) -> None:
+    """Back to the version before, wherever the update stands: called off, undone in the bake, or gone back from."""
+    service = turn.service
+    fault = Fault("rollback-asked", f"rolled back by {asked.by}" + (f": {asked.reason}" if asked.reason else ""))
+    if service.stopping:
+        turn.do(Answer(asked.request, Fault("stopping", "the service is stopping")))
+    elif cutover.is_under_way(turn) or (service.candidate and not service.candidate.is_first and not service.baking):
+        assert service.candidate is not None
+        update = service.candidate
+        turn.do(Answer(asked.request, text=f"update {update.id} was called off before its cut-over", update=update.id))
+        fault = Fault("called-off", f"called off by {asked.by}")
+        if service.switch:
+            cutover.abort(turn, fault)
+        else:
+            candidate.refuse(turn, fault)
+    elif service.baking:
+        _rollback_in_bake(turn, asked, service.baking, fault)
+    else:
+        _rollback_after_commit(turn, asked)
+
+
+def _rollback_in_bake(turn: Turn, asked: RollbackAsked, update: Update, fault: Fault) -> None:
+    service = turn.service
+    committed = service.generations.get(service.committed) if service.committed is not None else None
+    if update.asked.no_rollback:
+        version = turn.generation(update.generation).version
+        _bar(turn, asked, f"version {version} was released with --no-rollback")
+    elif bake.way_back(turn) or committed is None:
+        turn.do(Answer(asked.request, text=f"update {update.id} is rolled back", update=update.id))
+        bake.roll_back(turn, fault, is_automatic=False)
+    else:
+        # Nobody is parked (a command's old workers left at the cut-over): start the earlier version again beside it.
+        candidate.begin_rollback(turn, UpdateAsked(asked.request, asked.by, asked.reason, force=True), committed)
+
+
+def _rollback_after_commit(turn: Turn, asked: RollbackAsked) -> None:
+    service = turn.service
+    target = service.generations.get(service.previous) if service.previous is not None else None
+    if service.rollback_barred:
+        _bar(turn, asked, service.rollback_barred)
+    elif target is None:
+        hint = "the version before is kept for rollback.warm (10 min); put its files back and reload"
+        turn.do(Answer(asked.request, Fault("rollback-nothing", "there is no earlier version to go back to", hint)))
+    else:
+        request = UpdateAsked(asked.request, asked.by, asked.reason, force=True)
+        candidate.begin_rollback(turn, request, target)
+
+
+def _bar(turn: Turn, asked: RollbackAsked, why: str) -> None:
+    fault = Fault("rollback-barred", f"no way back: {why}", "deploy a version that mends it")
+    turn.do(Answer(asked.request, fault))
+
+
+def scale(turn: Turn, asked: ScaleAsked) -> None:
+    service = turn.service
+    if not 1 <= asked.workers <= WORKERS_MAX:
+        turn.do(Answer(asked.request, Fault("usage", f"workers must be 1 to {WORKERS_MAX}, not {asked.workers}")))
+        return
+    if service.stopping:
+        turn.do(Answer(asked.request, Fault("stopping", "the service is stopping")))
+        return
+    before, service.wanted = service.wanted, asked.workers
+    turn.note("scaled", workers=asked.workers, before=before, by=asked.by)
+    if service.serving is not None:
+        workers.fill(turn, turn.generation(service.serving))
+    turn.do(Answer(asked.request, text=f"{before} → {asked.workers} workers"))
+
+
+def hold(turn: Turn, asked: HoldAsked) -> None:
+    turn.service.hold = Hold(asked.by, asked.reason)
+    turn.forget("hold")
+    if asked.for_s:
+        turn.wake("hold", asked.for_s)
+    turn.note("held", by=asked.by, reason=asked.reason, for_s=asked.for_s or None)
+    how_long = f"for {asked.for_s:g} s" if asked.for_s else "until released"
+    turn.do(Answer(asked.request, text=f"updates are held {how_long}"))
+
+
+def release(turn: Turn, asked: ReleaseAsked) -> None:
+    held, turn.service.hold = turn.service.hold, None
+    turn.forget("hold")
+    if held:
+        turn.note("released", by=asked.by)
+    turn.do(Answer(asked.request, text="updates may go on" if held else "nothing was held"))
