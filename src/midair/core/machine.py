@@ -372,14 +372,14 @@ def _not_ready(turn: Turn, generation_id: GenerationId) -> None:
     if update is None or update.generation != generation_id:
         return
     generation = turn.generation(generation_id)
-    said = [w.last_words.message for w in turn.workers_of(generation_id) if w.last_words]
-    where = said[0] if said else "its start-up did not finish"
+    said = next((w.last_words for w in turn.workers_of(generation_id) if w.last_words), None)
+    where = said.message if said else "its start-up did not finish"
     if generation.zygote is not None and turn.service.zygotes.get(generation.zygote) is ZygoteState.STARTING:
         where = "its import did not finish"
     limit_s = generation.policy.ready_s
     fault = Fault(
         "not-ready",
         f"generation {generation_id} was not ready after {limit_s:g} s: {where}",
-        "see the application's own lines; ready.timeout sets the limit",
+        (said and said.hint) or "see the application's own lines; ready.timeout sets the limit",
     )
     candidate.refuse(turn, fault)

@@ -31,7 +31,7 @@ from midair.supervisor.family import is_of
 from midair.supervisor.listening import Changed, OwnListeners, SharedListeners
 from midair.supervisor.loop import Loop, Timer
 from midair.supervisor.processes import Processes, Program
-from midair.supervisor.readiness import PRIVATE_NAME, Readiness, read_readiness
+from midair.supervisor.readiness import PRIVATE_NAME, Readiness, check_apart, read_readiness
 from midair.supervisor.release import Release
 from midair.systemd.notify import Inbox, Notification
 
@@ -160,6 +160,7 @@ class Commands:
         try:
             now_s, probe = self._loop.clock.now_s(), settings.health.probe
             readiness = read_readiness(probe)
+            check_apart(readiness, [each.actual for each in self._listeners])
             child = Command(worker_id, release.generation, slot, now_s, probe, program, readiness=readiness)
             self._execute(child, release)
         except MidairError as error:

@@ -7,6 +7,7 @@ accept and answer nobody. A TCP listener that was shut down listens again; a Uni
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import select
@@ -75,6 +76,10 @@ def listen_again(listener: Listener) -> bool:
     if listener.is_unix:
         return False
     try:
+        # A port that the kernel had chosen (bind to port 0) was given back by shutdown(2), although getsockname still says
+        # it. One that was named is kept, and a second bind is an error that means just that.
+        with contextlib.suppress(OSError):
+            listener.socket.bind(listener.socket.getsockname())
         listener.socket.listen(BACKLOG)
         return actual_address(listener.socket) == listener.actual
     except OSError:

@@ -12,12 +12,15 @@ cut-over, and each second in the bake.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
 from midair.config.units import read_duration
 from midair.errors import ConfigError
 from midair.sockets.address import BadAddress, TcpAddress, parse
+
+EVERY_HOST = {"0.0.0.0", "::"}
 
 PRIVATE_NAME = "health"
 """What LISTEN_FDNAMES calls the private socket."""
@@ -28,6 +31,19 @@ class BadProbe(ConfigError):
 
     code = "bad-probe"
     hint = 'write "notify", "http://HOST:PORT/PATH", "tcp://HOST:PORT", "listener:/PATH" or "delay:3s"'
+
+
+class ProbeIsBind(ConfigError):
+    """The probe would ask an address of the service, where the older version answers as well."""
+
+    code = "probe-is-bind"
+    hint = 'probe another address, or set health.probe to "listener:/PATH" (a private socket is passed) or "notify"'
+
+    def __init__(self, address: TcpAddress, bind: str) -> None:
+        super().__init__(
+            f"health.probe asks {address}, and the service listens at {bind}: the old version would answer"
+        )
+        self.address, self.bind = address, bind
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +87,23 @@ def read_readiness(probe: str) -> Readiness:
             return Readiness("tcp", address)
         raise BadProbe(f"health.probe = {probe!r}: a TCP address has no path")
     raise BadProbe(f"health.probe = {probe!r} is not a probe")
+
+
+def check_apart(readiness: Readiness, binds: Iterable[str]) -> None:
+    """A probe must not arrive where the service itself listens. Pure; raises ProbeIsBind.
+
+    binds: addresses as the kernel says them. The configuration is checked for what was typed; port 0 and inherited
+    descriptors say their address only now.
+    """
+    asked = readiness.address
+    for bind in binds if asked else ():
+        address = parse(bind)
+        if asked and isinstance(address, TcpAddress) and asked.port == address.port and _may_meet(asked, address):
+            raise ProbeIsBind(asked, bind)
+
+
+def _may_meet(asked: TcpAddress, bound: TcpAddress) -> bool:
+    return asked.host == bound.host or bound.host in EVERY_HOST or asked.host in EVERY_HOST
 
 
 def _seconds(probe: str, text: str) -> float:
