@@ -48,7 +48,8 @@ def test_a_worker_that_hangs_is_replaced_and_the_log_says_where_it_stood(tmp_pat
             assert "in http" in service.log(), "the stack names the function that blocks"
             assert _lines(service, "worker worn") == [], "told of first, replaced later"
             replaced = wait_for(lambda: _lines(service, "worker replaced"), 8, what="the replacement")
-            after = set(wait_for(service.worker_pids, 5, until=lambda pids: len(pids) == 2, what="two workers"))
+            pids = wait_for(service.worker_pids, 5, until=lambda pids: len(pids) == 2, what="two workers")
+            after = set(pids)
             (victim,) = before - after
             assert len(before & after) == 1
             assert not Process(victim).is_alive
