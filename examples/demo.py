@@ -21,6 +21,7 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.live import Live
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -65,7 +66,10 @@ class Shop:
         for name in ("app.py", "midair.toml"):
             shutil.copy(SOURCE / name, self.folder)
         self._original = (self.folder / "app.py").read_text()
-        settings = f'runtime_dir = "{self.folder}/run"\nstate_dir = "{self.folder}/state"\n'
+        (self.folder / "VERSION").write_text("1\n")
+        settings = (
+            f'runtime_dir = "{self.folder}/run"\nstate_dir = "{self.folder}/state"\nversion_from = "file:VERSION"\n'
+        )
         (self.folder / "midair.toml").write_text(settings + (SOURCE / "midair.toml").read_text())
         self.environment = {name: value for name, value in os.environ.items() if not name.startswith("MIDAIR_")}
         self.environment.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -101,6 +105,7 @@ class Shop:
         for old, new in version.changes:
             assert old in text, f"the example does not say {old}"
             text = text.replace(old, new)
+        (self.folder / "VERSION").write_text(f"{version.name}\n")
         (self.folder / "app.py").write_text(text)
 
     def reload(self) -> subprocess.Popen[str]:
@@ -137,6 +142,13 @@ class Screen:
     def say(self, text: str = "", style: str = "") -> None:
         self.console.print(Text(text, style=style), overflow="ellipsis", no_wrap=True)
 
+    def quote(self, line: str) -> None:
+        """A line that a command said. A traceback's lines may be cut; why it was refused and what serves may not."""
+        if line.startswith(("error", "hint")):
+            self.console.print(Padding(Text(line, style="yellow"), (0, 0, 0, 4)))
+        else:
+            self.say(f"    {line}", "dim")
+
     def count(self, client: BackgroundClient, stack: ExitStack) -> None:
         """Keep the running count on the last line until the demo ends. On a pipe nothing runs."""
         if not self.console.is_terminal:
@@ -169,6 +181,8 @@ class Ending:
     version: Version
     exit_code: int
     took_s: float
+    answered_after_s: float | None
+    """From the reload to the first answer of the new code; None: it never answered."""
     requests: int
     failed: int
 
@@ -182,18 +196,26 @@ def update(shop: Shop, version: Version, client: BackgroundClient, screen: Scree
     screen.say()
     screen.say(f"▸ app.py is saved as version {version.name}: {version.what}", "bold")
     screen.say("  $ midair reload", "cyan")
-    requests, failed, began_s = client.report.requests, client.report.failed, time.monotonic()
+    report = client.report
+    requests, failed, asked_at_s, began_s = report.requests, report.failed, report.elapsed_s, time.monotonic()
     shop.save(version)
     with shop.reload() as reload:
         watchdog = threading.Timer(UPDATE_WITHIN_S, reload.kill)
         watchdog.start()
         assert reload.stdout is not None
         for line in reload.stdout:
-            screen.say(f"    {line.rstrip()}", "yellow" if line.startswith(("error", "hint")) else "dim")
+            screen.quote(line.rstrip())
         watchdog.cancel()
     took_s = time.monotonic() - began_s
-    report = client.report
-    ending = Ending(version, reload.returncode, took_s, report.requests - requests, report.failed - failed)
+    first_s = report.first_seen_s.get(version.name)
+    ending = Ending(
+        version,
+        reload.returncode,
+        took_s,
+        None if first_s is None else first_s - asked_at_s,
+        report.requests - requests,
+        report.failed - failed,
+    )
     if ending.exit_code == 0:
         screen.say(f"  ✓ committed: version {version.must_serve} serves", "green")
     else:
@@ -207,13 +229,14 @@ def receipt(client: BackgroundClient, endings: list[Ending], screen: Screen) -> 
     """Print the books; True if nothing was lost and every update ended as it had to."""
     report = client.stop()
     table = Table(title="receipt", title_justify="left", show_edge=False, pad_edge=False)
-    for column in ("update", "ended", "took", "requests", "failed"):
+    for column in ("update", "ended", "new code answers after", "over after", "requests", "failed"):
         table.add_column(column, justify="left" if column in ("update", "ended") else "right")
     for ending in endings:
         ended = "committed" if ending.exit_code == 0 else f"refused (exit {ending.exit_code})"
         table.add_row(
             f"to version {ending.version.name}",
             ended if ending.is_right else f"exit {ending.exit_code}, which is wrong",
+            "never" if ending.answered_after_s is None else f"{ending.answered_after_s:.2f} s",
             f"{ending.took_s:.2f} s",
             f"{ending.requests:,}",
             str(ending.failed),

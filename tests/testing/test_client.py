@@ -312,6 +312,8 @@ def test_posted_bodies_come_back_as_they_were_sent() -> None:
     report = ask(echoes, Load("/echo", body_bytes=65536, expect="echo", limit=4))
     assert_only(report, Answer.OK, 4)
     assert report.versions == {"7": 4}
+    assert list(report.first_seen_s) == ["7"]
+    assert 0 <= report.first_seen_s["7"] <= report.elapsed_s
 
 
 def test_one_wrong_bit_in_an_echo_is_a_wrong_body() -> None:

@@ -56,6 +56,8 @@ class Report:
     counts: dict[Answer, int] = field(default_factory=lambda: dict.fromkeys(Answer, 0))
     versions: dict[str, int] = field(default_factory=dict)
     """ok answers a version, in the order in which the versions were first seen."""
+    first_seen_s: dict[str, float] = field(default_factory=dict)
+    """When each version first gave a right answer, in seconds since the run began."""
     failed_versions: dict[str, int] = field(default_factory=dict)
     """Failed answers by the version that gave them; ``""`` where no version was named."""
     failures: list[Failure] = field(default_factory=list)
@@ -83,6 +85,7 @@ class Report:
         self.counts[Answer.OK] += 1
         if version:
             self.versions[version] = self.versions.get(version, 0) + 1
+            self.first_seen_s.setdefault(version, self.clock() - self.began_s)
         if latency_s is not None:
             self.latencies_s.append(latency_s)
         now_s = self.clock()
@@ -135,6 +138,7 @@ class Report:
             "failed": self.failed,
             **{answer.value: count for answer, count in self.counts.items()},
             "versions": dict(self.versions),
+            "first_seen_s": {version: round(at_s, 3) for version, at_s in dict(self.first_seen_s).items()},
             "failed_versions": dict(self.failed_versions),
             "connections": self.connections,
             "reconnects": self.reconnects,
