@@ -179,7 +179,7 @@ def _wait_for_first_answer(running: Running) -> None:
     deadline_s = time.monotonic() + START_WITHIN_S
     while True:
         try:
-            running.ask()
+            running.ask(timeout_s=START_WITHIN_S)
             return
         except OSError as error:
             if time.monotonic() > deadline_s or running.process.poll() is not None:
