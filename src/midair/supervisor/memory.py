@@ -9,26 +9,42 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Sequence
 
+import msgspec
+
 MIB = 1 << 20
 RESERVE = 0.05
 """Share of the need that must be left over: an import's peak, and everybody else."""
 
 
-def lack_of_room(pids: Sequence[int], workers_now: int, workers_next: int, root: str = "/") -> str:
-    """Why ``workers_next`` new workers do not fit beside the present ones, with the figures; empty: they fit.
+class Lack(msgspec.Struct, frozen=True):
+    """There is no room for all new workers beside the present ones."""
 
-    pids: the serving generation's processes. workers_now: how many of them are workers. root: where ``proc`` and ``sys``
-    are, for tests. What cannot be read does not stand in the way.
+    why: str
+    """A sentence with the figures."""
+    has_room_for_one: bool
+    """For a single one, and what it is forked from."""
+
+
+def lack_of_room(workers: Sequence[int], zygotes: Sequence[int], count: int, root: str = "/") -> Lack | None:
+    """Whether ``count`` new workers do not fit beside the present ones; None: they fit.
+
+    workers, zygotes: PIDs of the serving generation. root: where ``proc`` and ``sys`` are, for tests. Assumes that a new
+    worker needs what an old one does. What cannot be read does not stand in the way.
     """
-    used = proportional_bytes(pids, root)
+    own, shared = proportional_bytes(workers, root), proportional_bytes(zygotes, root)
     left = left_bytes(root)
-    if not used or left is None:
-        return ""
-    need = int(used * workers_next / max(workers_now, 1) * (1 + RESERVE))
+    if not own or left is None:
+        return None
+    # What the zygote shares with its workers is counted in parts, one in each: its own part says how large the whole is.
+    private = max(0, own // len(workers) - shared)
+    common = own + shared - private * len(workers)
+    need, need_one = (int((common + private * each) * (1 + RESERVE)) for each in (count, 1))
+    if not zygotes:
+        need, need_one = (int(own / len(workers) * each * (1 + RESERVE)) for each in (count, 1))
     if need <= left:
-        return ""
-    more = f"{workers_next} more workers need about {need // MIB} MiB beside the {workers_now} that serve"
-    return f"{more}; {left // MIB} MiB are left"
+        return None
+    figures = f"need about {need // MIB} MiB beside the {len(workers)} that serve, one needs {need_one // MIB} MiB"
+    return Lack(f"{count} new workers {figures}, and {left // MIB} MiB are left", has_room_for_one=need_one <= left)
 
 
 def proportional_bytes(pids: Iterable[int], root: str = "/") -> int:

@@ -14,6 +14,7 @@ from midair.errors import ConfigError, Fault
 from midair.release.survey import Survey
 from midair.sockets.configured import check_addresses
 from midair.supervisor.estate import Estate
+from midair.supervisor.memory import Lack, lack_of_room
 from midair.supervisor.release import Release, make_release, policy_of
 
 
@@ -23,6 +24,8 @@ class Prepared(msgspec.Struct):
     settings: Settings
     survey: Survey
     warnings: tuple[str, ...] = ()
+    lack: Lack | None = None
+    """There is no room for all its workers beside those that serve."""
 
 
 class Preparing:
@@ -35,6 +38,7 @@ class Preparing:
         generation, pinned = effect.generation, effect.pinned
         sources, settings, ambient = self._estate.sources, self._estate.settings, self._estate.ambient
         earlier = next((r.survey.interpreter for r in reversed(self._estate.releases.values())), None)
+        workers, zygotes = self._serving_pids()
 
         def look() -> Prepared:
             from midair.release.survey import survey
@@ -49,7 +53,9 @@ class Preparing:
                 now = taken_in(settings, loaded.settings)
                 left_out = diff(now, loaded.settings)
                 warnings = (*loaded.warnings, *(f"{c.key} = {c.file} counts only after a {c.effect}" for c in left_out))
-            return Prepared(now, survey(now, generation, ambient, earlier=earlier), warnings)
+            found = survey(now, generation, ambient, earlier=earlier)
+            lack = lack_of_room(workers, zygotes, now.workers) if now.surge == "auto" else None
+            return Prepared(now, found, warnings, lack)
 
         def done(outcome: Prepared | Fault) -> None:
             if isinstance(outcome, Fault):
@@ -65,10 +71,20 @@ class Preparing:
             if generation not in self._estate.service.generations:
                 return
             self._adopt(generation, outcome)
+            if outcome.lack:
+                hint = 'free memory, run fewer workers, or start it all the same with surge = "all"'
+                self._estate.tell(events.PrepareFailed(generation, Fault("no-memory", outcome.lack.why, hint)))
+                return
             version = outcome.survey.version
             self._estate.tell(events.Prepared(generation, version, fingerprint, policy_of(outcome.settings)))
 
         self._estate.offload.begin("reading the new version", look, Prepared, done)
+
+    def _serving_pids(self) -> tuple[list[int], list[int]]:
+        """Workers and zygotes of the generation that serves."""
+        fleet, serving = self._estate.fleet, self._estate.service.serving
+        workers = [each.pid for each in self._estate.everybody() if each.generation == serving and each.pid]
+        return workers, [each.pid for each in fleet.zygotes.values() if each.generation == serving and each.pid]
 
     def _adopt(self, generation: GenerationId, prepared: Prepared) -> None:
         release = make_release(generation, prepared.settings, prepared.survey, self._estate.loop.clock.now_s())
