@@ -71,7 +71,11 @@ def test_the_difference_names_each_key_and_when_it_counts() -> None:
 
 def test_what_counts_only_after_a_restart_stays_as_it_runs() -> None:
     file = msgspec.structs.replace(
-        SETTINGS, name="till", workers=3, bind=("127.0.0.1:1",), log=msgspec.structs.replace(SETTINGS.log, level="error")
+        SETTINGS,
+        name="till",
+        workers=3,
+        bind=("127.0.0.1:1",),
+        log=msgspec.structs.replace(SETTINGS.log, level="error"),
     )
     taken_in = changes.taken_in(SETTINGS, file)
     assert (taken_in.name, taken_in.bind) == (SETTINGS.name, SETTINGS.bind)

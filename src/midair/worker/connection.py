@@ -116,7 +116,7 @@ class Connection(asyncio.Protocol):
         elif self.phase == LINGER:
             self._left -= len(data)
             if self._left < 0:
-                self.transport.abort()
+                self.pause_reading()  # to close now would reset the connection, and with it the answer on its way
         elif self.phase != GONE:
             self.reader.feed(data)
             if self.phase != BUSY:
@@ -129,6 +129,10 @@ class Connection(asyncio.Protocol):
         self._is_eof = True
         if self.phase == BUSY and self.cycle is not None:
             self.cycle.client_done()
+            return True
+        if self.phase == IDLE and self.reader.has_unread():
+            # Perhaps whole requests of a pipeline, whose turn had just come.
+            self.server.loop.call_soon(self._next_pipelined)
             return True
         return False
 
@@ -168,8 +172,8 @@ class Connection(asyncio.Protocol):
         self.transport.write(data)
 
     def body_taken(self) -> None:
-        """The application has taken what was there: read on."""
-        if self._is_reading_paused:
+        """The application has taken what was there: read on, were it only to learn that the client has gone."""
+        if self._is_reading_paused and self.reader.unread_bytes <= HIGH_WATER_BYTES:
             self.resume_reading()
 
     def is_to_close(self) -> bool:
@@ -188,7 +192,7 @@ class Connection(asyncio.Protocol):
         elif reader.is_body_complete:
             self.phase = IDLE
             self.deadline_s = now_s + server.idle_s
-            if self._is_reading_paused:
+            if self._is_reading_paused and reader.unread_bytes <= HIGH_WATER_BYTES:
                 self.resume_reading()
             if reader.has_unread():
                 # Not from here: we may stand within the application's send().

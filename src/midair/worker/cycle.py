@@ -52,7 +52,7 @@ class Cycle:
     is_body_given = False
     must_continue = False
     is_usual = False
-    """A request of HTTP/1.1 that keeps the connection, is no HEAD, and expects no 100."""
+    """A request of HTTP/1.1 that is no HEAD and brings no body."""
     # How far the response is.
     status = 0
     is_head_written = False
@@ -114,9 +114,13 @@ class Cycle:
             return "the application returned without completing its response"
         return "the application returned without starting a response"
 
+    def _forget_head(self) -> None:
+        self.status, self.framing, self._omit = 0, "", None
+        self.keep_alive = self.request.keep_alive
+
     def _answer_500(self) -> None:
         body = b"Internal Server Error"
-        self.status, self.framing, self._omit = 0, "", None
+        self._forget_head()
         self._start(500, [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", b"%d" % len(body))])
         self._write_first(body, more_body=False)
 
@@ -128,8 +132,7 @@ class Cycle:
             if not self.is_body_given and (self.body or not self.more_body):
                 body, self.body = self.body, b""
                 self.is_body_given = not self.more_body
-                if self.more_body:
-                    self.connection.body_taken()
+                self.connection.body_taken()
                 return {"type": "http.request", "body": bytes(body), "more_body": self.more_body}
             if self.is_client_done:
                 break
@@ -193,7 +196,11 @@ class Cycle:
         elif kind == "http.response.start":
             if self.status:
                 raise RuntimeError("http.response.start was sent twice")
-            self._start(message["status"], message.get("headers", ()))
+            try:
+                self._start(message["status"], message.get("headers", ()))
+            except Exception:
+                self._forget_head()  # the application may try again with a better one
+                raise
         else:
             raise RuntimeError(f"unexpected ASGI message {kind!r}")
 
@@ -250,7 +257,8 @@ class Cycle:
         request, status = self.request, self.status
         extra = b""
         if request.method == "HEAD" or status in BODILESS:
-            if self.framing == "chunked" and status not in BODILESS:
+            is_chunked = self.framing == "chunked" or (self.framing == "" and more_body)
+            if is_chunked and status not in BODILESS and request.http_version == "1.1":
                 extra = b"transfer-encoding: chunked\r\n"
             self.framing = "none"
         elif self.framing == "":
@@ -265,7 +273,7 @@ class Cycle:
             else:
                 extra = b"transfer-encoding: chunked\r\n"
         # An upload that was never asked for by 100 Continue may come or not: only the connection's end is safe.
-        if self.framing == "close" or self.must_continue or self.connection.is_to_close():
+        if self.framing == "close" or self.must_continue or self.connection.is_to_close() or self._is_rest_too_long():
             self.keep_alive = False
         if not self.keep_alive:
             extra += b"connection: close\r\n"
@@ -273,10 +281,21 @@ class Cycle:
             extra += b"connection: keep-alive\r\n"
         return extra + b"\r\n"
 
+    def _is_rest_too_long(self) -> bool:
+        """More of the upload is to come than is read away for the sake of the connection."""
+        left = self.request.body_length - self.body_bytes
+        return self.more_body and left > self.server.settings.linger_max_bytes
+
     def _write_first(self, body: bytes, more_body: bool) -> None:
         connection, server = self.connection, self.server
         status = self.status
-        if self.framing == "length" and self.is_usual and not server.is_draining and status not in BODILESS:
+        if (
+            self.framing == "length"
+            and self.is_usual
+            and self.keep_alive
+            and not server.is_draining
+            and status not in BODILESS
+        ):
             end = b"\r\n"
         else:
             end = self._delimit(len(body), more_body)
