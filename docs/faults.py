@@ -29,6 +29,10 @@ FAULTS: dict[str, tuple[str, str]] = {
     "fork-unsafe": (WHOLE_UPDATE, 'Importing left something that a fork would break, and `zygote = "always"`.'),
     "hook-after-fork": (WHOLE_UPDATE, "A function registered with `after_fork` raised in a new worker."),
     "hook-failed": (WHOLE_UPDATE, "The `before` hook failed, or did not end within `hooks.timeout`."),
+    "no-memory": (
+        WHOLE_UPDATE,
+        "The new workers do not fit into memory beside the old; the figures are in the message.",
+    ),
     "no-process": (WHOLE_UPDATE, "The kernel made no process: memory, the number of processes, or descriptors."),
     "not-ready": (WHOLE_UPDATE, "It was not ready within `ready.timeout`: import, start-up or health probe."),
     "offload-died": (WHOLE_UPDATE, "The process that looks at the disk ended without an answer."),
