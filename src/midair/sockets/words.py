@@ -5,9 +5,10 @@ protocol N speaks N-1. Never pickle: the other side may be another Python or ano
 word; which ones and in which order stands with the word.
 
     supervisor → host      Become, Fork, WorkerGone
-    supervisor → worker    Accept, StopAccepting, NotReady, Probe, Leave, TellStacks
+    supervisor → worker    Accept, StopAccepting, NotReady, Drain, HandOver, TakeOver, Grant, Probe,
+                           Leave, TellStacks
     host → supervisor      Hello, Forked, ForkFailed, Imported, Started, Failed, Said
-    worker → supervisor    Accepting, StoppedAccepting, Drained, Worn, Stacks, Left
+    worker → supervisor    Accepting, StoppedAccepting, Drained, Moved, HandOverEnded, Worn, Stacks, Left
 """
 
 from __future__ import annotations
@@ -82,11 +83,37 @@ class Accept(Word, frozen=True, kw_only=True):
 
 
 class StopAccepting(Word, frozen=True, kw_only=True):
-    """(→ StoppedAccepting, later Drained)"""
+    """(→ StoppedAccepting, later Drained) ``is_moving``: the connections stay as they are, they will be handed over;
+    else they are let come to an end."""
+
+    is_moving: bool = False
 
 
 class NotReady(Word, frozen=True, kw_only=True):
     """The service is about to stop: answer readiness probes with 503, and serve everything else."""
+
+
+class Drain(Word, frozen=True, kw_only=True):
+    """Nobody takes the connections over: let them come to an end, without a race."""
+
+
+class HandOver(Word, frozen=True, kw_only=True):
+    """Give the connections to another worker, whose end of the channel is beside this word, as far as ``Grant`` allows."""
+
+    target: int
+
+
+class TakeOver(Word, frozen=True, kw_only=True):
+    """Take connections over from another worker, over the channel beside this word."""
+
+    source: int
+
+
+class Grant(Word, frozen=True, kw_only=True):
+    """So many connections may move now (→ Moved). ``is_all``: all of them, from now on (no answer)."""
+
+    count: int = 0
+    is_all: bool = False
 
 
 class Probe(Word, frozen=True, kw_only=True):
@@ -97,6 +124,8 @@ class Leave(Word, frozen=True, kw_only=True):
     """End when empty, at the latest after ``within_s`` (→ Left). Said again with less time, it hurries."""
 
     within_s: float
+    is_moving: bool = False
+    """As with ``StopAccepting``."""
 
 
 class TellStacks(Word, frozen=True, kw_only=True):
@@ -179,13 +208,40 @@ class Stacks(Word, frozen=True, kw_only=True):
     text: str
 
 
+class Moved(Word, frozen=True, kw_only=True):
+    """So much of a grant was used."""
+
+    count: int
+
+
+class HandOverEnded(Word, frozen=True, kw_only=True):
+    """The target takes nothing more. What it has not acknowledged is still ours."""
+
+    target: int
+    why: str
+
+
 class Left(Word, frozen=True, kw_only=True):
     """Last word. ``cut``: what was still running at the deadline, a line each."""
 
     cut: tuple[str, ...] = ()
 
 
-ToHost = Become | Fork | WorkerGone | Accept | StopAccepting | NotReady | Probe | Leave | TellStacks
+ToHost = (
+    Become
+    | Fork
+    | WorkerGone
+    | Accept
+    | StopAccepting
+    | NotReady
+    | Drain
+    | HandOver
+    | TakeOver
+    | Grant
+    | Probe
+    | Leave
+    | TellStacks
+)
 FromHost = (
     Hello
     | Forked
@@ -197,6 +253,8 @@ FromHost = (
     | Accepting
     | StoppedAccepting
     | Drained
+    | Moved
+    | HandOverEnded
     | Worn
     | Stacks
     | Left

@@ -24,6 +24,7 @@ import httptools
 from midair.observe.counters import Cell
 from midair.worker.asgi import SPEC_VERSION, Address, Scope
 from midair.worker.cycle import Cycle
+from midair.worker.frozen import HttpConnection
 from midair.worker.http1 import BadRequest, Request, RequestReader
 from midair.worker.websocket import WebSocket
 
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from midair.observe.counters import Page
     from midair.worker.server import Server
 
-IDLE, BUSY, BODY, DISCARD, LINGER, UPGRADED, GONE = range(7)
+IDLE, BUSY, BODY, DISCARD, LINGER, UPGRADED, GONE, FROZEN = range(8)
 NEVER = math.inf
 # Plain numbers: an enum's member costs a request more than what is counted by it.
 _BYTES_IN, _BYTES_OUT, _ACTIVE = int(Cell.BYTES_IN), int(Cell.BYTES_OUT), int(Cell.ACTIVE)
@@ -93,10 +94,64 @@ class Connection(asyncio.Protocol):
         """Nothing is owed to the client; ``reader.unread`` is the start of what it asks next."""
         return self.phase == IDLE and self.transport.get_write_buffer_size() == 0
 
+    # ------------------------------------------------------------------------------------------------- to another worker
+
+    def is_movable(self) -> bool:
+        """Nothing is owed to the client, and it may go on asking."""
+        transport = self.transport
+        return (
+            self.phase == IDLE
+            and self.page is self.server.page
+            and not self._is_eof
+            and not transport.is_closing()
+            and transport.get_write_buffer_size() == 0
+        )
+
+    def fileno(self) -> int:
+        return cast(socket.socket, self.transport.get_extra_info("socket")).fileno()
+
+    def freeze(self) -> HttpConnection:
+        """Read no more and do nothing; ``thaw`` or ``forget`` follows. Only if ``is_movable()``."""
+        left_s = self.deadline_s - monotonic()
+        self.phase, self.deadline_s = FROZEN, NEVER
+        self.pause_reading()
+        return HttpConnection(unread=self.reader.unread, left_s=left_s, is_head_begun=self._is_head_begun)
+
+    def thaw(self) -> None:
+        """It stays here after all."""
+        self._go_on(self.server.idle_s)
+
+    def forget(self) -> bool:
+        """It is another worker's. The socket lives on there: nothing is said to the client. False: it was closed already."""
+        if self.phase != FROZEN:
+            return False
+        self.reason = Cell.HANDED_OVER
+        self.transport.abort()
+        return True
+
+    def await_ownership(self, state: HttpConnection) -> None:
+        """Begin where another worker stopped; read nothing until ``go_on``. Before there is a transport."""
+        self.phase, self.deadline_s = FROZEN, NEVER
+        self.reader.feed(state.unread)
+        self._is_head_begun = state.is_head_begun
+
+    def go_on(self, state: HttpConnection) -> None:
+        """It is ours from now on."""
+        self._go_on(max(state.left_s, 0.0))
+
+    def _go_on(self, left_s: float) -> None:
+        if self.phase == FROZEN:
+            self.phase, self.deadline_s = IDLE, monotonic() + left_s
+            self.resume_reading()
+            if self.reader.has_unread():
+                self.server.loop.call_soon(self._next_pipelined)
+
     # ------------------------------------------------------------------------------------------------ from the loop
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
+        if self.phase == FROZEN:
+            self.pause_reading()
         self.server.connection_made(self)
 
     def data_received(self, data: bytes) -> None:
@@ -194,6 +249,8 @@ class Connection(asyncio.Protocol):
             self.deadline_s = now_s + server.idle_s
             if self._is_reading_paused and reader.unread_bytes <= HIGH_WATER_BYTES:
                 self.resume_reading()
+            if server.source is not None:
+                server.source.offer(self)
             if reader.has_unread():
                 # Not from here: we may stand within the application's send().
                 server.loop.call_soon(self._next_pipelined)
@@ -279,7 +336,7 @@ class Connection(asyncio.Protocol):
             cycle.is_cut = True
             if cycle.task is not None:
                 cycle.task.cancel()
-        else:
+        elif self.phase != FROZEN:  # Whose that is will be told by the other worker.
             self.reason = self.reason or Cell.CLOSED_CUT
             self.transport.close()
 
@@ -420,6 +477,8 @@ class Connection(asyncio.Protocol):
         elif self.reader.is_body_complete:
             self.phase = IDLE
             self.deadline_s = monotonic() + self.server.idle_s
+            if self.server.source is not None:
+                self.server.source.offer(self)
             self._next_request()
 
     # ---------------------------------------------------------------------------------------------------- our refusals

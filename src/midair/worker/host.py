@@ -217,20 +217,30 @@ def _read_launch(fd: int) -> words.Launch:
 
 
 def _die_with(supervisor: int) -> None:
-    """A process that hangs does not see the end of its link: the kernel tells it by a signal, and an alarm ends it."""
-
-    def last_seconds(number: int, frame: object) -> None:
-        signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        signal.alarm(7)
-
-    signal.signal(PARENT_DIED, last_seconds)
+    """Without the supervisor there is nothing to import for: the kernel ends us with it, whatever we hang in."""
     # Orphaned between the fork and this line, the signal will not come: whoever is our parent now is not the supervisor.
     deadline_s = time.monotonic() + 1.0
     while os.getppid() != supervisor:
         if time.monotonic() > deadline_s:
             os._exit(1)
         os.sched_yield()  # The middle process is about to end.
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(PARENT_DIED), 0, 0, 0)
+    _signal_at_parents_death(signal.SIGKILL)
+
+
+def _outlive_by_seconds() -> None:
+    """A worker gets over the supervisor's death for as long as its requests need. It sees the end of its link; one that
+    hangs does not, so the kernel tells it by a signal, and an alarm ends it."""
+
+    def last_seconds(number: int, frame: object) -> None:
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.alarm(7)
+
+    signal.signal(PARENT_DIED, last_seconds)
+    _signal_at_parents_death(PARENT_DIED)
+
+
+def _signal_at_parents_death(number: int) -> None:
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(number), 0, 0, 0)
 
 
 # --- zygote -------------------------------------------------------------------------------------------------------
@@ -319,6 +329,7 @@ def be_worker(host: Host, slot: int, fds: Sequence[int]) -> NoReturn:
     if host.application is None:
         load_application(host)
     assert host.application is not None
+    _outlive_by_seconds()
     page_fd, stacks_fd, *listeners = fds
     os.environ["MIDAIR_GENERATION"] = str(launch.generation)
     os.environ["MIDAIR_SLOT"] = str(slot)

@@ -28,6 +28,7 @@ from midair.observe.counters import Cell, Page
 from midair.sockets import passing, words
 from midair.worker.asgi import Asgi
 from midair.worker.lifespan import Lifespan
+from midair.worker.moving import Source, Target
 from midair.worker.server import Server
 from midair.worker.wsgi import as_asgi
 
@@ -89,6 +90,7 @@ class _Worker:
         self._deadline_s = 0.0
         self._deadline_changed = asyncio.Event()
         self._server: Server | None = None
+        self._targets: set[Target] = set()
         self._is_accepting = False
         self._worn_said_s = 0.0
         jitter = random.randint(0, self._launch.max_requests_jitter) if self._launch.max_requests_jitter else 0
@@ -135,13 +137,24 @@ class _Worker:
                 server.stop_accepting()
                 self._is_accepting = False
                 self._link.say(words.StoppedAccepting())
-                server.drain()
+                if not word.is_moving:
+                    server.drain()
                 server.when_empty(lambda: self._link.say(words.Drained()))
             case words.NotReady() if server:
                 server.say_not_ready()
+            case words.Drain() if server:
+                server.drain()
+            case words.HandOver() if server and fds:
+                self._hand_over(server, word.target, _dup(fds[0]))
+            case words.TakeOver() if server and fds:
+                self._targets.add(Target(server, _dup(fds[0]), self._targets.discard))
+            case words.Grant() if server:
+                self._granted(server, word)
             case words.Probe() if server and fds:
-                server.adopt(socket.socket(fileno=os.dup(fds[0])), counted=False)
+                server.adopt(_dup(fds[0]), counted=False)
             case words.Leave(within_s=within_s):
+                if server and not word.is_moving:
+                    server.drain()
                 self._leave(within_s)
             case words.TellStacks():
                 self._link.say(words.Stacks(text=words.shorten(_tasks(), words.DETAIL_MAX)))
@@ -149,6 +162,30 @@ class _Worker:
                 pass  # A word of a newer supervisor, or one that makes no sense now: it is not for us.
         for fd in fds:
             os.close(fd)
+
+    # --- to another worker ----------------------------------------------------------------------------------------
+
+    def _hand_over(self, server: Server, target: int, channel: socket.socket) -> None:
+        if server.source:
+            server.source.close()
+
+        def ended(source: Source, why: str) -> None:
+            if server.source is source:
+                server.source = None
+                self._link.say(words.HandOverEnded(target=target, why=why[:500]))
+
+        server.source = Source(server, channel, ended)
+
+    def _granted(self, server: Server, grant: words.Grant) -> None:
+        def moved(count: int) -> None:
+            self._link.say(words.Moved(count=count))
+
+        if server.source is None:
+            moved(0)
+        elif grant.is_all:
+            server.source.grant_all()
+        else:
+            server.source.grant(grant.count, moved)
 
     def _leave(self, within_s: float) -> None:
         deadline_s = asyncio.get_running_loop().time() + within_s
@@ -161,6 +198,7 @@ class _Worker:
         """The supervisor is gone. Whoever starts the next one wants the port."""
         if self._server:
             self._server.stop_accepting()
+            self._server.drain()
         for listener in self._place.listeners:
             listener.close()
         self._leave(ORPHAN_S)
@@ -174,7 +212,6 @@ class _Worker:
     async def _empty(self, server: Server) -> list[str]:
         """Wait until the connections are gone and every call has returned; at the deadline cut what is left."""
         server.stop_accepting()
-        server.drain()
         empty = asyncio.Event()
         server.when_empty(empty.set)
         while not empty.is_set():
@@ -230,6 +267,10 @@ class _Worker:
         if limit and (resident := _resident_bytes()) > limit:
             return f"{resident >> 20} MiB resident (worker.max_memory {limit >> 20} MiB)"
         return ""
+
+
+def _dup(fd: int) -> socket.socket:
+    return socket.socket(fileno=os.dup(fd))
 
 
 def _resident_bytes() -> int:

@@ -11,16 +11,20 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Coroutine, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from midair.observe.counters import Cell, Page
 from midair.worker.accept import Acceptor
 from midair.worker.access import AccessLog
 from midair.worker.asgi import Address, Asgi, Scope
 from midair.worker.connection import Connection
+from midair.worker.frozen import HttpConnection
 from midair.worker.http1 import Parsers
 from midair.worker.response import HeadStarts
 from midair.worker.settings import ServeSettings
+
+if TYPE_CHECKING:
+    from midair.worker.moving import Source
 
 log = logging.getLogger("midair.error")
 
@@ -67,6 +71,8 @@ class Server:
         self.connections: set[Connection] = set()
         self.running: set[Call] = set()
         """Calls of the application that have not returned."""
+        self.source: Source | None = None
+        """Who gives our connections to another worker, while we retire."""
         self.is_draining = False
         self.is_cut = False
         self._when_empty: list[Callable[[], None]] = []
@@ -108,6 +114,17 @@ class Server:
         sock.setblocking(False)
         self._take(sock, Cell.ADOPTED, self.page if counted else self._probe_page)
 
+    def take_over(self, sock: socket.socket, state: HttpConnection) -> tuple[Connection, asyncio.Task[None]]:
+        """Take over another worker's connection, which reads nothing until its ``go_on``; the task ends when it is open."""
+        sock.setblocking(False)
+        return self._take(sock, Cell.ADOPTED, self.page, state)
+
+    def disown(self, connection: Connection) -> None:
+        """One that was taken over belongs to somebody else after all."""
+        if connection.forget():
+            self.page.cells[Cell.ADOPTED] -= 1
+            self.page.cells[Cell.HANDED_OVER] -= 1
+
     def drain(self) -> None:
         """Let connections come to an end: the next response says ``Connection: close``.
 
@@ -116,7 +133,10 @@ class Server:
         self._set_draining(True)
 
     def resume(self) -> None:
-        """Undo ``drain``. Who waits for emptiness (``when_empty``) waits no longer."""
+        """Undo ``drain`` and ``source``. Who waits for emptiness (``when_empty``) waits no longer."""
+        if self.source:
+            self.source.close()
+            self.source = None
         self._when_empty.clear()
         self._set_draining(False)
 
@@ -186,6 +206,8 @@ class Server:
         self.connections.add(connection)
         if self.is_cut:
             connection.cut()
+        elif self.source is not None:
+            self.source.offer(connection)
 
     def connection_lost(self, connection: Connection) -> None:
         self.connections.discard(connection)
@@ -200,8 +222,12 @@ class Server:
     def _accepted(self, sock: socket.socket) -> None:
         self._take(sock, Cell.ACCEPTED, self.page)
 
-    def _take(self, sock: socket.socket, how: Cell, page: Page) -> None:
+    def _take(
+        self, sock: socket.socket, how: Cell, page: Page, state: HttpConnection | None = None
+    ) -> tuple[Connection, asyncio.Task[None]]:
         connection = Connection(self, page, *_addresses(sock))
+        if state is not None:
+            connection.await_ownership(state)
         page.cells[how] += 1
         page.cells[Cell.OPEN] += 1
         self._choose_tasks()
@@ -209,6 +235,7 @@ class Server:
         task = self.loop.create_task(self._open(connection, sock))
         self._opening.add(task)
         task.add_done_callback(self._opened)
+        return connection, task
 
     def _opened(self, task: asyncio.Task[None]) -> None:
         self._opening.discard(task)
