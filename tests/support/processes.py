@@ -47,6 +47,14 @@ class Process:
             return ""
 
     @property
+    def name(self) -> str:
+        """What ``ps -o comm`` shows."""
+        try:
+            return (PROC / str(self.pid) / "comm").read_text().strip()
+        except OSError:
+            return ""
+
+    @property
     def environment(self) -> dict[str, str]:
         """As it was when the process executed."""
         try:

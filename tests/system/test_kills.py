@@ -175,3 +175,25 @@ def test_a_process_killed_between_two_forks_leaves_nobody_behind(tmp_path: Path)
         assert killed, "no process in the middle was ever seen"
         service.update("3", "good")
         assert client.report.failed == 0, client.report.summary() + service.log()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("app", "zygote", "name"),
+    [
+        ("import_hangs", "auto", "midair z2"),
+        ("import_hangs", "never", "midair w2.0"),
+        ("startup_hangs", "auto", "midair w2.0"),
+    ],
+)
+def test_a_candidate_that_hangs_does_not_outlive_the_supervisor(
+    tmp_path: Path, app: str, zygote: str, name: str
+) -> None:
+    """It never looks at its link: the kernel has to tell it."""
+    with Service(tmp_path, settings={"ready": {"timeout": "40s"}, "zygote": zygote}) as service:
+        service.write(app, "2")
+        assert service.reload("--no-wait").code == 0
+        wait_for(lambda: name in [process.name for process in service.processes()], 10, what=name)
+        service.supervisor.kill()
+        service.wait_ended()
+        wait_for(service.processes, 9, until=lambda left: not left, what="the end of all children")
