@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -358,3 +359,61 @@ def test_a_shut_unix_listener_is_lost_and_said_so(tmp_path: Path) -> None:
         service.write("program", "2")
         assert service.reload().code == 0
         says(logged(service, "listener lost"), "generation=2", "program=python")
+
+
+class OwnListeners(Program):
+    """With ``listener = "own"`` midair binds: the sockets cannot be the test's."""
+
+    def start(self) -> None:
+        self._sock.close()
+        with self.log_path.open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "midair", "run"],
+                cwd=self.folder,
+                env=self._env,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+        address = logged(self, "listening").rpartition("address=")[2].split()[0]
+        self.url = f"http://{address}"
+        logged(self, "update done")
+
+
+def sockets_of(service: Service) -> dict[str, str]:
+    """The listening socket of each of two slots, as the kernel names it."""
+    found: dict[str, str] = {}
+    while len(found) < 2:
+        about = service.about()
+        found[about["slot"]] = Process(about["pid"]).descriptors[3]
+    return found
+
+
+@pytest.mark.slow
+def test_own_listeners_are_one_a_slot_and_inherited_by_every_version(tmp_path: Path) -> None:
+    settings: dict[str, Setting] = {"bind": "127.0.0.1:0", "listener": "own"}
+    with OwnListeners(tmp_path, "program", command=PROGRAM, workers=2, settings=settings) as service:
+        first = sockets_of(service)
+        assert len(set(first.values())) == 2
+        service.update("2")
+        wait_for(lambda: [service.serving_version() for _ in range(8)], 5, until=lambda seen: set(seen) == {"2"})
+        assert sockets_of(service) == first
+        assert service.midair("upgrade").code == 0
+        service.update("3")
+        wait_for(lambda: [service.serving_version() for _ in range(8)], 5, until=lambda seen: set(seen) == {"3"})
+        assert sockets_of(service) == first
+
+
+@pytest.mark.slow
+def test_an_own_listener_without_a_program_takes_no_clients(tmp_path: Path) -> None:
+    settings: dict[str, Setting] = {"bind": "127.0.0.1:0", "listener": "own"}
+    with OwnListeners(tmp_path, "program", command=PROGRAM, workers=2, settings=settings) as service:
+        kept = sockets_of(service)["0"]
+        assert service.midair("scale", "1").code == 0
+        wait_for(service.worker_pids, 5, until=lambda pids: len(pids) == 1)
+        asked = [service.about() for _ in range(20)]  # None of them may wait in the queue of nobody.
+        assert {about["slot"] for about in asked} == {"0"}
+        assert Process(asked[0]["pid"]).descriptors[3] == kept
+        assert service.midair("scale", "2").code == 0
+        wait_for(service.worker_pids, 5, until=lambda pids: len(pids) == 2)
+        assert {service.about()["version"] for _ in range(20)} == {"1"}

@@ -105,7 +105,7 @@ _TABLE = (
     ),
     Event(
         "listener_mode_changed", "warning",
-        "A child changed the mode of a shared listener that another generation uses. listener = \"own\" parts them.",
+        "A child changed the mode of a listener that another generation still accepts on: that one may be hurt.",
         ("worker", "slot", "program", "pid", "suspects", "listener", "mode"),
     ),
     Event(

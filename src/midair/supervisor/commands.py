@@ -15,7 +15,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -28,7 +28,7 @@ from midair.sockets.address import TcpAddress, parse
 from midair.sockets.bind import open_own
 from midair.sockets.listener import Listener, adopt
 from midair.supervisor.family import is_of
-from midair.supervisor.listening import Changed, OwnListeners, SharedListeners
+from midair.supervisor.listening import Changed, OwnListeners, Watched
 from midair.supervisor.loop import Loop, Timer
 from midair.supervisor.processes import Processes, Program
 from midair.supervisor.readiness import PRIVATE_NAME, Readiness, check_apart, read_readiness
@@ -42,7 +42,7 @@ FIRST_FD = 3
 REMIND_AFTER_S = 5.0
 """After that long without READY=1 the log says what is waited for: a first start may wait five minutes."""
 LOOK_EVERY_S = 1.0
-"""How often shared listeners are compared with how they were. It costs three system calls a listener."""
+"""How often listeners are compared with how they were. It costs three system calls a listener."""
 LEFTOVERS_S = 5.0
 """What a child leaves behind in its group has this long between SIGTERM and SIGKILL."""
 DETAIL_LINES = 20
@@ -142,7 +142,7 @@ class Commands:
         self._tell = tell
         self._say = say
         self._own = own
-        self._shared = SharedListeners(listeners) if own is None else None
+        self._watched = Watched(listeners)
         self._look: Timer | None = None
         self._leftovers: set[int] = set()
         self.workers: dict[WorkerId, Command] = {}
@@ -174,7 +174,9 @@ class Commands:
             self._look_later()
 
     def _execute(self, child: Command, release: Release) -> None:
-        passed = [(each.name, each.fd) for each in self._listeners_of(release, child.slot)]
+        listeners = self._listeners_of(child.slot, release.settings.workers)
+        self._watched.watch(listeners)
+        passed = [(each.name, each.fd) for each in listeners]
         opened: list[int] = []
         private: socket.socket | None = None
         child.inbox = Inbox(os.path.join(self._runtime_dir, f"notify.{child.id}"))
@@ -212,8 +214,9 @@ class Commands:
             for fd in opened:
                 os.close(fd)
 
-    def _listeners_of(self, release: Release, slot: int) -> Sequence[Listener]:
-        return self._own.of_slot(slot, release.settings.workers) if self._own else self._listeners
+    def _listeners_of(self, slot: int, count: int = 1) -> Sequence[Listener]:
+        """count: workers of the generation; it matters for the first one alone."""
+        return self._own.of_slot(slot, count) if self._own else self._listeners
 
     def _await(self, child: Command) -> None:
         """Wait for it to be ready, in the way that was configured."""
@@ -291,7 +294,7 @@ class Commands:
         self._check_listeners([child])
         self._tell(WorkerFailed(child.id, self._fault_of(child, how)))
         self._tell(WorkerExited(child.id, how))
-        self._loop.call_soon(lambda: self._give_up(child.slot))
+        self._loop.call_soon(self._give_up_unused)
 
     def _fault_of(self, child: Command, how: str) -> Fault:
         when = "before it was ready" if child.state == "starting" else f"while it was {child.state}"
@@ -314,9 +317,14 @@ class Commands:
             self._leftovers.discard(group)
             self._processes.signal_left(group, signal.SIGKILL)
 
-    def _give_up(self, slot: int) -> None:
-        if self._own and slot >= self.wanted() > 0 and all(w.slot != slot for w in self.workers.values()):
-            self._own.give_up(slot)
+    def _give_up_unused(self) -> None:
+        """Close our copies of the own listeners of slots that nobody has or will have."""
+        if not self._own or self.wanted() == 0:
+            return
+        used = {child.slot for child in self.workers.values() if not child.has_left}
+        for slot in self._own.slots:
+            if slot >= self.wanted() and slot not in used:
+                self._own.give_up(slot)
 
     def _cancel(self, child: Command) -> None:
         for timer in child.timers:
@@ -345,6 +353,7 @@ class Commands:
         child.has_left = True
         child.state = "leaving"
         self._processes.signal(child.pid, signal.SIGTERM)
+        self._loop.call_soon(self._give_up_unused)  # The core may have the new number of slots only after this turn.
 
     def kill(self, worker_id: WorkerId) -> None:
         """SIGKILL, to it and its group."""
@@ -369,30 +378,35 @@ class Commands:
         assert isinstance(address, TcpAddress)
         return address, child.readiness.path
 
-    # --- shared listeners -----------------------------------------------------------------------------------------
+    # --- what children do to their listeners -----------------------------------------------------------------------
 
     def _look_later(self) -> None:
-        if self._shared and self._look is None:
+        if self._look is None:
             self._look = self._loop.call_later(LOOK_EVERY_S, self._look_now)
 
     def _look_now(self) -> None:
         self._look = None
         moving = [child for child in self.workers.values() if child.state != "serving"]
         self._check_listeners(moving or list(self.workers.values()))
+        self._give_up_unused()
         if self.workers:
             self._look_later()
 
     def _check_listeners(self, suspects: Sequence[Command]) -> None:
-        """Say what has happened to a shared listener since the last look, and who is likely to have done it."""
-        for changed in self._shared.look() if self._shared else ():
-            self._say(self._event_of(changed, suspects), {**_blame(suspects), **_what(changed)})
+        """Say what has happened to a listener since the last look, and who is likely to have done it."""
+        for changed in self._watched.look():
+            able = self._holding(changed.listener, suspects)
+            self._say(self._event_of(changed, able), {**_blame(able), **_what(changed)})
+
+    def _holding(self, listener: Listener, children: Iterable[Command]) -> list[Command]:
+        return [child for child in children if any(each is listener for each in self._listeners_of(child.slot))]
 
     def _event_of(self, changed: Changed, suspects: Sequence[Command]) -> str:
         if changed.change == "shut":
             return "listener_shut" if changed.is_mended else "listener_lost"
-        generations = {child.generation for child in self.workers.values()} | {s.generation for s in suspects}
+        sharing = [*self._holding(changed.listener, self.workers.values()), *suspects]
         # With one generation alone it is a fact to know; with another beside it, that one may be hurt.
-        return "listener_mode_changed" if len(generations) > 1 else "listener_mode_set"
+        return "listener_mode_changed" if len({child.generation for child in sharing}) > 1 else "listener_mode_set"
 
     # --- over a re-execution (a Room of supervisor/upgrade.py) ----------------------------------------------------
 
@@ -422,6 +436,7 @@ class Commands:
         if self._own and not self._own.export():
             own = zip(known.own, fds[len(known.children) :], strict=True)
             self._own.adopt([(each.slot, _adopt_own(fd, each)) for each, fd in own])
+            self._watched.watch([each for _, each in self._own.export()])
         self._look_later()
 
     def _adopt(self, each: CommandState, fd: int) -> Command:
@@ -482,8 +497,8 @@ def _blame(suspects: Sequence[Command]) -> dict[str, FieldValue]:
 
 def _what(changed: Changed) -> dict[str, FieldValue]:
     if changed.change == "shut":
-        return {"listener": changed.listener}
-    return {"listener": changed.listener, "mode": changed.change}
+        return {"listener": changed.listener.actual}
+    return {"listener": changed.listener.actual, "mode": changed.change}
 
 
 def _adopt_own(fd: int, each: OwnState) -> Listener:

@@ -1,4 +1,4 @@
-"""What happens to the listening sockets that command children share: seen, named, mended where that is possible.
+"""What happens to the listening sockets that command children inherit: seen, named, mended where that is possible.
 
 O_NONBLOCK and shutdown(2) act on the open socket, not on a descriptor: one child that uses them hits every process that has
 the socket, the older version's too (tried). A mode is never set back: a process that relies on O_NONBLOCK would then wait in
@@ -12,7 +12,7 @@ import fcntl
 import os
 import select
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -25,36 +25,50 @@ Change = Literal["non-blocking", "blocking", "shut"]
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """Somebody did something to a shared listener."""
+    """Somebody did something to a listener."""
 
-    listener: str
-    """Its address."""
+    listener: Listener
     change: Change
     is_mended: bool = False
 
 
-class SharedListeners:
+@dataclass(slots=True)
+class _Known:
+    listener: Listener
+    is_blocking: bool
+    is_lost: bool = False
+    """It was shut down for good; said once."""
+
+
+class Watched:
     """Compares each listener with how it was seen last."""
 
-    def __init__(self, listeners: Sequence[Listener]) -> None:
-        self._listeners = list(listeners)
-        self._blocking = {each.fd: is_blocking(each.socket) for each in listeners}
-        self._is_shut: set[int] = set()
+    def __init__(self, listeners: Sequence[Listener] = ()) -> None:
+        self._known: list[_Known] = []
+        self.watch(listeners)
+
+    def watch(self, listeners: Sequence[Listener]) -> None:
+        """From now on these, too. One that is closed is forgotten by itself."""
+        for each in listeners:
+            if all(known.listener is not each for known in self._known):
+                self._known.append(_Known(each, is_blocking(each.socket)))
 
     def look(self) -> list[Changed]:
         """What has changed since the last look; a listener that was shut down is made to listen again."""
-        found: list[Changed] = []
-        for each in self._listeners:
-            now = is_blocking(each.socket)
-            if now != self._blocking[each.fd]:
-                self._blocking[each.fd] = now
-                found.append(Changed(each.actual, "blocking" if now else "non-blocking"))
-            if is_shut(each.socket) and each.fd not in self._is_shut:
-                is_mended = listen_again(each)
-                if not is_mended:
-                    self._is_shut.add(each.fd)  # Said once: it stays as it is.
-                found.append(Changed(each.actual, "shut", is_mended))
-        return found
+        self._known = [known for known in self._known if known.listener.fd >= 0]
+        return [changed for known in self._known for changed in _look(known)]
+
+
+def _look(known: _Known) -> Iterator[Changed]:
+    listener = known.listener
+    now = is_blocking(listener.socket)
+    if now != known.is_blocking:
+        known.is_blocking = now
+        yield Changed(listener, "blocking" if now else "non-blocking")
+    if is_shut(listener.socket) and not known.is_lost:
+        is_mended = listen_again(listener)
+        known.is_lost = not is_mended
+        yield Changed(listener, "shut", is_mended)
 
 
 def is_blocking(listening: socket.socket) -> bool:
@@ -91,8 +105,9 @@ class OwnListeners:
 
     The kernel spreads new connections over all of them, so one without a process would keep its share of clients waiting.
     Their number is therefore fixed by the first generation: a slot beyond shares an earlier slot's (nothing is lost, it only
-    is not alone); those of a slot that is given up are closed as soon as its process was told to go, so that the kernel
-    spreads over the others from the moment that the process closes its own copy.
+    is not alone); those of a slot that is given up are closed here as soon as its process was told to go, so that the kernel
+    spreads over the others from the moment that the process closes its own copy. Who waits in the queue then is lost, unless
+    net.ipv4.tcp_migrate_req is 1.
     """
 
     def __init__(self, first: Sequence[Listener], open_more: Callable[[Listener, int], Sequence[Listener]]) -> None:
@@ -102,7 +117,8 @@ class OwnListeners:
         self._is_complete = False
 
     def of_slot(self, slot: int, count: int) -> list[Listener]:
-        """The listeners that a process of this slot inherits. count: workers of its generation. Raises WorldError."""
+        """The listeners that a process of this slot inherits. count: workers of its generation, of which the first one
+        decides how many there are. Raises WorldError."""
         if not self._is_complete:
             self._is_complete = True
             for each in self._slots[0]:
@@ -110,6 +126,11 @@ class OwnListeners:
                     self._slots.setdefault(number, []).append(more)
         known = sorted(self._slots)
         return self._slots[known[slot % len(known)] if slot not in self._slots else slot]
+
+    @property
+    def slots(self) -> list[int]:
+        """Slots with listeners of their own."""
+        return list(self._slots)
 
     def give_up(self, slot: int) -> None:
         """No process will have this slot any more. Slot 0's are the service's own, and stay."""
