@@ -1,0 +1,60 @@
+"""The applications of examples/ run as they stand there, with their own midair.toml, and are updated under load."""
+
+from __future__ import annotations
+
+import shutil
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from midair.testing.client import Load
+from tests.support.service import Service
+
+EXAMPLES = Path(__file__).parent.parent.parent / "examples"
+ASKING = (Load(connections=3, keep_alive=False, think_s=0.02), Load(connections=4, think_s=0.1))
+
+
+def _service(tmp: Path, folder: str, target: str) -> Service:
+    """The example on a socket of the test's; its bake is shortened."""
+    settings = tomllib.loads((EXAMPLES / folder / "midair.toml").read_text())
+    del settings["bind"], settings["name"]
+    service = Service(tmp, settings={**settings, "app": target or settings["app"], "bake": {"for": "0.3s"}})
+    shutil.copytree(
+        EXAMPLES / folder,
+        service.folder,
+        dirs_exist_ok=True,
+        ignore=shutil.ignore_patterns("midair.toml", "__pycache__", "README.md"),
+    )
+    return service
+
+
+def _save(service: Service, source: str, version: str) -> None:
+    path = service.folder / source
+    before = path.read_text()
+    after = before.replace(f'VERSION = "{int(version) - 1}"', f'VERSION = "{version}"')
+    assert after != before
+    path.write_text(after)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("folder", "source", "target"),
+    [
+        ("fastapi", "app.py", ""),
+        ("flask", "app.py", ""),
+        ("django", "shop/__init__.py", ""),
+        ("django", "shop/__init__.py", "shop.wsgi:application"),
+    ],
+    ids=["fastapi", "flask", "django-asgi", "django-wsgi"],
+)
+def test_an_example_is_updated_with_nothing_lost(tmp_path: Path, folder: str, source: str, target: str) -> None:
+    with _service(tmp_path, folder, target) as service:
+        with service.asked(*ASKING) as client:
+            for version in ("2", "3"):
+                _save(service, source, version)
+                done = service.reload()
+                assert done.code == 0, f"{done}\n{service.log()}"
+                assert service.serving_version() == version
+        assert client.report.failed == 0, client.report.summary() + service.log()
+        assert list(client.report.versions) == ["1", "2", "3"]
