@@ -134,3 +134,14 @@ def test_every_end_of_an_update_is_explained() -> None:
     ends = {"committed", "refused", "rolled-back", "superseded", "stopped"}
     assert ends <= set(get_args(Result))
     assert [end for end in ends if f"| {end.replace('-', ' ')} |" not in page] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=named)
+def test_shown_python_is_python(page: Path) -> None:
+    for block in blocks(page, "python"):
+        compile(block, named(page), "exec")
+
+
+def test_no_page_names_a_place_of_one_machine() -> None:
+    told = re.compile(r"/tmp/|/root/|/work/|site-packages/midair")
+    assert [named(page) for page in PAGES if told.search(page.read_text())] == []

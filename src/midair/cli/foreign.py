@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 _TLS = "TLS ends in front of midair (a proxy, a load balancer)"
-_DEV = "for development there is midair dev; a running service is updated by midair reload"
+_DEV = "not needed: midair reload updates a running service to the code on disk"
 
 FLAGS = {
     "--reload": _DEV,
