@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.processes import Process, marked
-from tests.support.service import APPS, Service
+from tests.support.service import APPS, Service, clean_environment
 from tests.support.toml import Setting, toml
 from tests.support.waiting import DidNotHappen, wait_for
 
@@ -62,3 +62,12 @@ def test_settings_are_written_as_toml() -> None:
         "factory": True,
     }
     assert tomllib.loads(toml(settings)) == settings
+
+
+def test_nothing_hides_stale_bytecode_from_a_tested_service(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    monkeypatch.setenv("MIDAIR_NAME", "of-the-caller")
+    environment = clean_environment(MORE="1")
+    assert "PYTHONDONTWRITEBYTECODE" not in environment
+    assert "MIDAIR_NAME" not in environment
+    assert environment["MORE"] == "1"
