@@ -52,7 +52,7 @@ HOW_WRITTEN = {
     Kind.FLAG: "`true` or `false`",
     Kind.COUNT: "a number",
     Kind.TEXT: "a string",
-    Kind.LIST: "a list of strings",
+    Kind.LIST: "a string, or a list of strings",
     Kind.COMMAND: "a command line, or a list of arguments",
     Kind.DURATION: "a duration",
     Kind.RATE: "a rate per second",
@@ -93,6 +93,9 @@ variable, `MIDAIR_` and the key in capitals with dots as underscores: `drain.tim
 common variables are honoured, and give way to those: `WEB_CONCURRENCY` is `workers`, and `PORT` replaces the port of the
 first address of `bind`. On the command line `midair run --set KEY=VALUE` sets any key. `midair config` shows each value
 and where it came from; `midair config --diff` what the file on disk would change in the running service.
+
+Every process of a version is told what it is: `MIDAIR_VERSION`, `MIDAIR_GENERATION`, and in a worker `MIDAIR_SLOT`. The
+outer environment wins over `[env]`, and `[env]` over `env_files`; what is hidden that way is named in a warning.
 
 **Units are part of the value.** A bare number is refused where a unit is needed, except 0.
 

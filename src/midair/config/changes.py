@@ -39,6 +39,7 @@ EFFECTS: dict[str, Effect] = {
     "state_dir": "restart",
     "runtime_dir": "restart",
     "serve": "update",
+    "serve.backlog": "restart",
     "health": "update",
     "ready": "update",
     "start": "update",
