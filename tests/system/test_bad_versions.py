@@ -39,8 +39,14 @@ def test_a_bad_version_is_refused_and_nobody_notices(tmp_path: Path, app: str, r
             assert refused.code == 4, f"{refused}\n{service.log()}"
             assert refused.data["result"] == "refused"
 
-            receipt = json.dumps(service.receipt())
-            assert reason in receipt, receipt
+            receipt = service.receipt()
+            assert reason in json.dumps(receipt), receipt
+            assert (receipt["result"], receipt["exit_code"]) == ("refused", 4)
+            assert (receipt["previous_generation"], receipt["serving_generation"]) == (1, 1)
+            assert receipt["serving_version"] == receipt["previous_version"] != receipt["version"]
+            assert receipt["fault"]["message"]
+            # It never got as far as touching the version that serves.
+            assert {phase["phase"] for phase in receipt["phases"]} <= {"build", "start", "ready"}
             after = service.status()
             assert after["serving"] == before["serving"]
             assert [found["role"] for found in after["generations"] if found["role"] in ("candidate", "canary")] == []
