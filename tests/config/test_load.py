@@ -170,6 +170,7 @@ def test_all_problems_are_told_at_once_with_their_lines(read: Load) -> None:
         ('app = "m:a"\n[health]\nprobe = "notify"', "for commands"),
         ('command = "x"\nbind = ":80"\n[health]\nprobe = "http://127.0.0.1:80/"', "where the old version answers"),
         ('command = "x"\n[health]\nprobe = "ftp:x"', "is not a probe"),
+        ('command = "x"\n[rollback]\nkeep = "workers"', "a command cannot be kept aside"),
         ('[drain]\nrate = "0%"', "no meaning"),
         ('[drain]\nrate = "101%"', "more than 100%"),
         ('[bake]\nerror_rate = "200%"', "more than 100%"),

@@ -111,6 +111,13 @@ def _target(found: Found, settings: Settings, *, needs_target: bool) -> None:
         found.add("app", f"app = {settings.app!r} is not module:attribute", _target_hint(settings.app))
     if settings.factory and settings.command:
         found.add("factory", "factory is about an application, and this is a command")
+    if settings.command and settings.rollback.keep == "workers":
+        found.add(
+            "rollback.keep",
+            'rollback.keep = "workers": a command cannot be kept aside, it accepts as long as it lives',
+            'leave it out: a rollback starts the older files again (a folder for each release, and a "current" link)',
+            also=("command",),
+        )
 
 
 def _is_target(app: str) -> bool:

@@ -137,15 +137,21 @@ def open_listeners(
     return Opened(tuple(opened))
 
 
-def open_own(typed: str, count: int, *, name: str = "web", backlog: int = BACKLOG) -> tuple[Listener, ...]:
+def open_own(
+    typed: str, count: int, *, name: str = "web", backlog: int = BACKLOG, joins: bool = False
+) -> tuple[Listener, ...]:
     """``count`` reuse-port listeners on one TCP address, blocking as systemd passes them (``listener = "own"``).
 
     Each child gets one to itself, and what it does to it (O_NONBLOCK, shutdown) hits no other. They are kept and
-    inherited for ever: closing one would lose the connections in its queue. Raises NotOwnable and what binding raises.
+    inherited for ever: closing one would lose the connections in its queue. joins: others of this service listen there
+    already; else nobody may, though with SO_REUSEPORT the kernel would let a second service take a share of the clients
+    without a word. Raises NotOwnable and what binding raises.
     """
     address = parse(typed)
     if not isinstance(address, TcpAddress):
         raise NotOwnable(f"{typed} cannot be bound once for each child")
+    if address.port and not joins:
+        _bind_tcp(address, backlog, is_reuse_port=False, is_blocking=True).close()
     listeners: list[Listener] = []
     try:
         for _ in range(count):

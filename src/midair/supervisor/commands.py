@@ -472,7 +472,7 @@ class Commands:
 
 def own_listeners(first: Sequence[Listener]) -> OwnListeners:
     """Listeners for each slot, of which those of slot 0 are open already."""
-    return OwnListeners(first, lambda each, count: open_own(each.actual, count, name=each.name))
+    return OwnListeners(first, lambda each, count: open_own(each.actual, count, name=each.name, joins=True))
 
 
 def _private_listener() -> socket.socket:
