@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.installed import needs
 from tests.support.processes import Process
 from tests.support.service import Service
 from tests.support.toml import Setting
@@ -417,3 +418,35 @@ def test_an_own_listener_without_a_program_takes_no_clients(tmp_path: Path) -> N
         assert service.midair("scale", "2").code == 0
         wait_for(service.worker_pids, 5, until=lambda pids: len(pids) == 2)
         assert {service.about()["version"] for _ in range(20)} == {"1"}
+
+
+def test_a_link_that_is_swapped_back_is_a_rollback(tmp_path: Path) -> None:
+    """A folder for each release: the way that the how-to for commands recommends."""
+    with program(tmp_path) as service:
+        for version in ("1", "2"):
+            (service.folder / "releases" / version).mkdir(parents=True)
+            service.write("program", version)
+            (service.folder / "app.py").rename(service.folder / "releases" / version / "app.py")
+
+        def link(version: str) -> None:
+            (service.folder / "new").symlink_to(f"releases/{version}")
+            (service.folder / "new").replace(service.folder / "current")
+
+        for version in ("1", "2"):
+            link(version)
+            told(service, chdir="current")
+            assert service.reload().code == 0, service.log()
+            wait_for(service.serving_version, 5, until=version.__eq__)
+        link("1")
+        done = service.midair("rollback", "--json")
+        assert done.code == 0, f"{done}\n{service.log()}"
+        wait_for(service.serving_version, 5, until="1".__eq__)
+
+
+def test_a_shell_script_says_ready_by_systemd_notify(tmp_path: Path) -> None:
+    needs("systemd-notify")
+    with program(tmp_path) as service:
+        (service.folder / "start.sh").write_text(f"systemd-notify --ready\nexec {sys.executable} app.py silent\n")
+        service.configure(command=["sh", "start.sh"])
+        service.update("2")
+        wait_for(service.serving_version, 5, until="2".__eq__)

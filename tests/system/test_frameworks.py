@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
@@ -13,6 +12,7 @@ import pytest
 
 from midair.testing.client import Load
 from midair.testing.report import Answer, Report
+from tests.support.installed import needs
 from tests.support.service import Service
 from tests.support.toml import Setting
 from tests.support.waiting import wait_for
@@ -88,18 +88,10 @@ EXAMPLES = [
 each_example = pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.folder)
 
 
-def _needs(program: str) -> None:
-    """Skip where it is not installed; a run that has to show everything fails instead."""
-    if shutil.which(program) is None:
-        if os.environ.get("CI") == "true":
-            pytest.fail(f"{program} is not installed (make system-parts)")
-        pytest.skip(f"{program} is not installed (make system-parts)")
-
-
 def _service(tmp: Path, example: Example) -> tuple[Service, Callable[[str], None]]:
     """The example as a service, not started, with its version 1; and what writes another version."""
     if example.needs:
-        _needs(example.needs)
+        needs(example.needs)
     source = FOLDER / example.folder
     service = Service(tmp, command=example.command, settings=example.settings, workers=1)
     if (source / "go.mod").exists():
