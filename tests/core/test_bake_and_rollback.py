@@ -10,6 +10,7 @@ from midair.core import bake
 from midair.core.effects import Accept, Closed, Opened, Prepare, StartZygote
 from midair.core.events import AnswersCounted, ProbeAnswered
 from midair.core.ids import GenerationId
+from midair.core.state import QUARANTINE_MAX
 from midair.testing.world import Faults
 from tests.core.play import Play
 
@@ -49,6 +50,7 @@ def test_three_failed_probes_in_a_row_roll_back_and_two_do_not() -> None:
     worker = play.worker()
     for verdict in ("unhealthy", "unhealthy", "healthy", "unhealthy", "unhealthy"):
         play.history.turn(ProbeAnswered(worker, verdict))
+    play.wait(0.1)
     assert play.serving == ["f2", "f2"]
     play.history.turn(ProbeAnswered(worker, "unhealthy"))
     play.wait(0.1)
@@ -95,6 +97,21 @@ def test_answers_counted_for_another_generation_say_nothing() -> None:
     play.history.turn(AnswersCounted(GenerationId(1), 100, 100, 0.0))
     play.wait(0.1)
     assert play.serving == ["f2", "f2"]
+
+
+def test_versions_that_were_rolled_back_are_remembered_up_to_a_bound() -> None:
+    play = Play(workers=1)
+    play.serve()
+    codes = []
+    for _ in range(QUARANTINE_MAX + 1):
+        play.until_end(play.update("sick-later"))
+        codes.append(play.world.disk)
+    play.world.deploy(codes[1])
+    remembered = play.opened(play.ask())
+    play.until_end(remembered)
+    assert play.fault(remembered) == "quarantined"
+    play.world.deploy(codes[0])
+    play.until_phase(play.opened(play.ask()), "bake")
 
 
 def test_after_the_commit_a_death_is_only_a_death() -> None:
@@ -178,6 +195,19 @@ def test_a_rollback_after_the_commit_is_a_new_number_from_the_kept_zygote() -> N
     assert (closed.result, closed.generation, closed.version) == ("committed", 3, "version of f1")
     assert (len(play.said(StartZygote)), len(play.said(Prepare))) == (imports, surveys)
     assert play.serving == ["f1", "f1"]
+
+
+def test_a_rollback_after_the_commit_that_hangs_in_its_start_is_refused_in_time() -> None:
+    play = Play(ready_s=5.0)
+    play.serve()
+    play.until_end(play.update())
+    play.world.faults = Faults(start_hangs=1.0, delay_max_s=0.001)
+    update = play.opened(play.rollback())
+    began_s = play.world.now_s
+    play.until_end(update)
+    assert play.fault(update) == "not-ready"
+    assert play.world.now_s - began_s == pytest.approx(5.0, abs=0.1)
+    assert play.serving == ["f2", "f2"]
 
 
 def test_a_rollback_after_the_commit_works_with_the_files_long_gone() -> None:
@@ -277,6 +307,16 @@ def test_no_rollback_bars_every_way_back() -> None:
     assert play.until_end(update).result == "committed"
     after = play.refused(play.rollback())
     assert [f.code for f in (in_bake, after) if f] == ["rollback-barred"] * 2
+    assert play.serving == ["f2", "f2"]
+
+
+def test_the_next_release_may_be_gone_back_from_again() -> None:
+    play = Play()
+    play.serve()
+    play.deploy()
+    play.until_end(play.opened(play.ask(no_rollback=True)))
+    play.until_end(play.update())
+    assert play.until_end(play.opened(play.rollback())).result == "committed"
     assert play.serving == ["f2", "f2"]
 
 

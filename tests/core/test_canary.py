@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from midair.core.effects import StartWorker
+from midair.core.effects import Entered, RunHook, StartWorker
 from midair.testing.world import Faults
 from tests.core.play import Play
 
@@ -42,6 +42,7 @@ def test_a_canary_that_fails_takes_nobody_with_it(defect: str) -> None:
     play.until_phase(update, "canary")
     assert play.until_end(update).result == "rolled-back"
     assert play.serving == ["f1"] * 3
+    assert not [e for e in play.said(Entered) if e.update == update and e.phase == "cut-over"]
 
 
 def test_a_first_start_has_no_canary() -> None:
@@ -57,6 +58,7 @@ def test_a_canary_needs_an_old_slot_beside_it() -> None:
     update = play.update(workers=3)
     play.until_phase(update, "bake")
     assert play.serving == ["f2"] * 3
+    assert not [e for e in play.said(Entered) if e.phase == "canary"]
 
 
 def test_a_newer_update_in_the_canary_goes_on_while_the_canary_ends() -> None:
@@ -76,9 +78,10 @@ def test_a_newer_update_in_the_canary_goes_on_while_the_canary_ends() -> None:
 
 def test_a_canary_that_takes_the_place_of_a_canary_leaves_nothing_of_it() -> None:
     play = in_canary(drain_s=1.0)
-    second = play.update("dies-later")
-    play.until_phase(second, "canary")
-    assert play.until_end(second).result == "rolled-back"
+    play.until_phase(play.update(), "canary")
+    play.wait(10.0)
+    assert {w.code.fingerprint for w in play.world.living()} == {"f1", "f3"}
+    play.rollback()
     play.wait(10.0)
     assert {w.code.fingerprint for w in play.world.living()} == {"f1"}
 
@@ -147,3 +150,16 @@ def test_a_canary_aborted_in_its_switch_gives_the_other_canary_its_slot_back() -
     assert play.until_end(second).result == "refused"
     play.wait(0.1)
     assert play.serving == ["f1", "f1", "f2"]
+
+
+def test_the_contract_hook_of_the_serving_version_waits_for_the_end_of_a_canary() -> None:
+    faults = Faults(delay_max_s=0.001, leave_ignored=1.0)
+    play = Play(workers=3, canary_workers=1, canary_s=60.0, bake_s=0.0, drain_s=20.0, has_contract=True, faults=faults)
+    play.serve()
+    play.until_end(play.update())
+    third = play.update()
+    play.until_phase(third, "canary")
+    play.until(lambda: "f1" not in {w.code.fingerprint for w in play.world.living()})
+    play.wait(1.0)
+    assert play.watch.updates[third].phase == "canary"
+    assert not [e for e in play.said(RunHook) if e.hook == "contract" and e.generation == 2]

@@ -79,6 +79,14 @@ def test_one_that_dies_is_started_again_and_later_each_time() -> None:
     assert (1, "celery") in running(play)
 
 
+def test_they_end_as_soon_as_a_stop_is_asked_for() -> None:
+    play = play_with(stop_delay_s=5.0)
+    play.stop()
+    play.wait(1.0)
+    assert running(play) == set()
+    assert play.serving == ["f1", "f1"]
+
+
 def test_they_end_before_the_service_does() -> None:
     play = play_with(stop_s=1.0)
     play.stop()

@@ -138,6 +138,24 @@ def test_a_worn_worker_goes_when_a_rollback_lets_its_successor_begin() -> None:
     assert play.world.workers[worn].leaves
 
 
+def test_a_replacement_that_was_ready_in_a_cut_over_that_was_given_up_still_begins() -> None:
+    play = Play(workers=1, faults=Faults(delay_max_s=0.001, ack_lost=1.0))
+    play.serve()
+    worn = play.worker()
+    update = play.update()
+    play.until(lambda: all(w.is_ready for w in play.watch.workers.values()) and len(play.watch.workers) == 2)
+    candidate = next(w.id for w in play.world.living() if w.generation == 2)
+    play.history.turn(WorkerWorn(worn, "10,000 requests"))
+    play.history.turn(ProbeAnswered(candidate, "healthy"))
+    successor = play.said(StartWorker)[-1].worker
+    play.until(lambda: play.watch.workers[successor].is_ready)
+    assert play.watch.updates[update].phase == "cut-over"
+    play.world.kill_worker(candidate)
+    play.until_end(update)
+    play.wait(0.1)
+    assert play.worker() == successor
+
+
 def test_a_worn_worker_whose_successor_dies_gets_another_one() -> None:
     play = Play(workers=1)
     play.serve()
@@ -234,10 +252,12 @@ def test_without_its_zygote_and_with_other_files_a_generation_runs_short_and_say
     play.deploy()
     play.world.kill_zygote(min(play.world.zygotes))
     play.wait(1.0)
+    started = len(play.said(StartZygote)), len(play.said(StartWorker))
     play.world.kill_worker(play.worker())
     play.wait(60.0)
     assert play.serving == ["f1"]
     assert play.notes("runs_short") == 1
+    assert (len(play.said(StartZygote)), len(play.said(StartWorker))) == started
 
 
 def test_the_files_start_as_an_update_of_its_own_when_no_worker_is_left() -> None:
@@ -273,10 +293,12 @@ def test_a_spawning_generation_runs_short_when_its_files_have_changed() -> None:
     play = Play(forks=False)
     play.serve()
     play.deploy()
+    started = len(play.said(StartWorker))
     play.world.kill_worker(play.worker())
     play.wait(60.0)
     assert play.serving == ["f1"]
     assert play.notes("runs_short") == 1
+    assert len(play.said(StartWorker)) == started + 1  # It was tried once.
 
 
 def test_a_generation_that_runs_short_is_not_scaled_down_to_nothing() -> None:

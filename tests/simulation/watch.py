@@ -148,6 +148,7 @@ class Watch:
             for effect in effects:
                 self._order(effect)
             self._check_accepting()
+            self._check_commands()
             self._check_leaving()
             self._check_wake(event, wake_s)
             self._check_bounds()
@@ -457,6 +458,13 @@ class Watch:
         book = self.workers[worker]
         has_had_time = max(book.told_at_s, self.world.workers[worker].busy_until_s) < self._now_s
         return book.told == "accept" or has_had_time
+
+    def _check_commands(self) -> None:
+        """A child of any program cannot stop accepting and begin again: its cut-over is the order to leave."""
+        for worker in self._living_books():
+            policy = self.generations[worker.generation].policy
+            is_command = policy is not None and not policy.parks
+            self.need(not (is_command and worker.told == "stop"), f"command {worker.id} is told to stop, not to leave")
 
     def _check_leaving(self) -> None:
         for worker in self._living_books():

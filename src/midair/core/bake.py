@@ -81,7 +81,6 @@ def commit(turn: Turn) -> None:
         workers.retire(turn, old, max(0.0, old.drain_until_s - turn.now_s))
     if stale is not None and stale in service.generations and service.generations[stale].role is Role.GONE:
         del service.generations[stale]
-    workers.drop_zygotes(turn)
     workers.enforce_bound(turn)
     if service.previous is not None:
         turn.wake("warm", generation.policy.warm_s)
@@ -134,7 +133,6 @@ def roll_back(turn: Turn, fault: Fault, *, is_automatic: bool) -> None:
     target = way_back(turn)
     if target is None or update.asked.no_rollback:
         turn.note("rollback_impossible", generation=update.generation, why=fault.message)
-        workers.fill(turn, turn.generation(update.generation))
         return
     cutover.begin(turn, target, cutover.ALL_SLOTS, is_back=True, fault=fault, is_automatic=is_automatic)
 

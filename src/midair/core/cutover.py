@@ -214,7 +214,6 @@ def _went_back(turn: Turn, target: Generation, switch: Switch) -> None:
     service.baking = None
     service.serving, service.policy, service.wanted = target.id, target.policy, target.policy.workers
     target.role = Role.SERVING
-    target.deaths_s.clear()
     turn.close(update, "rolled-back", fault)
     for other in turn.with_role(Role.SERVING):
         if other.id != target.id:  # The bad one, and whom it was the canary beside if that was never committed.
