@@ -39,6 +39,16 @@ def test_a_stop_in_the_canary_ends_everything() -> None:
     play.history.check_ended()
 
 
+def test_a_stop_while_the_rest_follows_a_canary_leaves_every_slot_accepting_for_stop_delay() -> None:
+    play = at("canary", workers=3, canary_workers=1, stop_delay_s=5.0)
+    play.until(lambda: list(play.watch.updates.values())[-1].phase == "cut-over")
+    play.stop()
+    play.wait(1.0)
+    assert play.serving == ["f1", "f1", "f2"]
+    play.wait(60.0)
+    play.history.check_ended()
+
+
 def test_a_stop_keeps_accepting_for_stop_delay() -> None:
     play = Play(stop_delay_s=5.0)
     play.serve()

@@ -110,6 +110,7 @@ class UpdateBook:
     generations: list[GenerationId]
     phase: str = ""
     result: str = ""
+    had_canary: bool = False
 
 
 @dataclass(slots=True)
@@ -289,6 +290,7 @@ class Watch:
         update = self.updates[update_id]
         self.need(not update.result, f"update {update_id} entered {phase} after its end")
         update.phase = phase
+        update.had_canary = update.had_canary or phase == "canary"
         if generation_id not in update.generations:
             self._generation(generation_id)
             update.generations.append(generation_id)
@@ -503,8 +505,9 @@ class Watch:
         self.need(self.is_stopping or len(unhurried) <= bound, f"generations {unhurried} drain, at most {bound} may")
 
     def _is_canary(self) -> bool:
-        """Two generations accept on purpose. (A stop in that moment lets both go on for ``stop.delay``.)"""
-        return any(u.phase == "canary" and u.result in {"", "stopped"} for u in self.updates.values())
+        """Two generations accept on purpose. A stop lets both go on for ``stop.delay``, also while the rest was about to follow."""
+        canaries = [u for u in self.updates.values() if u.had_canary and u.result in {"", "stopped"}]
+        return any(u.phase == "canary" or (self.is_stopping and u.phase == "cut-over") for u in canaries)
 
     # --- books ----------------------------------------------------------------------------------------------------
 
