@@ -39,6 +39,7 @@ COMMAND_WITHIN_S = 45.0
 # Tests say what they need longer; nobody waits ten seconds of bake for nothing.
 QUICK: Mapping[str, Setting] = {
     "bake": {"for": "0.3s"},
+    "drain": {"rate": "100%"},
     "stop": {"timeout": "5s"},
     "exit": {"timeout": "3s"},
     "serve": {"access_log": False},

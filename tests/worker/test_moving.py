@@ -62,7 +62,7 @@ async def moving(
         ours, theirs = passing.pair()
         ended: list[str] = []
 
-        def on_end(source: Source, why: str) -> None:
+        def on_end(source: Source, why: str, is_declined: bool) -> None:
             first.server.source = None
             ended.append(why)
 
@@ -105,7 +105,7 @@ async def test_many_connections_move_in_batches_while_their_clients_ask(unix: bo
         clients = await begin(move, 3 * BATCH + 7)
 
         async def ask(client: Client) -> list[bytes]:
-            bodies = []
+            bodies: list[bytes] = []
             while not bodies or bodies[-1] != b"new /2 ":
                 bodies.append((await client.ask(get("/2"))).body)
             return bodies
@@ -300,7 +300,7 @@ async def test_it_goes_there_and_back() -> None:
         await until(lambda: move.moved == 1)
         assert (await client.ask(get("/2"))).body == b"new /2 "
         ours, theirs = passing.pair()
-        back = move.new.server.source = Source(move.new.server, ours, lambda source, why: None)
+        back = move.new.server.source = Source(move.new.server, ours, lambda source, why, is_declined: None)
         target = Target(move.old.server, theirs, lambda target: None)
         back.grant_all()
         await until(lambda: move.new.count(Cell.HANDED_OVER) == 1)

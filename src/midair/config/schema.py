@@ -60,6 +60,8 @@ class Bake(Table, frozen=True, kw_only=True):
 
 
 class Drain(Table, frozen=True, kw_only=True):
+    migrate: bool = True
+    """Live connections go on with the new version. False: they are let come to an end on the old one."""
     rate_per_s: float = 0.05
     """Share of the old version's connections that may move to the new one per second."""
     timeout_s: float = 300.0

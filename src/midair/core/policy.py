@@ -45,6 +45,8 @@ class Policy:
     """``zygote = always``: unsafe to fork refuses the update instead of spawning."""
     parks: bool = True
     """A worker can stop accepting and start again, so that it can be kept through the bake. A command child cannot."""
+    migrates: bool = True
+    """Live connections go to the next version; a command child's cannot."""
     has_before: bool = False
     has_after: bool = False
     has_contract: bool = False

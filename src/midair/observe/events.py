@@ -90,6 +90,13 @@ _TABLE = (
     Event("worker_output", "info", "A line that a worker wrote.", ("message",)),
     Event("worker_trouble", "warning", "A worker met trouble that is the machine's: no descriptors left, no memory.", ("what",)),
     Event("worker_cut", "warning", "A worker left while applications' calls still ran; they are named.", ("worker", "what")),
+    Event(
+        "connections_moving", "info", "Live connections are on their way to the serving version.", ("left", "of", "for_s")
+    ),
+    Event(
+        "handover_ended", "warning", "A worker cannot take the connections of another; they end where they are.",
+        ("worker", "target", "why"),
+    ),
     # --- command children
     Event(
         "ready_awaited", "warning", "A program has not said that it can serve; the hint says how it may.",

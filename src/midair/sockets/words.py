@@ -215,10 +215,11 @@ class Moved(Word, frozen=True, kw_only=True):
 
 
 class HandOverEnded(Word, frozen=True, kw_only=True):
-    """The target takes nothing more. What it has not acknowledged is still ours."""
+    """The target takes nothing more. What it has not acknowledged is still ours. ``is_declined``: it lives and will not."""
 
     target: int
     why: str
+    is_declined: bool = False
 
 
 class Left(Word, frozen=True, kw_only=True):

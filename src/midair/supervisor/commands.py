@@ -339,13 +339,13 @@ class Commands:
         if child and child.state in {"starting", "ready"}:
             child.state = "serving"
 
-    def stop_accepting(self, worker_id: WorkerId) -> None:
+    def stop_accepting(self, worker_id: WorkerId, *, is_moving: bool) -> None:
         """It cannot be told apart from leaving: ``leave`` follows."""
 
     def say_not_ready(self, worker_id: WorkerId) -> None:
         """It answers its own probes."""
 
-    def leave(self, worker_id: WorkerId, within_s: float) -> None:
+    def leave(self, worker_id: WorkerId, within_s: float, *, is_moving: bool) -> None:
         """SIGTERM, once. ``within_s`` is the core's to keep: it kills."""
         child = self.workers.get(worker_id)
         if child is None or child.has_left:

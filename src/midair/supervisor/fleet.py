@@ -117,6 +117,7 @@ class Fleet:
         self.on_imported: Callable[[GenerationId, words.Imported], None] = lambda generation, word: None
         self.on_started: Callable[[Worker, words.Started], None] = lambda worker, word: None
         self.on_left: Callable[[Worker, words.Left], None] = lambda worker, word: None
+        self.on_moving: Callable[[Worker, words.Moved | words.HandOverEnded], None] = lambda worker, word: None
         self.on_ended: Callable[[Worker, str], None] = lambda worker, how: None
         """Its process is gone, its page can be read for the last time."""
 
@@ -385,6 +386,8 @@ class Fleet:
                 self._tell(StoppedAccepting(worker.id))
             case words.Drained():
                 self._tell(WorkerDrained(worker.id))
+            case words.Moved() | words.HandOverEnded():
+                self.on_moving(worker, word)
             case words.Worn(why=why):
                 self._tell(WorkerWorn(worker.id, why))
             case words.Stacks(text=text):
@@ -437,16 +440,17 @@ class Fleet:
     def accept(self, worker_id: WorkerId) -> None:
         self._order(worker_id, words.Accept(), "serving")
 
-    def stop_accepting(self, worker_id: WorkerId) -> None:
-        self._order(worker_id, words.StopAccepting(), "draining")
+    def stop_accepting(self, worker_id: WorkerId, *, is_moving: bool) -> None:
+        """is_moving: its connections will be handed over, so it does not let them end."""
+        self._order(worker_id, words.StopAccepting(is_moving=is_moving), "draining")
 
     def say_not_ready(self, worker_id: WorkerId) -> None:
         worker = self.workers.get(worker_id)
         if worker and worker.link:
             worker.link.send(words.NotReady())
 
-    def leave(self, worker_id: WorkerId, within_s: float) -> None:
-        self._order(worker_id, words.Leave(within_s=within_s), "leaving")
+    def leave(self, worker_id: WorkerId, within_s: float, *, is_moving: bool) -> None:
+        self._order(worker_id, words.Leave(within_s=within_s, is_moving=is_moving), "leaving")
 
     def probe(self, worker_id: WorkerId, connection: socket.socket) -> None:
         """Hand the worker its end of a probe's connection."""

@@ -129,6 +129,7 @@ def policy_of(settings: Settings) -> Policy:
         forks=settings.zygote != "never" and not is_command,
         must_fork=settings.zygote == "always",
         parks=not is_command,
+        migrates=settings.drain.migrate and not is_command,
         has_before=bool(settings.hooks.before),
         has_after=bool(settings.hooks.after),
         has_contract=bool(settings.hooks.contract),

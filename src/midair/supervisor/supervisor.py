@@ -30,6 +30,7 @@ from midair.supervisor.health import Health
 from midair.supervisor.ledger import Ledger, Receipt
 from midair.supervisor.loop import Loop, Timer
 from midair.supervisor.metrics import Exporter
+from midair.supervisor.moving import Moving
 from midair.supervisor.notices import Notices
 from midair.supervisor.offload import Offload
 from midair.supervisor.outputs import Outputs
@@ -88,7 +89,7 @@ class Supervisor:
         """Takes the settings of a version that was committed: they count from now on."""
         self.emptied: Callable[[GenerationId], None] = lambda generation: None
         self.accounts = Accounts(self.estate)
-        fleet.on_ended = self.accounts.worker_ended
+        fleet.on_ended = self._worker_ended
         self.exporter = Exporter(self.estate)
         self._preparing = Preparing(self.estate)
         self._health = Health(self.estate)
@@ -96,6 +97,8 @@ class Supervisor:
         self._errands = Errands(self.estate)
         self._companions = Companions(self.estate)
         self._notices = Notices(self.estate)
+        self._moving = Moving(self.estate)
+        fleet.on_moving = self._moving.heard
         self._facts: deque[events.Event] = deque()
         self._is_deciding = False
         self._wake: Timer | None = None
@@ -106,6 +109,7 @@ class Supervisor:
             "companions": self._companions,
             "hooks": self._errands,
             "metrics": self.exporter,
+            "moving": self._moving,
             "notices": self._notices,
         }
         """Parts with state of their own that must get over an upgrade, by name."""
@@ -183,12 +187,16 @@ class Supervisor:
                 self._health.probe(worker, warm=warm)
             case effects.Accept(worker):
                 self.estate.fleet_of(worker).accept(worker)
+                self._moving.began_to_accept(worker)
+                self._moving.look_soon()
             case effects.StopAccepting(worker):
-                self.estate.fleet_of(worker).stop_accepting(worker)
+                self.estate.fleet_of(worker).stop_accepting(worker, is_moving=self._moving.migrates(worker))
+                self._moving.look_soon()
             case effects.SayNotReady(worker):
                 self.estate.fleet_of(worker).say_not_ready(worker)
             case effects.Leave(worker, within_s):
-                self.estate.fleet_of(worker).leave(worker, within_s)
+                self.estate.fleet_of(worker).leave(worker, within_s, is_moving=self._moving.migrates(worker))
+                self._moving.look_soon()
             case effects.Kill(worker):
                 self.estate.fleet_of(worker).kill(worker)
             case effects.CountAnswers(generation):
@@ -241,6 +249,10 @@ class Supervisor:
     def _command_ready(self, command: Command, seconds: float) -> None:
         fields: dict[str, FieldValue] = {"worker": command.id, "slot": command.slot, "seconds": round(seconds, 4)}
         self.estate.happened(command.generation, "worker_started", fields)
+
+    def _worker_ended(self, worker: fleets.Worker, how: str) -> None:
+        self.accounts.worker_ended(worker, how)
+        self._moving.ended(worker)
 
     def _left(self, worker: fleets.Worker, word: words.Left) -> None:
         if not word.cut:

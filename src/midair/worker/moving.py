@@ -52,9 +52,10 @@ class Source:
         self,
         server: Server,
         channel: socket.socket,
-        ended: Callable[[Source, str], None],
+        ended: Callable[[Source, str, bool], None],
     ) -> None:
-        """ended: told once, when nothing more can be sent here; with the reason. Then all connections are ours again."""
+        """ended: told once, when nothing more can be sent here; with the reason, and whether the
+        target declined. Then all connections are ours again."""
         self._server = server
         self._loop = server.loop
         self._channel = channel
@@ -188,7 +189,7 @@ class Source:
             try:
                 word = frozen.decode_to_sender(message.data)
             except msgspec.MsgspecError:
-                self._end("it speaks another protocol")
+                self._end("it speaks another protocol", is_declined=True)
                 return
             self._heard(word)
 
@@ -197,7 +198,7 @@ class Source:
             case Welcome(formats=formats):
                 self._is_welcome = frozen.FORMAT in formats
                 if not self._is_welcome:
-                    self._end(f"it does not read format {frozen.FORMAT}")
+                    self._end(f"it does not read format {frozen.FORMAT}", is_declined=True)
                     return
             case Taken():
                 batch, self._batch = self._batch, []
@@ -215,7 +216,7 @@ class Source:
         else:
             self._pump()
 
-    def _end(self, why: str) -> None:
+    def _end(self, why: str, *, is_declined: bool = False) -> None:
         if not self._is_open:
             return
         self._is_open = False
@@ -223,7 +224,7 @@ class Source:
         self._channel.close()
         self._keep()
         self._settle()
-        self._ended(self, why)
+        self._ended(self, why, is_declined)
 
 
 class Target:

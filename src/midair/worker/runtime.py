@@ -169,10 +169,10 @@ class _Worker:
         if server.source:
             server.source.close()
 
-        def ended(source: Source, why: str) -> None:
+        def ended(source: Source, why: str, is_declined: bool) -> None:
             if server.source is source:
                 server.source = None
-                self._link.say(words.HandOverEnded(target=target, why=why[:500]))
+                self._link.say(words.HandOverEnded(target=target, why=why[:500], is_declined=is_declined))
 
         server.source = Source(server, channel, ended)
 

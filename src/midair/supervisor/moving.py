@@ -1,0 +1,236 @@
+"""Live connections follow the service to the version that serves: who gives them to whom, and how many by now.
+
+A reconciler: whatever happens, the next look compares who should take over from whom (``core/succession.py``) with the
+channels that there are, and mends the difference; a worker that dies, a newer version, a rollback and a recycled worker are
+all the same to it. The pace (``core/pace.py``) is one for the whole service. The sockets themselves go from worker to worker:
+only the two ends of a channel pass through here.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from midair.core.ids import GenerationId, WorkerId
+from midair.core.pace import AT_ONCE, UNPACED, Pace
+from midair.core.state import Worker
+from midair.core.succession import RETIRING, successor
+from midair.observe.counters import Cell
+from midair.sockets import passing, words
+from midair.supervisor import fleet as fleets
+from midair.supervisor.estate import Estate, FieldValue
+from midair.supervisor.loop import Timer
+
+LOOK_EVERY_S = 0.02
+"""While connections are moving: at 5 % a second of 2,000 that is two at a time."""
+TELL_EVERY_S = 1.0
+MARGIN_S = 1.0
+"""A generation that has to be gone moves what is left so long before."""
+
+
+class State(msgspec.Struct, kw_only=True):
+    """The room's, on its way to the next image of the supervisor."""
+
+    routes: dict[int, int] = {}
+    drained: list[int] = []
+    declined: list[tuple[int, int]] = []
+    serving: int | None = None
+    pace: Pace | None = None
+
+
+class Moving:
+    """Carries connections over, one look after the other, as long as there are any to carry."""
+
+    def __init__(self, estate: Estate) -> None:
+        self._estate = estate
+        self._routes: dict[WorkerId, WorkerId] = {}
+        self._drained: set[WorkerId] = set()
+        self._declined: set[tuple[WorkerId, WorkerId]] = set()
+        self._serving: GenerationId | None = None
+        self._pace: Pace | None = None
+        self._timer: Timer | None = None
+        self._told_s = 0.0
+
+    def migrates(self, worker: WorkerId) -> bool:
+        """Whether its connections will be handed over when it accepts no more; else it has to let them end."""
+        service = self._estate.service
+        known = service.workers.get(worker)
+        generation = service.generations.get(known.generation) if known else None
+        return generation is not None and generation.policy.migrates and not service.stopping
+
+    def look_soon(self) -> None:
+        """Something has changed: who serves, who accepts, who lives."""
+        if self._timer is None:
+            self._timer = self._estate.loop.call_later(0.0, self._look)
+
+    def began_to_accept(self, worker: WorkerId) -> None:
+        """It serves (again): it gives nothing away any more."""
+        self._routes.pop(worker, None)
+        self._drained.discard(worker)
+        self._forget_grant(worker)
+
+    def ended(self, worker: fleets.Worker) -> None:
+        """Its process is gone, and with it the channels that led there or came from there."""
+        now_s = self._estate.loop.clock.now_s()
+        self._routes = {source: target for source, target in self._routes.items() if worker.id not in {source, target}}
+        self._declined = {pair for pair in self._declined if worker.id not in pair}
+        self._drained.discard(worker.id)
+        if self._pace:
+            self._pace.gone(worker.id, now_s)
+        self.look_soon()
+
+    def heard(self, worker: fleets.Worker, word: words.Moved | words.HandOverEnded) -> None:
+        """How much of a grant was used; or that a target takes nothing more."""
+        if isinstance(word, words.Moved):
+            if self._pace:
+                self._pace.answered(worker.id, word.count, self._estate.loop.clock.now_s())
+        elif self._routes.get(worker.id) == word.target:
+            del self._routes[worker.id]
+            if word.is_declined:
+                self._declined.add((worker.id, WorkerId(word.target)))
+                fields: dict[str, FieldValue] = {"worker": worker.id, "target": word.target, "why": word.why}
+                self._estate.say("handover_ended", {"generation": worker.generation, **fields})
+        self.look_soon()
+
+    # --- one look ---------------------------------------------------------------------------------------------------
+
+    def _look(self) -> None:
+        self._timer = None
+        service, now_s = self._estate.service, self._estate.loop.clock.now_s()
+        loads = {worker.id: worker.page.cells[Cell.OPEN] for worker in self._estate.fleet.workers.values()}
+        waiting: list[tuple[WorkerId, int]] = []
+        for worker in sorted(service.workers.values(), key=lambda each: (each.generation, each.slot)):
+            is_retiring = worker.state in RETIRING and worker.id in loads
+            if is_retiring and self._is_routed(worker, loads) and loads[worker.id]:
+                waiting.append((worker.id, loads[worker.id]))
+        self._keep_pace(waiting, now_s)
+        if waiting:
+            self._grant(waiting, now_s)
+            self._tell(sum(count for _, count in waiting), now_s)
+            self._timer = self._estate.loop.call_later(LOOK_EVERY_S, self._look)
+
+    def _is_routed(self, worker: Worker, loads: dict[WorkerId, int]) -> bool:
+        """See to it that the worker gives its connections to the right one; whether it does."""
+        target = successor(self._estate.service, worker, loads)
+        known = self._routes.get(worker.id)
+        if target == "wait":
+            return False
+        if target == "drain" or (worker.id, target) in self._declined:
+            self._drain(worker.id)
+            return False
+        if known is not None and known in loads and self._serves(known):
+            return True  # A slot's own worker may be back by now; moving on would gain nothing.
+        return self._connect(worker.id, WorkerId(target))
+
+    def _serves(self, worker: WorkerId) -> bool:
+        known = self._estate.service.workers.get(worker)
+        return known is not None and known.generation == self._estate.service.serving and known.state not in RETIRING
+
+    def _connect(self, source: WorkerId, target: WorkerId) -> bool:
+        workers = self._estate.fleet.workers
+        giver, taker = workers[source].link, workers[target].link
+        if giver is None or taker is None:
+            return False
+        try:
+            one, other = passing.pair()
+        except OSError as exc:
+            self._estate.say(
+                "worker_trouble", {"worker": source, "what": f"no channel for connections: {exc.strerror}"}
+            )
+            return False
+        with one, other:
+            taker.send(words.TakeOver(source=source), [other.fileno()])
+            giver.send(words.HandOver(target=target), [one.fileno()])
+        self._routes[source] = target
+        self._forget_grant(source)
+        return True
+
+    def _forget_grant(self, worker: WorkerId) -> None:
+        # A grant of everything has no answer: it ends with its channel.
+        if self._pace and self._pace.granted.get(worker) == AT_ONCE:
+            del self._pace.granted[worker]
+
+    def _drain(self, worker: WorkerId) -> None:
+        link = self._estate.fleet.workers[worker].link
+        self._routes.pop(worker, None)
+        if worker not in self._drained and link:
+            self._drained.add(worker)
+            link.send(words.Drain())
+
+    # --- pace -------------------------------------------------------------------------------------------------------
+
+    def _keep_pace(self, waiting: list[tuple[WorkerId, int]], now_s: float) -> None:
+        """A new cut-over counts anew who is not on the serving version; so do the first to move after nobody did."""
+        service, total = self._estate.service, sum(count for _, count in waiting)
+        if not total and not (self._pace and self._pace.granted):
+            self._pace, self._serving = None, service.serving
+        elif self._pace is None:
+            self._pace = Pace(self._rate(), total, now_s)
+        elif self._serving != service.serving:
+            self._pace.rate_per_s, self._pace.at_cut_over = self._rate(), total
+        self._serving = service.serving
+
+    def _rate(self) -> float:
+        """Share a second: that of a roll-back on the way to an older version; all at once if so asked."""
+        service, settings = self._estate.service, self._estate.settings
+        going_on = service.baking
+        if going_on and going_on.generation == service.serving:
+            release = self._estate.releases.get(going_on.generation)
+            settings = release.settings if release else settings
+            return UNPACED if going_on.asked.now else settings.drain.rate_per_s
+        is_back = self._serving is not None and service.serving is not None and service.serving < self._serving
+        return settings.rollback.rate_per_s if is_back else settings.drain.rate_per_s
+
+    def _grant(self, waiting: list[tuple[WorkerId, int]], now_s: float) -> None:
+        assert self._pace is not None
+        hurried = [worker for worker, count in waiting if self._must_hurry(worker, count, now_s)]
+        for worker in hurried:
+            if self._pace.granted.get(worker) != AT_ONCE:
+                self._pace.granted[worker] = AT_ONCE
+                self._send(worker, words.Grant(is_all=True))
+        for worker, count in self._pace.grant(now_s, waiting):
+            self._send(worker, words.Grant(is_all=True) if count == AT_ONCE else words.Grant(count=count))
+
+    def _must_hurry(self, worker: WorkerId, count: int, now_s: float) -> bool:
+        """At the pace it would not be over before it is ended; and what is not over then is cut."""
+        assert self._pace is not None
+        ends_s = self._estate.service.timers.get(f"kill:{worker}")
+        if ends_s is None:
+            return False
+        exit_s = self._estate.service.generations[self._estate.service.workers[worker].generation].policy.exit_s
+        return ends_s - exit_s - now_s < self._pace.left_s(count) + 2 * MARGIN_S
+
+    def _send(self, worker: WorkerId, word: words.Grant) -> None:
+        link = self._estate.fleet.workers[worker].link
+        if link:
+            link.send(word)
+
+    def _tell(self, left: int, now_s: float) -> None:
+        if now_s - self._told_s < TELL_EVERY_S or self._pace is None:
+            return
+        self._told_s = now_s
+        fields = {"left": left, "of": self._pace.at_cut_over, "for_s": round(self._pace.left_s(left), 1)}
+        self._estate.say("connections_moving", {"generation": self._estate.service.serving, **fields})
+
+    # --- over an upgrade ----------------------------------------------------------------------------------------------
+
+    def busy(self) -> str:
+        return ""
+
+    def freeze(self) -> tuple[bytes, list[int]]:
+        state = State(
+            routes={int(source): int(target) for source, target in self._routes.items()},
+            drained=list(self._drained),
+            declined=list(self._declined),
+            serving=self._serving,
+            pace=self._pace,
+        )
+        return msgspec.msgpack.encode(state), []
+
+    def thaw(self, state: bytes, fds: list[int]) -> None:
+        known = msgspec.msgpack.decode(state, type=State)
+        self._routes = {WorkerId(source): WorkerId(target) for source, target in known.routes.items()}
+        self._drained = {WorkerId(worker) for worker in known.drained}
+        self._declined = {(WorkerId(source), WorkerId(target)) for source, target in known.declined}
+        self._serving = GenerationId(known.serving) if known.serving is not None else None
+        self._pace = known.pace
+        self.look_soon()

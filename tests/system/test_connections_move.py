@@ -1,0 +1,118 @@
+"""Connections outlive the version that accepted them: none is closed, none waits, and no more move than were promised."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from midair.testing.client import Load
+from tests.support.processes import Process
+from tests.support.service import Service
+from tests.support.waiting import wait_for
+
+THINKING = (
+    Load(connections=20),
+    Load(connections=40, think_s=0.05),
+    Load(connections=20, think_s=1.0),
+)
+
+
+def _connections(service: Service, *states: str) -> int:
+    """Open connections of the workers in these states."""
+    found = [worker for each in service.status()["generations"] for worker in each["workers"]]
+    return sum(worker["connections"] for worker in found if worker["state"] in states)
+
+
+def _retiring(service: Service) -> int:
+    return _connections(service, "draining", "parked", "leaving")
+
+
+def _workers(service: Service) -> int:
+    """Of all generations."""
+    return sum(len(each["workers"]) for each in service.status()["generations"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("updates", [3, pytest.param(20, marks=pytest.mark.soak)])
+def test_keep_alive_connections_live_through_updates(tmp_path: Path, updates: int) -> None:
+    with Service(tmp_path) as service:
+        with service.asked(*THINKING) as client:
+            for number in range(updates):
+                service.update(str(number + 2))
+            wait_for(lambda: _retiring(service), 15, until=(0).__eq__, what="all connections on the new version")
+        report = client.report
+        assert (report.failed, report.reconnects) == (0, 0), report.summary() + service.log()
+
+
+@pytest.mark.slow
+def test_other_numbers_of_workers_and_unix_sockets_move_too(tmp_path: Path) -> None:
+    with Service(tmp_path, unix=True) as service, service.asked(*THINKING) as client:
+        for number, workers in enumerate((3, 1, 2)):
+            service.configure(workers=workers)
+            service.update(str(number + 2))
+            wait_for(lambda: _workers(service), 15, until=workers.__eq__, what=f"{workers} workers")
+        assert (client.report.failed, client.report.reconnects) == (0, 0), client.report.summary() + service.log()
+
+
+@pytest.mark.slow
+def test_scaling_and_recycled_workers_pass_their_connections_on(tmp_path: Path) -> None:
+    with Service(tmp_path, workers=3) as service, service.asked(*THINKING) as client:
+        assert service.midair("scale", "1").code == 0
+        wait_for(lambda: _workers(service), 15, until=(1).__eq__, what="one worker")
+        assert (client.report.failed, client.report.reconnects) == (0, 0), client.report.summary() + service.log()
+
+
+@pytest.mark.slow
+def test_a_rollback_brings_them_back_at_once(tmp_path: Path) -> None:
+    slow = {"bake": {"for": "30s"}, "drain": {"rate": "20%"}}
+    with Service(tmp_path, settings=slow) as service, service.asked(*THINKING) as client:
+        service.write("good", "2")
+        service.reload("--no-wait")
+        wait_for(lambda: client.report.versions.get("2", 0), 15, until=lambda answers: answers > 5, what="version 2")
+        assert service.midair("rollback").code == 0
+        wait_for(lambda: _workers(service), 10, until=(2).__eq__, what="only the old workers")
+        assert service.serving_version() == "1"
+        assert (client.report.failed, client.report.reconnects) == (0, 0), client.report.summary() + service.log()
+
+
+@pytest.mark.slow
+def test_a_killed_receiver_loses_only_what_was_its_own(tmp_path: Path) -> None:
+    slow = {"bake": {"for": "30s"}, "drain": {"rate": "10%"}}
+    with Service(tmp_path, settings=slow) as service, service.asked(Load(connections=60, think_s=0.2)) as client:
+        service.write("good", "2")
+        service.reload("--no-wait")
+        wait_for(lambda: client.report.versions.get("2", 0), 15, until=lambda answers: answers > 20, what="version 2")
+        Process(service.worker_pids()[0]).kill()
+        wait_for(lambda: service.status()["serving"], 15, until=(1).__eq__, what="the rollback")
+        wait_for(lambda: _workers(service), 15, until=(2).__eq__, what="only the old workers")
+        books = wait_for(lambda: service.receipt(2)["books"].get("2", {}), 10, what="the books of generation 2")
+        report = client.report
+        # Killed between two requests a connection just ends: its client opens another one.
+        assert 0 < report.failed + report.reconnects == books["lost"], report.summary() + service.log()
+        assert report.planned_reconnects == 0
+
+
+@pytest.mark.slow
+def test_no_second_moves_more_than_the_pace_allows(tmp_path: Path) -> None:
+    with (
+        Service(tmp_path, settings={"drain": {"rate": "20%"}}) as service,
+        service.asked(Load(connections=100, think_s=0.02)) as client,
+    ):
+        service.update("2")
+        began_s = time.monotonic()
+        seen: list[tuple[float, int]] = []
+
+        def left() -> int:
+            now = _retiring(service)
+            seen.append((time.monotonic(), now))
+            return now
+
+        wait_for(left, 15, until=(0).__eq__, what="the last of them", every_s=0.1)
+        assert 3.0 < time.monotonic() - began_s < 8.0
+        for at_s, count in seen:
+            # A look takes a while and is taken a little later than it says: a tenth of a second's worth is forgiven.
+            later = [other for other_s, other in seen if other_s <= at_s + 1.0]
+            assert count - later[-1] <= 21 + 3, seen
+        assert (client.report.failed, client.report.reconnects) == (0, 0), client.report.summary() + service.log()
