@@ -112,6 +112,8 @@ class Document(msgspec.Struct, kw_only=True):
     """Monotonic seconds at the ``execve``."""
     way_back: list[str]
     """Command of the image that wrote this; it reads the same document if the next one cannot."""
+    as_typed: list[str] = []
+    """Command that the next upgrade executes; empty (an older midair wrote this): as this image was started."""
     lock_fd: int
     control_fd: int
     listeners: list[ListenerState]

@@ -220,6 +220,7 @@ class _Life:
     def adopt(self, state: Document) -> None:
         """Take over what the image before this one held."""
         self._supervisor.adopt(state)
+        self._upgrader.as_typed = state.as_typed or self._upgrader.as_typed
 
     def resume(self, state: Document) -> int:
         """Go on where the image before this one left; return the exit code. Signals are blocked until all is in place."""

@@ -73,7 +73,7 @@ def _descriptors(data: dict[str, object]) -> set[int]:
         elif isinstance(value, list):
             for inner in value:
                 walk(inner, key)
-        elif isinstance(value, int) and (key == "fd" or key.endswith("_fd") or key == "room_fds"):
+        elif isinstance(value, int) and (key in {"fd", "requesters"} or key.endswith("_fd")):
             found.add(value)
 
     for name, value in data.items():

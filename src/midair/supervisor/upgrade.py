@@ -66,22 +66,29 @@ class Asked:
     then_update: bool
     deadline_s: float
     requesters: list[Requester] = field(default_factory=list)
-    output: list[str] = field(default_factory=list)
 
 
-def command_as_typed() -> list[str]:
-    """How this midair was started, without its arguments: what an upgrade executes, so that a swapped link is seen."""
+def _as_typed() -> list[str]:
     script = sys.argv[0]
     if os.path.isabs(script) and os.access(script, os.X_OK) and not script.endswith("__main__.py"):
         return [script]
     return [sys.executable, "-m", "midair"]
 
 
-def command_resolved() -> list[str]:
-    """The same, with the version that runs now written out: the way back."""
-    here = os.path.dirname(os.path.dirname(os.path.abspath(midair.__file__)))
+def _resolved() -> list[str]:
+    folder, name = os.path.split(sys.executable)
+    # Not the interpreter itself: in an environment it is a link, and under its own name it would not find the environment.
+    python = os.path.join(os.path.realpath(folder), name)
+    here = os.path.dirname(os.path.dirname(os.path.realpath(midair.__file__)))
     start = f"import sys; sys.path.insert(0, {here!r}); from midair.__main__ import main; sys.exit(main())"
-    return [sys.executable, "-c", start]
+    return [python, "-c", start]
+
+
+AS_TYPED = _as_typed()
+"""How this image was started, without its arguments: what an upgrade executes, so that a swapped link is seen."""
+
+RESOLVED = _resolved()
+"""The same with all links written out: the way back. Taken when the image starts; at the upgrade the link is swapped already."""
 
 
 class Upgrader:
@@ -93,6 +100,8 @@ class Upgrader:
         self._control_fd = control_fd
         self._rooms = rooms
         self._asked: Asked | None = None
+        self.as_typed = AS_TYPED
+        """An image that went back was started by its resolved command, and gets this from the document."""
         self.on_leaving: Callable[[], None] = lambda: None
         """Called right before ``execve``: write out what is buffered."""
 
@@ -175,7 +184,7 @@ class Upgrader:
         read, write = os.pipe2(os.O_CLOEXEC)
         os.set_blocking(read, False)
         program = Program(
-            [*command_as_typed(), RESUME_WORD, "--check", "3"], os.environ, "/", {0: null, 1: write, 2: write, 3: fd}
+            [*self.as_typed, RESUME_WORD, "--check", "3"], os.environ, "/", {0: null, 1: write, 2: write, 3: fd}
         )
         said = bytearray()
 
@@ -236,7 +245,7 @@ class Upgrader:
         self.on_leaving()
         for each in [*state.fds(), fd]:
             os.set_inheritable(each, True)
-        command = [*command_as_typed(), RESUME_WORD, str(fd)]
+        command = [*self.as_typed, RESUME_WORD, str(fd)]
         try:
             os.execve(command[0], command, os.environ)
         except OSError as exc:
@@ -262,7 +271,8 @@ class Upgrader:
             service=estate.service,
             started_s=estate.started_s,
             left_s=estate.loop.clock.now_s(),
-            way_back=command_resolved(),
+            way_back=RESOLVED,
+            as_typed=self.as_typed,
             lock_fd=self._lock_fd,
             control_fd=self._control_fd,
             listeners=[
