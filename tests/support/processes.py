@@ -27,7 +27,8 @@ class Process:
     @property
     def state(self) -> str:
         """R, S, D, T, Z …; empty when there is no such process."""
-        return self._stat[0] if self._stat else ""
+        stat = self._stat  # read once: it may be gone at the second look
+        return stat[0] if stat else ""
 
     @property
     def is_alive(self) -> bool:
