@@ -122,8 +122,11 @@ class Server:
     def disown(self, connection: Connection) -> None:
         """One that was taken over belongs to somebody else after all."""
         if connection.forget():
+            # Whoever keeps it counts it. Its end is told to us a little later, and belongs in no book.
             self.page.cells[Cell.ADOPTED] -= 1
-            self.page.cells[Cell.HANDED_OVER] -= 1
+            self.page.cells[Cell.OPEN] -= 1
+            connection.page = self._probe_page
+            connection.page.cells[Cell.OPEN] += 1
 
     def drain(self) -> None:
         """Let connections come to an end: the next response says ``Connection: close``.
