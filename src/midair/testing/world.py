@@ -141,6 +141,8 @@ class SimulatedWorker:
     code: Code
     """What it has imported, which is not always what its generation is said to be."""
     lives: bool = True
+    has_started: bool = False
+    """Before that it hears nothing but a signal: it imports, or waits for a database."""
     accepts: bool = False
     leaves: bool = False
     has_accepted: bool = False
@@ -434,6 +436,7 @@ class World:
             return None
         if not worker.code.policy.parks:
             worker.accepts = worker.has_accepted = True  # A command serves as soon as it can.
+        worker.has_started = True
         return WorkerReady(worker.id)
 
     def _worker_fails(self, worker: SimulatedWorker, fault: Fault) -> Event:
@@ -488,6 +491,8 @@ class World:
             self.report(StoppedAccepting(worker.id), self._delay_s() / 10 + late_s)
 
     def _leave(self, worker: SimulatedWorker, within_s: float) -> None:
+        if not worker.has_started:
+            return
         worker.accepts, worker.leaves = False, True
         if self._happens(self.faults.leave_ignored):
             return
