@@ -73,6 +73,18 @@ def test_a_version_that_does_not_get_ready_is_refused_and_nobody_notices(defect:
     assert len(play.world.zygotes) == 1
 
 
+def test_a_version_that_is_unhealthy_at_first_is_asked_again() -> None:
+    play = Play(faults=Faults(delay_max_s=0.001))
+    play.serve()
+    play.world.faults = Faults(delay_max_s=0.001, probe_fails=1.0)
+    update = play.update()
+    play.wait(3.0)
+    assert play.watch.updates[update].phase == "start"
+    play.world.faults = Faults(delay_max_s=0.001)
+    play.wait(0.5)
+    assert play.watch.updates[update].phase == "bake"
+
+
 def test_a_version_without_a_health_route_counts_as_ready_once_it_has_started() -> None:
     play = Play()
     play.serve()
@@ -376,6 +388,21 @@ def test_a_drain_is_limited_from_the_cut_over_on() -> None:
     play.serve()
     play.until_end(play.update())
     assert [e.within_s for e in play.said(Leave)] == pytest.approx([20.0, 20.0], abs=0.1)
+
+
+def test_many_updates_leave_nothing_behind_in_memory() -> None:
+    """A service runs for years: what the core remembers may not grow with the updates it has seen."""
+    play = Play(bake_s=1.0, drain_s=1.0, warm_s=60.0)
+    play.serve()
+    service = play.history.service
+    for number in range(20):
+        play.until_end(play.update("sick-later" if number % 3 == 0 else None))
+        play.wait(5.0)
+        assert len(service.generations) <= 2  # The one that serves, and the one kept for a rollback.
+        assert len(service.timers) <= 1
+    play.wait(100.0)
+    assert (len(service.generations), len(service.zygotes), service.timers) == (1, 1, {})
+    assert len(service.workers) == len(play.world.living()) == 2
 
 
 def test_updates_that_supersede_each_other_in_the_bake_leave_neither_zygotes_nor_generations_behind() -> None:
