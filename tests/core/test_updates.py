@@ -392,11 +392,11 @@ def test_a_drain_is_limited_from_the_cut_over_on() -> None:
 
 def test_many_updates_leave_nothing_behind_in_memory() -> None:
     """A service runs for years: what the core remembers may not grow with the updates it has seen."""
-    play = Play(bake_s=1.0, drain_s=1.0, warm_s=60.0)
+    play = Play(bake_s=5.0, drain_s=1.0, warm_s=60.0)
     play.serve()
     service = play.history.service
     for number in range(20):
-        play.until_end(play.update("sick-later" if number % 3 == 0 else None))
+        play.until_end(play.update((None, "start-fails", "sick-later")[number % 3]))
         play.wait(5.0)
         assert len(service.generations) <= 2  # The one that serves, and the one kept for a rollback.
         assert len(service.timers) <= 1
