@@ -85,7 +85,7 @@ class Client:
     def reset(self) -> None:
         """End the connection so that both directions are gone at once."""
         sock = self.writer.get_extra_info("socket")
-        if sock.fileno() < 0:
+        if sock is None or sock.fileno() < 0:
             return  # the server was quicker
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.writer.transport.abort()
