@@ -23,8 +23,9 @@ test: $(STAMP)
 	$(BIN)/python -m pytest -q -m "not soak"
 	tests/every_interpreter $(BIN)/python
 
+# Seconds: the update machine alone. Run it at each save.
 test-core: $(STAMP)
-	$(BIN)/python -m pytest -q tests/core tests/simulation
+	$(BIN)/python -m pytest -q -m "not soak and not slow" tests/core tests/simulation
 
 lint: $(STAMP)
 	$(BIN)/ruff format --check .
