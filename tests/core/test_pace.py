@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
 import random
 from collections.abc import Iterator
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -105,3 +105,14 @@ def test_it_halts_while_the_new_side_cannot_take_more() -> None:
     pace = Pace(0.05, 2000, 0.0)
     assert pace.grant(0.1, [(ONE, 2000)], share=0.0) == []
     assert pace.grant(0.2, [(ONE, 2000)], share=0.5) == [(ONE, 5)]
+
+
+def test_a_pace_under_way_can_be_written_down_and_goes_on() -> None:
+    """An upgrade of midair in the midst of a move failed: what had moved stood in something that cannot be encoded."""
+    pace = Pace(0.05, 200, 0.0)
+    ((worker, part),) = pace.grant(0.5, [(WorkerId(1), 50)])
+    pace.answered(worker, part, 0.6)
+    pace.grant(0.7, [(WorkerId(2), 50)])
+    again = msgspec.msgpack.decode(msgspec.msgpack.encode(pace), type=Pace)
+    assert again == pace
+    assert again.grant(0.9, [(WorkerId(3), 50)]) == pace.grant(0.9, [(WorkerId(3), 50)])

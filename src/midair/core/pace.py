@@ -15,7 +15,6 @@ Pure: time comes in, nothing goes out but numbers.
 from __future__ import annotations
 
 import math
-from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -42,8 +41,8 @@ class Pace:
     credit: float = 0.0
     granted: dict[WorkerId, int] = field(default_factory=dict)
     """Not answered yet."""
-    moved: deque[tuple[float, int]] = field(default_factory=deque)
-    """Answers of the last second: when, how many."""
+    moved: list[tuple[float, int]] = field(default_factory=list)
+    """Answers of the last second: when, how many. Plain, like all here: it is written down at an upgrade of midair."""
 
     @property
     def per_s(self) -> float:
@@ -101,6 +100,5 @@ class Pace:
         self.credit = min(self.credit + elapsed_s * self.per_s * share, most)
 
     def _in_window(self, now_s: float) -> int:
-        while self.moved and self.moved[0][0] <= now_s - WINDOW_S:
-            self.moved.popleft()
+        self.moved = [(at_s, count) for at_s, count in self.moved if at_s > now_s - WINDOW_S]
         return sum(count for _, count in self.moved) + sum(self.granted.values())
