@@ -12,9 +12,12 @@ A WebSocket takes the transport over (``websocket.py``) and the connection stays
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import math
 import socket
 import struct
+import sys
+import termios
 from time import monotonic
 from typing import TYPE_CHECKING, cast
 from urllib.parse import unquote
@@ -38,6 +41,7 @@ NEVER = math.inf
 _BYTES_IN, _BYTES_OUT, _ACTIVE = int(Cell.BYTES_IN), int(Cell.BYTES_OUT), int(Cell.ACTIVE)
 HIGH_WATER_BYTES = 64 * 1024
 """Bytes read for the application and not taken by it, above which we stop reading from the client."""
+_TURN_S = 0.1  # until an overdue connection is looked at again: the loop has read its request long before
 
 
 class Connection(asyncio.Protocol):
@@ -142,9 +146,10 @@ class Connection(asyncio.Protocol):
     def _go_on(self, left_s: float) -> None:
         if self.phase == FROZEN:
             self.phase, self.deadline_s = IDLE, monotonic() + left_s
-            self.resume_reading()
             if self.reader.has_unread():
-                self.server.loop.call_soon(self._next_pipelined)
+                self._continue_pipeline()
+            else:
+                self.resume_reading()
 
     # ------------------------------------------------------------------------------------------------ from the loop
 
@@ -208,12 +213,16 @@ class Connection(asyncio.Protocol):
     def pause_writing(self) -> None:
         self.is_write_paused = True
         self._writable = asyncio.Event()
+        if self.phase == UPGRADED:
+            self.pause_reading()  # each ping is answered: a client that reads nothing would fill our memory
 
     def resume_writing(self) -> None:
         self.is_write_paused = False
         if self._writable is not None:
             self._writable.set()
             self._writable = None
+        if self.phase == UPGRADED and self.websocket is not None:
+            self.websocket.read_on()
 
     # -------------------------------------------------------------------------------------------------- for the cycle
 
@@ -247,13 +256,12 @@ class Connection(asyncio.Protocol):
         elif reader.is_body_complete:
             self.phase = IDLE
             self.deadline_s = now_s + server.idle_s
-            if self._is_reading_paused and reader.unread_bytes <= HIGH_WATER_BYTES:
-                self.resume_reading()
             if server.source is not None:
                 server.source.offer(self)
             if reader.has_unread():
-                # Not from here: we may stand within the application's send().
-                server.loop.call_soon(self._next_pipelined)
+                self._continue_pipeline()
+            elif self._is_reading_paused:
+                self.resume_reading()
         else:
             self.phase = DISCARD
             self._left = self.server.settings.linger_max_bytes
@@ -300,6 +308,8 @@ class Connection(asyncio.Protocol):
             self.websocket.on_deadline(now_s)
         elif self.phase == IDLE and self._is_head_begun:
             self._refuse(BadRequest(408, "the head did not arrive in time"))
+        elif self.phase == IDLE and self._has_more_to_read():
+            self.deadline_s = now_s + _TURN_S
         elif self.phase == IDLE:
             self.close(Cell.CLOSED_DRAINED if self.server.is_draining else Cell.CLOSED_IDLE)
         elif self.phase == DISCARD:
@@ -314,6 +324,19 @@ class Connection(asyncio.Protocol):
                 self.transport.abort()
         else:
             self.deadline_s = NEVER
+
+    def _has_more_to_read(self) -> bool:
+        """Something has come that the loop has not read yet: a request, or the end of the stream with others behind it.
+
+        Closing an idle connection and the next request may cross. On the wire nobody can help that; here a request
+        that is already with the kernel, for a loop that was busy for a while perhaps, is not thrown away.
+        """
+        waiting = bytearray(4)
+        try:
+            fcntl.ioctl(self.transport.get_extra_info("socket").fileno(), termios.FIONREAD, waiting)
+        except (OSError, ValueError):
+            return False  # closed under us: the loop will tell
+        return int.from_bytes(waiting, sys.byteorder) > 0
 
     def idle_deadline(self, now_s: float) -> None:
         """The server's idea of idleness has changed (drain, resume)."""
@@ -341,6 +364,14 @@ class Connection(asyncio.Protocol):
             self.transport.close()
 
     # ------------------------------------------------------------------------------------------------------- requests
+
+    def _continue_pipeline(self) -> None:
+        if self.reader.unread_bytes > HIGH_WATER_BYTES:
+            self.pause_reading()
+        else:
+            self.resume_reading()
+        # Not from here: we may stand within the application's send().
+        self.server.loop.call_soon(self._next_pipelined)
 
     def _next_pipelined(self) -> None:
         if self.phase == IDLE:
@@ -498,7 +529,7 @@ class Connection(asyncio.Protocol):
     def _turn_away(self, scope: Scope, why: str) -> None:
         self.page.cells[Cell.REQUESTS] += 1
         self.page.cells[Cell.RESPONSES_5XX] += 1
-        if self.server.access is not None:
+        if self.server.access is not None and self.page is self.server.page:
             self.server.access.note(self.client, scope, 503)
         self._answer(503, why)
         self.close(Cell.CLOSED_REFUSED)

@@ -36,6 +36,8 @@ ABNORMAL, INVALID_DATA, INTERNAL_ERROR, SERVICE_RESTART = 1006, 1007, 1011, 1012
 
 HIGH_WATER_BYTES = 64 * 1024
 """Messages waiting for the application, above which we stop reading from the client."""
+_MESSAGE_BYTES = 256
+"""What a waiting message costs besides its payload: empty ones fill memory, too."""
 _CLOSE_S = 10.0  # for the client's answer to our close frame, as uvicorn has it
 # uvicorn's figures: 4 KiB windows are most of the gain for a tenth of the memory.
 _DEFLATE = ServerPerMessageDeflateFactory(
@@ -63,7 +65,8 @@ class WebSocket:
         self._queued_bytes = 0
         self._has_news = asyncio.Event()
         self._disconnect: Message | None = None
-        self._fragments: list[bytes] = []
+        self._message: bytes | bytearray = b""
+        """What has come of a message whose last fragment is still to come."""
         self._is_text = False
         self._ping = b""  # the payload that we wait to see again
         self._denial_status = 0
@@ -132,6 +135,8 @@ class WebSocket:
             connection.deadline_s = float("inf")
         elif self.phase != OPEN:
             connection.transport.abort()
+        elif self._ping and self._is_application_slow():
+            connection.deadline_s = now_s + settings.ws_ping_timeout_s  # the pong may lie in what we do not read
         elif self._ping:
             protocol.fail(INTERNAL_ERROR, "keepalive ping timeout")
             self._flush()
@@ -211,19 +216,28 @@ class WebSocket:
             self._has_news.clear()
             await self._has_news.wait()
         message = self._queue.popleft()
-        if self._queued_bytes:
-            self._queued_bytes -= len(message.get("text") or message.get("bytes") or b"")
-            if self._queued_bytes <= HIGH_WATER_BYTES // 2:
-                self.connection.resume_reading()
+        if message["type"] == "websocket.receive":
+            self._queued_bytes -= _cost(message)
+            self.read_on()
         return message
+
+    def read_on(self) -> None:
+        """Something has flowed off, to the application or to the client: read more, unless the other is still full."""
+        if self._queued_bytes <= HIGH_WATER_BYTES // 2 and not self.connection.is_write_paused:
+            self.connection.resume_reading()
+
+    def _is_application_slow(self) -> bool:
+        return self._queued_bytes > HIGH_WATER_BYTES // 2 and not self.connection.is_write_paused
 
     def _on_frame(self, frame: Frame) -> None:
         opcode = frame.opcode
         if opcode in (Opcode.TEXT, Opcode.BINARY):
             self._is_text = opcode is Opcode.TEXT
-            self._fragments = [bytes(frame.data)]
+            self._message = bytes(frame.data)
         elif opcode is Opcode.CONT:
-            self._fragments.append(bytes(frame.data))
+            if not isinstance(self._message, bytearray):
+                self._message = bytearray(self._message)
+            self._message += frame.data
         elif opcode is Opcode.PONG:
             if self._ping and bytes(frame.data) == self._ping:
                 self._expect_ping()
@@ -234,8 +248,8 @@ class WebSocket:
         else:
             return  # a ping: the protocol has answered it
         if frame.fin:
-            self._on_message(self._fragments[0] if len(self._fragments) == 1 else b"".join(self._fragments))
-            self._fragments = []
+            message, self._message = bytes(self._message), b""
+            self._on_message(message)
 
     def _on_message(self, data: bytes) -> None:
         if self.phase != OPEN:
@@ -252,7 +266,7 @@ class WebSocket:
         else:
             message["bytes"] = data
         self._queue.append(message)
-        self._queued_bytes += len(message.get("text") or message.get("bytes") or b"")
+        self._queued_bytes += _cost(message)
         if self._queued_bytes > HIGH_WATER_BYTES:
             self.connection.pause_reading()
         self._has_news.set()
@@ -433,6 +447,10 @@ class WebSocket:
         self._ping = b""
         interval_s = self.connection.server.settings.ws_ping_interval_s
         self.connection.deadline_s = monotonic() + (interval_s or float("inf"))
+
+
+def _cost(message: Message) -> int:
+    return _MESSAGE_BYTES + len(message.get("text") or message.get("bytes") or b"")
 
 
 _PHASES = {CONNECTING: "connecting", DENYING: "being denied", OPEN: "open", CLOSING: "closing", CLOSED: "closed"}
