@@ -42,7 +42,12 @@ def test_a_version_that_dies_a_second_after_the_cut_over_is_rolled_back(tmp_path
         assert {answer for answer, count in report.counts.items() if count} <= BROKEN_OFF | {Answer.OK}, (
             report.summary()
         )
-        assert report.failed == _broken_by_the_application(service) > 0, report.summary() + service.log()
+        # Its own count knows what it had begun. The kernel may have handed the worker a connection that it had not read
+        # yet, or a client may have had its answer and not closed yet: between these two, and they are close.
+        held, books = _broken_by_the_application(service), service.receipt()["books"]["2"]
+        assert 0 < held <= books["requests_lost"] <= report.failed <= books["lost"] <= held + 2, (
+            f"{held} {books}\n{report.summary()}{service.log()}"
+        )
         assert report.failed == failed_until_then, report.summary() + service.log()
 
 
