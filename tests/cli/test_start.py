@@ -19,6 +19,7 @@ from midair.cli.run import KEYS, RunCommand
 from midair.cli.run import command as run_command
 from midair.config.keys import all_keys
 from midair.config.load import Loaded, RunSources
+from midair.errors import USAGE
 from tests.support.service import clean_environment
 
 
@@ -199,3 +200,8 @@ def test_config_of_a_file_names_origins(here: Path, capsys: pytest.CaptureFixtur
     assert "midair.toml:2" in printed.out
     assert "hunter2" not in printed.out + printed.err
     assert "nothing runs" in printed.err
+
+
+def test_an_option_before_the_command_is_told_where_it_belongs(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["-C", "/srv/shop", "status"]) == USAGE
+    assert "it comes after the command: midair status -C" in capsys.readouterr().err

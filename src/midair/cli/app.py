@@ -14,6 +14,9 @@ from midair.cli import commands
 from midair.cli.show import Show
 from midair.errors import BUG, DONE, UNKNOWN, USAGE, Fault, MidairError
 
+OF_COMMANDS = ("-C", "--config", "--name", "--json")
+"""Options that every command has, and midair itself has not."""
+
 
 class Commands(click.Group):
     """The commands of the table, each imported when it is asked for."""
@@ -95,6 +98,8 @@ def _usage_fault(exc: click.ClickException) -> Fault:
 
         near = ", ".join(sorted(exc.possibilities or ()))
         hint = FLAGS.get(exc.option_name, f"did you mean {near}?" if near else "")
+        if exc.option_name in OF_COMMANDS and isinstance(exc.ctx and exc.ctx.command, click.Group):
+            hint = f"it comes after the command: midair status {exc.option_name} …"
         message = f"there is no option {exc.option_name}"
     else:
         text = exc.format_message().strip().rstrip(".")

@@ -77,7 +77,7 @@ def show_status(show: Show, report: StatusReport) -> None:
         ("metrics", report.metrics),
         ("supervisor", f"pid {report.pid}, midair {report.midair}, up {age(report.uptime_s)}"),
     ]
-    if report.on_disk and report.on_disk != report.version:
+    if report.version and report.on_disk and report.on_disk != report.version:
         facts.append(("on disk", f"{report.on_disk}: a restart would start that, midair reload updates to it"))
     if report.update:
         going = report.update

@@ -10,7 +10,7 @@ from typing import Literal
 import msgspec
 
 Effect = Literal["update", "restart"]
-"""When a changed setting counts: at once, from the next generation on, after ``midair upgrade``, after a restart."""
+"""When a changed setting counts: from the next generation on, or after a restart."""
 
 
 class Value(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,7 +10,7 @@ from midair.core.state import Hold, Update
 from midair.core.turn import Turn
 from midair.errors import Fault
 
-WORKERS_MAX = 1024
+WORKERS_MAX = 4096
 """More workers than this are a slip of the finger."""
 
 

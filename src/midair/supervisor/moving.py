@@ -48,7 +48,7 @@ class Moving:
         self._serving: GenerationId | None = None
         self._pace: Pace | None = None
         self._timer: Timer | None = None
-        self._told_s = 0.0
+        self._told_s, self._told = 0.0, 0
 
     def migrates(self, worker: WorkerId) -> bool:
         """Whether its connections will be handed over when it accepts no more; else it has to let them end."""
@@ -205,9 +205,9 @@ class Moving:
             link.send(word)
 
     def _tell(self, left: int, now_s: float) -> None:
-        if now_s - self._told_s < TELL_EVERY_S or self._pace is None:
-            return
-        self._told_s = now_s
+        if now_s - self._told_s < TELL_EVERY_S or self._pace is None or left == self._told:
+            return  # Those that never move (a WebSocket whose application carries nothing) are no news each second.
+        self._told_s, self._told = now_s, left
         fields = {"left": left, "of": self._pace.at_cut_over, "for_s": round(self._pace.left_s(left), 1)}
         self._estate.say("connections_moving", {"generation": self._estate.service.serving, **fields})
 
