@@ -3,8 +3,9 @@
 It serves what it inherits, says READY=1 and ends at SIGTERM, unless it is told otherwise:
 
     silent  never says READY=1          waits  says it once somebody writes to the pipe ``go``
-    dies    exits with 3 at once        slow-death  exits with 3 when it has answered /die
-    deaf    ignores SIGTERM             nonblocking, shuts  set O_NONBLOCK on, shut down, what it inherits
+    dies    exits with 3 at once        deaf    ignores SIGTERM
+    nonblocking, shuts  set O_NONBLOCK on, shut down, what it inherits
+    nonblocking-later   sets it once it was asked for /nonblocking
     parent  leaves a child behind       deaf-child  … which ignores SIGTERM
     private answers /health on port HEALTH_PORT, with HEALTH_STATUS
 """
@@ -100,8 +101,8 @@ def answer(connection, status):
         head += data
     body = json.dumps(about()).encode()
     connection.sendall(b"HTTP/1.1 %d X\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % (status, len(body)) + body)
-    if head.startswith(b"GET /die ") and "slow-death" in FAULTS:
-        os._exit(3)
+    if head.startswith(b"GET /nonblocking ") and "nonblocking-later" in FAULTS:
+        os.set_blocking(FIRST_FD, False)
 
 
 def about():
