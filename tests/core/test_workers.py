@@ -194,7 +194,7 @@ def test_scaling_starts_and_ends_workers() -> None:
     assert len(play.world.living()) == 1
 
 
-@pytest.mark.parametrize("workers", [0, -1, 1025])
+@pytest.mark.parametrize("workers", [0, -1, 4097])
 def test_scaling_to_nonsense_is_refused(workers: int) -> None:
     play = Play()
     play.serve()
