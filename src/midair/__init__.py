@@ -6,17 +6,27 @@ listed in ``__all__``; everything else is the inside and may move.
 
 __version__ = "0.1.0"
 
-__all__ = ["__version__", "after_fork", "before_fork", "worker_exited"]
+_HOME = {
+    "after_fork": "hooks",
+    "before_fork": "hooks",
+    "carry_on": "live",
+    "draining": "live",
+    "worker_exited": "hooks",
+}
+"""What an application may import from here, and where it is made."""
+__all__ = ["__version__", "after_fork", "before_fork", "carry_on", "draining", "worker_exited"]
 
 TYPE_CHECKING = False  # typing's own would be an import, and ``midair --version`` pays for each
 if TYPE_CHECKING:
     from midair.hooks import after_fork, before_fork, worker_exited
+    from midair.live import carry_on, draining
 
 
 def __getattr__(name: str) -> object:
-    if name in __all__:
-        from midair import hooks
+    home = _HOME.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
 
-        found: object = getattr(hooks, name)
-        return found
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found: object = getattr(import_module(f"midair.{home}"), name)
+    return found

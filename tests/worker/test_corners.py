@@ -306,17 +306,17 @@ async def test_a_connection_knows_whether_it_owes_an_answer_and_what_was_asked_n
         client = await served.connect()
         await until(lambda: bool(served.server.connections))
         (connection,) = served.server.connections
-        assert (connection.is_at_boundary, connection.reader.unread) == (True, b"")
+        assert (connection.is_movable(), connection.reader.unread) == (True, b"")
         client.send(get()[:10])
         await until(lambda: connection.reader.unread == get()[:10])
-        assert connection.is_at_boundary
+        assert connection.is_movable()
         client.send(get()[10:] + get("/next"))
         await app.arrived()
-        assert (connection.is_at_boundary, connection.reader.unread) == (False, get("/next"))
+        assert (connection.is_movable(), connection.reader.unread) == (False, get("/next"))
         app.go.set()
         await app.arrived(2)
         assert [(await client.response()).status for _ in range(2)] == [200, 200]
-        assert (connection.is_at_boundary, connection.reader.unread) == (True, b"")
+        assert (connection.is_movable(), connection.reader.unread) == (True, b"")
 
 
 async def test_within_an_upload_a_connection_is_not_at_a_boundary() -> None:
@@ -324,9 +324,9 @@ async def test_within_an_upload_a_connection_is_not_at_a_boundary() -> None:
         client = await served.connect()
         await client.ask(get("/", "Content-Length: 5", method="POST") + b"he")
         (connection,) = served.server.connections
-        assert not connection.is_at_boundary  # answered, and still owed a part of the upload
+        assert not connection.is_movable()  # answered, and still owed a part of the upload
         client.send(b"llo")
-        await until(lambda: connection.is_at_boundary)
+        await until(connection.is_movable)
 
 
 async def test_an_answer_that_is_not_all_with_the_kernel_is_not_given() -> None:
@@ -339,6 +339,6 @@ async def test_an_answer_that_is_not_all_with_the_kernel_is_not_given() -> None:
         await client.head()
         (connection,) = served.server.connections
         await until(lambda: connection.cycle is None)
-        assert not connection.is_at_boundary
+        assert not connection.is_movable()
         await client.reader.readexactly(20_000_000)
-        await until(lambda: connection.is_at_boundary)
+        await until(connection.is_movable)

@@ -42,6 +42,7 @@ class Move:
     target: Target | None
     other_end: socket.socket
     ended: list[str] = field(default_factory=list)
+    stays: list[str] = field(default_factory=list)
     used: list[int] = field(default_factory=list)
 
     def go(self, count: int) -> None:
@@ -61,14 +62,17 @@ async def moving(
         second = await stack.enter_async_context(serving(new, **choice))
         ours, theirs = passing.pair()
         ended: list[str] = []
+        stays: list[str] = []
 
         def on_end(source: Source, why: str, is_declined: bool) -> None:
             first.server.source = None
             ended.append(why)
 
-        source = first.server.source = Source(first.server, ours, on_end)
+        source = first.server.source = Source(first.server, ours, on_end, stays.append)
         target = Target(second.server, theirs, lambda target: None) if has_target else None
-        yield (move := Move(first, second, source, target, theirs, ended))
+        yield (move := Move(first, second, source, target, theirs, ended, stays))
+        for client in first.clients:
+            await client.close()
         if source is first.server.source:
             source.close()
         if move.target:
@@ -272,11 +276,15 @@ async def test_who_takes_a_batch_without_being_able_to_say_so_lets_it_go() -> No
         ours, theirs = passing.pair()
         target = Target(move.new.server, theirs, lambda target: None)
         [connection] = move.old.server.connections
-        batch = frozen.Batch(format=frozen.FORMAT, connections=(frozen.HttpConnection(left_s=5.0),))
+        state = connection.freeze()
+        assert state is not None
+        client.send(get("/2"))  # in the kernel's hands: whoever reads it has to answer it
+        batch = frozen.Batch(format=frozen.FORMAT, connections=(state,))
         passing.send(ours, frozen.encode(batch), [connection.fileno()])
         ours.close()  # the old worker thinks that it is gone, and keeps what it has
         await until(lambda: not target.is_open)
-        assert (await client.ask(get("/2"))).body == b"old /2 "
+        connection.thaw()
+        assert (await client.response()).body == b"old /2 "
         assert move.new.count(Cell.OPEN) == move.new.count(Cell.ADOPTED) == 0
 
 
@@ -299,6 +307,7 @@ async def test_it_goes_there_and_back() -> None:
         move.source.grant_all()
         await until(lambda: move.moved == 1)
         assert (await client.ask(get("/2"))).body == b"new /2 "
+        move.old.server.resume()
         ours, theirs = passing.pair()
         back = move.new.server.source = Source(move.new.server, ours, lambda source, why, is_declined: None)
         target = Target(move.old.server, theirs, lambda target: None)

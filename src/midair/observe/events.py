@@ -94,6 +94,11 @@ _TABLE = (
         "connections_moving", "info", "Live connections are on their way to the serving version.", ("left", "of", "for_s")
     ),
     Event(
+        "connections_stay", "warning",
+        "The new version's application does not go on with some WebSockets or streams; they end with the old version.",
+        ("worker", "target", "why"),
+    ),
+    Event(
         "handover_ended", "warning", "A worker cannot take the connections of another; they end where they are.",
         ("worker", "target", "why"),
     ),

@@ -8,7 +8,7 @@ word; which ones and in which order stands with the word.
     supervisor → worker    Accept, StopAccepting, NotReady, Drain, HandOver, TakeOver, Grant, Probe,
                            Leave, TellStacks
     host → supervisor      Hello, Forked, ForkFailed, Imported, Started, Failed, Said
-    worker → supervisor    Accepting, StoppedAccepting, Drained, Moved, HandOverEnded, Worn, Stacks, Left
+    worker → supervisor    Accepting, StoppedAccepting, Drained, Moved, Stays, HandOverEnded, Worn, Stacks, Left
 """
 
 from __future__ import annotations
@@ -126,6 +126,8 @@ class Leave(Word, frozen=True, kw_only=True):
     within_s: float
     is_moving: bool = False
     """As with ``StopAccepting``."""
+    spread_s: float = 0.0
+    """WebSockets that are left are closed one after the other over this time before the deadline, not all at once."""
 
 
 class TellStacks(Word, frozen=True, kw_only=True):
@@ -214,6 +216,13 @@ class Moved(Word, frozen=True, kw_only=True):
     count: int
 
 
+class Stays(Word, frozen=True, kw_only=True):
+    """The application of the target does not go on with a WebSocket or a stream: it stays ours. Each reason is said once."""
+
+    target: int
+    why: str
+
+
 class HandOverEnded(Word, frozen=True, kw_only=True):
     """The target takes nothing more. What it has not acknowledged is still ours. ``is_declined``: it lives and will not."""
 
@@ -255,6 +264,7 @@ FromHost = (
     | StoppedAccepting
     | Drained
     | Moved
+    | Stays
     | HandOverEnded
     | Worn
     | Stacks

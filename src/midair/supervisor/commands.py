@@ -345,8 +345,8 @@ class Commands:
     def say_not_ready(self, worker_id: WorkerId) -> None:
         """It answers its own probes."""
 
-    def leave(self, worker_id: WorkerId, within_s: float, *, is_moving: bool) -> None:
-        """SIGTERM, once. ``within_s`` is the core's to keep: it kills."""
+    def leave(self, worker_id: WorkerId, within_s: float, *, is_moving: bool, spread_s: float) -> None:
+        """SIGTERM, once. ``within_s`` is the core's to keep: it kills. The rest is the program's own business."""
         child = self.workers.get(worker_id)
         if child is None or child.has_left:
             return

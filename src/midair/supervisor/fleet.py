@@ -117,7 +117,9 @@ class Fleet:
         self.on_imported: Callable[[GenerationId, words.Imported], None] = lambda generation, word: None
         self.on_started: Callable[[Worker, words.Started], None] = lambda worker, word: None
         self.on_left: Callable[[Worker, words.Left], None] = lambda worker, word: None
-        self.on_moving: Callable[[Worker, words.Moved | words.HandOverEnded], None] = lambda worker, word: None
+        self.on_moving: Callable[[Worker, words.Moved | words.Stays | words.HandOverEnded], None] = (
+            lambda worker, word: None
+        )
         self.on_ended: Callable[[Worker, str], None] = lambda worker, how: None
         """Its process is gone, its page can be read for the last time."""
 
@@ -386,7 +388,7 @@ class Fleet:
                 self._tell(StoppedAccepting(worker.id))
             case words.Drained():
                 self._tell(WorkerDrained(worker.id))
-            case words.Moved() | words.HandOverEnded():
+            case words.Moved() | words.Stays() | words.HandOverEnded():
                 self.on_moving(worker, word)
             case words.Worn(why=why):
                 self._tell(WorkerWorn(worker.id, why))
@@ -449,8 +451,10 @@ class Fleet:
         if worker and worker.link:
             worker.link.send(words.NotReady())
 
-    def leave(self, worker_id: WorkerId, within_s: float, *, is_moving: bool) -> None:
-        self._order(worker_id, words.Leave(within_s=within_s, is_moving=is_moving), "leaving")
+    def leave(self, worker_id: WorkerId, within_s: float, *, is_moving: bool, spread_s: float) -> None:
+        """spread_s: over so long before the deadline it closes the WebSockets that are left."""
+        word = words.Leave(within_s=within_s, is_moving=is_moving, spread_s=spread_s)
+        self._order(worker_id, word, "leaving")
 
     def probe(self, worker_id: WorkerId, connection: socket.socket) -> None:
         """Hand the worker its end of a probe's connection."""

@@ -57,6 +57,13 @@ class Moving:
         generation = service.generations.get(known.generation) if known else None
         return generation is not None and generation.policy.migrates and not service.stopping
 
+    def spread_s(self, within_s: float) -> float:
+        """Over how long the WebSockets that do not move are closed: at the pace of ``drain.rate``, in half of the time at most;
+        over all of it when the service stops, since nothing else will come of them."""
+        if self._estate.service.stopping:
+            return within_s
+        return min(1.0 / self._estate.settings.drain.rate_per_s, within_s / 2)
+
     def look_soon(self) -> None:
         """Something has changed: who serves, who accepts, who lives."""
         if self._timer is None:
@@ -78,8 +85,11 @@ class Moving:
             self._pace.gone(worker.id, now_s)
         self.look_soon()
 
-    def heard(self, worker: fleets.Worker, word: words.Moved | words.HandOverEnded) -> None:
-        """How much of a grant was used; or that a target takes nothing more."""
+    def heard(self, worker: fleets.Worker, word: words.Moved | words.Stays | words.HandOverEnded) -> None:
+        """How much of a grant was used; that an application does not go on with a connection; that a target takes nothing more."""
+        if isinstance(word, words.Stays):
+            self._say_stays(worker, word)
+            return
         if isinstance(word, words.Moved):
             if self._pace:
                 self._pace.answered(worker.id, word.count, self._estate.loop.clock.now_s())
@@ -90,6 +100,13 @@ class Moving:
                 fields: dict[str, FieldValue] = {"worker": worker.id, "target": word.target, "why": word.why}
                 self._estate.say("handover_ended", {"generation": worker.generation, **fields})
         self.look_soon()
+
+    def _say_stays(self, worker: fleets.Worker, word: words.Stays) -> None:
+        serving = self._estate.service.serving
+        fields: dict[str, FieldValue] = {"worker": worker.id, "target": word.target, "why": word.why}
+        self._estate.say("connections_stay", {"generation": worker.generation, **fields})
+        if serving is not None and not self._estate.ledger.happened_after(serving, "connections_stay", fields):
+            self._estate.happened(serving, "connections_stay", fields)
 
     # --- one look ---------------------------------------------------------------------------------------------------
 

@@ -195,7 +195,8 @@ class Supervisor:
             case effects.SayNotReady(worker):
                 self.estate.fleet_of(worker).say_not_ready(worker)
             case effects.Leave(worker, within_s):
-                self.estate.fleet_of(worker).leave(worker, within_s, is_moving=self._moving.migrates(worker))
+                is_moving, spread_s = self._moving.migrates(worker), self._moving.spread_s(within_s)
+                self.estate.fleet_of(worker).leave(worker, within_s, is_moving=is_moving, spread_s=spread_s)
                 self._moving.look_soon()
             case effects.Kill(worker):
                 self.estate.fleet_of(worker).kill(worker)

@@ -7,6 +7,10 @@
 IDLE is the boundary: nothing is owed to the client, and ``reader.unread`` is all that it has sent. An answered
 pipeline stays in the reader's buffer, so the application never holds more than one request of a connection.
 A WebSocket takes the transport over (``websocket.py``) and the connection stays in the books under this object.
+
+At an update it goes to another worker (``moving.py``): from IDLE, from a WebSocket between two messages, from a response between
+two chunks. FROZEN it stands still until it is known whose it is. In the worker that takes it over it has no transport until
+then, since whoever has one reads: uvloop does even when it was told not to before the first byte.
 """
 
 from __future__ import annotations
@@ -27,12 +31,13 @@ import httptools
 from midair.observe.counters import Cell
 from midair.worker.asgi import SPEC_VERSION, Address, Scope
 from midair.worker.cycle import Cycle
-from midair.worker.frozen import HttpConnection
+from midair.worker.frozen import Frozen, HttpConnection, WebSocketConnection
 from midair.worker.http1 import BadRequest, Request, RequestReader
 from midair.worker.websocket import WebSocket
 
 if TYPE_CHECKING:
     from midair.observe.counters import Page
+    from midair.worker.moving import Source
     from midair.worker.server import Server
 
 IDLE, BUSY, BODY, DISCARD, LINGER, UPGRADED, GONE, FROZEN = range(8)
@@ -53,6 +58,9 @@ class Connection(asyncio.Protocol):
         "_is_reading_paused",
         "_last_buffered",
         "_left",
+        "_left_s",
+        "_senders",
+        "_thawed",
         "_writable",
         "client",
         "cycle",
@@ -65,6 +73,7 @@ class Connection(asyncio.Protocol):
         "reason",
         "server",
         "server_address",
+        "stays_with",
         "transport",
         "websocket",
     )
@@ -92,71 +101,141 @@ class Connection(asyncio.Protocol):
         self._is_eof = False
         self._left = 0  # bytes that may still be read away, in DISCARD and LINGER
         self._last_buffered = 0
-
-    @property
-    def is_at_boundary(self) -> bool:
-        """Nothing is owed to the client; ``reader.unread`` is the start of what it asks next."""
-        return self.phase == IDLE and self.transport.get_write_buffer_size() == 0
+        self.stays_with: Source | None = None
+        """Its target's application would not go on with this one."""
+        self._senders = 0  # calls of the application that wait in ``send``
 
     # ------------------------------------------------------------------------------------------------- to another worker
 
     def is_movable(self) -> bool:
-        """Nothing is owed to the client, and it may go on asking."""
-        transport = self.transport
-        return (
-            self.phase == IDLE
-            and self.page is self.server.page
-            and not self._is_eof
-            and not transport.is_closing()
-            and transport.get_write_buffer_size() == 0
-        )
+        """It stands where another worker can go on, and the client may go on asking."""
+        return self.is_resting() and self.transport.get_write_buffer_size() == 0
+
+    def is_resting(self) -> bool:
+        """As ``is_movable``, but for what the client has not read yet."""
+        if self.page is not self.server.page or self._is_eof or self.transport.is_closing():
+            return False
+        if self.phase == IDLE:
+            return True
+        call = self.websocket if self.phase == UPGRADED else self.cycle if self.phase == BUSY else None
+        return call is not None and not self._senders and call.is_resting()
+
+    @property
+    def is_frozen(self) -> bool:
+        """Whose it is will be known soon."""
+        return self.phase == FROZEN
 
     def fileno(self) -> int:
         return cast(socket.socket, self.transport.get_extra_info("socket")).fileno()
 
-    def freeze(self) -> HttpConnection:
-        """Read no more and do nothing; ``thaw`` or ``forget`` follows. Only if ``is_movable()``."""
-        left_s = self.deadline_s - monotonic()
-        self.phase, self.deadline_s = FROZEN, NEVER
-        self.pause_reading()
-        return HttpConnection(unread=self.reader.unread, left_s=left_s, is_head_begun=self._is_head_begun)
+    def freeze(self) -> Frozen | None:
+        """Read and send no more; ``thaw`` or ``forget`` follows. None: its application cannot say what it carries.
+
+        Only if ``is_movable()``.
+        """
+        now_s = monotonic()
+        state: Frozen | None
+        if self.phase == IDLE:
+            left_s = self.deadline_s - now_s
+            state = HttpConnection(unread=self.reader.unread, left_s=left_s, is_head_begun=self._is_head_begun)
+        elif self.websocket is not None:
+            state = self.websocket.freeze(now_s)
+        else:
+            assert self.cycle is not None
+            state = self.cycle.freeze()
+        if state is not None:
+            self._thawed, self._left_s = self.phase, self.deadline_s - now_s
+            self.phase, self.deadline_s = FROZEN, NEVER
+            self.pause_reading()
+            self._shut_gate()
+        return state
 
     def thaw(self) -> None:
         """It stays here after all."""
-        self._go_on(self.server.idle_s)
+        if self.phase == FROZEN:
+            self.phase = self._thawed
+            if self.phase == IDLE:
+                self._left_s = self.server.idle_s
+            self._go_on()
 
     def forget(self) -> bool:
         """It is another worker's. The socket lives on there: nothing is said to the client. False: it was closed already."""
         if self.phase != FROZEN:
             return False
         self.reason = Cell.HANDED_OVER
+        for call in (self.websocket, self.cycle):
+            if call is not None:
+                call.has_moved()
         self.transport.abort()
         return True
 
-    def await_ownership(self, state: HttpConnection) -> None:
-        """Begin where another worker stopped; read nothing until ``go_on``. Before there is a transport."""
+    def enter(self, state: Frozen) -> asyncio.Future[str] | None:
+        """Begin where another worker stopped, without a transport. ``connection_made`` lets it go on, ``leave`` undoes it.
+
+        The future tells why the application cannot go on with it; an empty text: it can. None: there is nothing to ask.
+        """
         self.phase, self.deadline_s = FROZEN, NEVER
+        if isinstance(state, HttpConnection):
+            self.reader.feed(state.unread)
+            self._is_head_begun = state.is_head_begun
+            self._thawed, self._left_s = IDLE, max(state.left_s, 0.0)
+            return None
+        self._shut_gate()
+        self._left_s = NEVER
+        request = Request(
+            state.request.method, state.request.target, state.request.http_version, list(state.request.headers)
+        )
+        scope = self._scope(request)
+        if isinstance(state, WebSocketConnection):
+            self._thawed = UPGRADED
+            self._left_s = state.left_s or NEVER
+            self.websocket = WebSocket(self, request, scope)
+            return self.websocket.resume(state)
+        self._thawed = BUSY
         self.reader.feed(state.unread)
-        self._is_head_begun = state.is_head_begun
+        request.keep_alive = state.keep_alive
+        self.cycle = Cycle(self, scope, request, monotonic())
+        self.page.cells[_ACTIVE] += 1
+        return self.cycle.resume(state)
 
-    def go_on(self, state: HttpConnection) -> None:
-        """It is ours from now on."""
-        self._go_on(max(state.left_s, 0.0))
+    def leave(self) -> None:
+        """It was entered here, and stays another worker's."""
+        self.phase = GONE
+        if self.cycle is not None:
+            self.cycle.leave()
+            self._end_cycle(self.cycle)
+        if self.websocket is not None:
+            self.websocket.leave()
+        self._open_gate()
 
-    def _go_on(self, left_s: float) -> None:
-        if self.phase == FROZEN:
-            self.phase, self.deadline_s = IDLE, monotonic() + left_s
-            if self.reader.has_unread():
-                self._continue_pipeline()
-            else:
-                self.resume_reading()
+    def _go_on(self) -> None:
+        self.deadline_s = monotonic() + self._left_s
+        self._open_gate()
+        if self.phase == IDLE and self.reader.has_unread():
+            self._continue_pipeline()
+        elif self.phase == UPGRADED and self.websocket is not None:
+            self.websocket.go_on()
+        else:
+            self.resume_reading()
+
+    def _shut_gate(self) -> None:
+        """Whoever wants to send waits."""
+        self.is_write_paused = True
+        self._writable = self._writable or asyncio.Event()
+
+    def _open_gate(self) -> None:
+        self.is_write_paused = False
+        if self._writable is not None:
+            self._writable.set()
+            self._writable = None
 
     # ------------------------------------------------------------------------------------------------ from the loop
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
         if self.phase == FROZEN:
-            self.pause_reading()
+            self.phase = self._thawed
+            self._go_on()
         self.server.connection_made(self)
 
     def data_received(self, data: bytes) -> None:
@@ -179,6 +258,8 @@ class Connection(asyncio.Protocol):
                 self.pause_reading()  # to close now would reset the connection, and with it the answer on its way
         elif self.phase != GONE:
             self.reader.feed(data)
+            if self.phase == FROZEN:
+                return  # a last event that the loop had in hand when we stopped reading
             if self.phase != BUSY:
                 self._more_body()
             elif self.reader.unread_bytes > HIGH_WATER_BYTES:
@@ -211,25 +292,25 @@ class Connection(asyncio.Protocol):
         self.server.connection_lost(self)
 
     def pause_writing(self) -> None:
-        self.is_write_paused = True
-        self._writable = asyncio.Event()
+        self._shut_gate()
         if self.phase == UPGRADED:
             self.pause_reading()  # each ping is answered: a client that reads nothing would fill our memory
 
     def resume_writing(self) -> None:
-        self.is_write_paused = False
-        if self._writable is not None:
-            self._writable.set()
-            self._writable = None
+        self._open_gate()
         if self.phase == UPGRADED and self.websocket is not None:
             self.websocket.read_on()
 
     # -------------------------------------------------------------------------------------------------- for the cycle
 
     async def writable(self) -> None:
-        """Wait until the client has read enough, or is gone."""
+        """Wait until the client has read enough, or is gone. Look again then: others may have written meanwhile."""
         if self._writable is not None:
-            await self._writable.wait()
+            self._senders += 1
+            try:
+                await self._writable.wait()
+            finally:
+                self._senders -= 1
 
     def write(self, data: bytes) -> None:
         self.page.cells[_BYTES_OUT] += len(data)
@@ -397,36 +478,11 @@ class Connection(asyncio.Protocol):
 
     def _begin(self, request: Request) -> None:
         server = self.server
-        target = request.target
-        if target[0] == 47 and b"#" not in target:  # a slash: all but the rarest of requests
-            raw_path, _, query = target.partition(b"?")
-        else:
-            try:
-                raw_path, query = _split_target(target)
-            except BadRequest as refusal:
-                self._refuse(refusal)
-                return
-        path = raw_path.decode("ascii")  # the parser lets nothing else through
-        if "%" in path:
-            path = unquote(path)
-        if server.root_path:
-            path, raw_path = server.root_path + path, server.root_path.encode() + raw_path
-        scope: Scope = {
-            "type": "http",
-            "asgi": {"version": "3.0", "spec_version": SPEC_VERSION},
-            "http_version": request.http_version,
-            "server": self.server_address,
-            "client": self.client,
-            "scheme": "http",
-            "method": request.method,
-            "root_path": server.root_path,
-            "path": path,
-            "raw_path": raw_path,
-            "query_string": query,
-            "headers": request.headers,
-            "state": server.state.copy(),
-            "extensions": {},
-        }
+        try:
+            scope = self._scope(request)
+        except BadRequest as refusal:
+            self._refuse(refusal)
+            return
         self._is_head_begun = False
         self.deadline_s = NEVER
         if (server.has_limits or request.is_websocket) and self._is_taken(request, scope):
@@ -446,6 +502,36 @@ class Connection(asyncio.Protocol):
         task = server.make_task(cycle.run(), loop=server.loop)
         if not task.done():
             cycle.task = task
+
+    def _scope(self, request: Request) -> Scope:
+        """What the application is told. Raises BadRequest for a target that is none."""
+        server = self.server
+        target = request.target
+        if target[0] == 47 and b"#" not in target:  # a slash: all but the rarest of requests
+            raw_path, _, query = target.partition(b"?")
+        else:
+            raw_path, query = _split_target(target)
+        path = raw_path.decode("ascii")  # the parser lets nothing else through
+        if "%" in path:
+            path = unquote(path)
+        if server.root_path:
+            path, raw_path = server.root_path + path, server.root_path.encode() + raw_path
+        return {
+            "type": "http",
+            "asgi": {"version": "3.0", "spec_version": SPEC_VERSION},
+            "http_version": request.http_version,
+            "server": self.server_address,
+            "client": self.client,
+            "scheme": "http",
+            "method": request.method,
+            "root_path": server.root_path,
+            "path": path,
+            "raw_path": raw_path,
+            "query_string": query,
+            "headers": request.headers,
+            "state": server.state.copy(),
+            "extensions": {},
+        }
 
     def _is_taken(self, request: Request, scope: Scope) -> bool:
         """Refuse what is beyond a limit; give a WebSocket its handshake. False: it is an ordinary request."""

@@ -10,8 +10,10 @@ import asyncio
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Literal
 
+from midair.live import EXTENSION, Carriage, NotCarried
 from midair.observe.counters import Cell
 from midair.worker.asgi import ClientDisconnected, Message, Scope
+from midair.worker.frozen import CarriedBytes, HttpStream, RequestHead
 from midair.worker.http1 import Request, tokens
 from midair.worker.response import (
     BODILESS,
@@ -25,6 +27,7 @@ from midair.worker.response import (
     InvalidResponse,
     learn,
 )
+from midair.worker.resuming import Resuming
 
 if TYPE_CHECKING:
     from midair.worker.connection import Connection
@@ -33,6 +36,9 @@ _JOIN_MAX = 32 * 1024  # above, copying a body behind its head costs more than a
 
 # Plain numbers: an enum's member costs a request more than what is counted by it.
 _REQUESTS, _BYTES_OUT = int(Cell.REQUESTS), int(Cell.BYTES_OUT)
+
+_OVER: Scope = {}
+"""The scope of a call that has returned: the application's own refers to the cycle, and would keep it from being freed."""
 
 Framing = Literal["", "length", "chunked", "close", "none"]
 
@@ -68,6 +74,10 @@ class Cycle:
     _has_news: asyncio.Event | None = None
     _head = b""
     _omit: set[int] | None = None
+    # On its way to another worker.
+    _carriage: Carriage | None = None
+    _resuming: Resuming | None = None
+    _resumed_status = 0
 
     def __init__(self, connection: Connection, scope: Scope, request: Request, started_s: float) -> None:
         self.connection = connection
@@ -76,6 +86,7 @@ class Cycle:
         self.request = request
         self.started_s = started_s
         self.keep_alive = request.keep_alive
+        scope["extensions"][EXTENSION] = self
 
     # ------------------------------------------------------------------------------------------ the application's task
 
@@ -90,15 +101,19 @@ class Cycle:
             if not self.is_complete and not self.is_disconnected:
                 self._failed(None)
         self.task = None
+        self.scope = _OVER
         server.running.discard(self)
         if not server.connections:
             server.check_empty()
 
     def _failed(self, exc: BaseException | None) -> None:
         connection = self.connection
-        if self.is_cut:
-            return  # already told, counted and closed by whoever cut it
-        if self.is_disconnected and isinstance(exc, ClientDisconnected | asyncio.CancelledError):
+        if self._resuming is not None and not self._resuming.outcome.done():
+            self._resuming.decline(f"the application {f'raised {exc!r}' if exc else 'returned without going on'}")
+            return
+        if self.is_cut or (self._carriage is not None and self._carriage.has_moved):
+            return  # already told, counted and closed by whoever cut it, or its client is served elsewhere
+        if self.is_disconnected and isinstance(exc, ClientDisconnected | NotCarried | asyncio.CancelledError):
             return  # the client left, the application noticed
         connection.page.cells[Cell.APPLICATION_ERRORS] += 1
         self.server.application_failed(self.scope, exc, "" if exc else self._unfinished())
@@ -123,6 +138,82 @@ class Cycle:
         self._forget_head()
         self._start(500, [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", b"%d" % len(body))])
         self._write_first(body, more_body=False)
+
+    # ------------------------------------------------------------------------------------------------ to another worker
+
+    def carriage(self) -> Carriage:
+        """For ``midair.carry_on``."""
+        if self._carriage is None:
+            self._carriage = Carriage(None, lambda: None)
+        return self._carriage
+
+    def is_resting(self) -> bool:
+        """Between two chunks of a response whose application carries what it needs to go on.
+
+        A body that is compressed as a whole is none: the compressor's state stands in the application's call.
+        """
+        return (
+            self._carriage is not None
+            and self._carriage.is_taken
+            and self.is_head_written
+            and self.framing == "chunked"
+            and not (self.is_complete or self.is_disconnected or self.is_client_done)
+            and self.request.body_length == 0
+            and b"content-encoding:" not in self._head.lower()
+        )
+
+    def freeze(self) -> HttpStream | None:
+        assert self._carriage is not None
+        try:
+            data = self._carriage.data()
+        except Exception as exc:  # noqa: BLE001 - the application's own code
+            self.server.application_failed(self.scope, exc, "")
+            self._carriage = None  # it stays, and is not asked again
+            return None
+        request = self.request
+        return HttpStream(
+            request=RequestHead(method=request.method, target=request.target, headers=tuple(request.headers)),
+            carried=CarriedBytes(data=data, version=self._carriage.version),
+            status=self.status,
+            keep_alive=self.keep_alive,
+            unread=self.connection.reader.unread,
+        )
+
+    def has_moved(self) -> None:
+        """Another worker has it."""
+        if self._carriage is not None:
+            self._carriage.has_moved = True
+        self.client_gone()
+
+    def resume(self, state: HttpStream) -> asyncio.Future[str]:
+        """Enter the application for a response that another worker began. Sends nothing before it is ours."""
+        self._resumed_status = state.status
+        self._resuming = Resuming(state.carried, self.server.loop, self._settled)
+        self._carriage = self._resuming.carriage
+        self.server.running.add(self)
+        task = self.server.make_task(self.run(), loop=self.server.loop)
+        if not task.done():
+            self.task = task
+        return self._resuming.outcome
+
+    def leave(self) -> None:
+        """It was entered here, and stays another worker's. A call that has said nothing yet has nothing to clean up."""
+        if self._resuming is not None and not self._resuming.outcome.done() and self.task is not None:
+            self.task.cancel()
+        self.has_moved()
+
+    def _settled(self, why: str) -> None:
+        if why:
+            self.client_gone()
+
+    def _start_again(self, resuming: Resuming) -> None:
+        """The client has had the head from the earlier version: what follows has to fit behind it."""
+        if self.status != self._resumed_status or self.framing not in ("", "chunked"):
+            raise resuming.decline(
+                f"it answers {self.status} where the earlier version sends a stream after {self._resumed_status}"
+            )
+        self.framing, self.is_head_written = "chunked", True
+        resuming.answered()
 
     # ------------------------------------------------------------------------------------------------------- receive
 
@@ -179,11 +270,11 @@ class Cycle:
         Raises ClientDisconnected (an OSError) once the client has gone, RuntimeError for what breaks the protocol.
         """
         connection = self.connection
-        if connection.is_write_paused and not self.is_disconnected:
-            await connection.writable()
+        kind = message["type"]
+        if connection.is_write_paused and kind == "http.response.body":
+            await self._writable()
         if self.is_disconnected:
             raise ClientDisconnected("the client has gone")
-        kind = message["type"]
         if kind == "http.response.body":
             if self.is_complete or not self.status:
                 raise RuntimeError(
@@ -201,8 +292,18 @@ class Cycle:
             except Exception:
                 self._forget_head()  # the application may try again with a better one
                 raise
+            if self._resuming is not None:
+                self._start_again(self._resuming)
         else:
             raise RuntimeError(f"unexpected ASGI message {kind!r}")
+
+    async def _writable(self) -> None:
+        connection = self.connection
+        while connection.is_write_paused and not self.is_disconnected:
+            if self._resuming is not None and not self._resuming.outcome.done():
+                why = "the application sends and has not taken what was carried (carry_on)"
+                raise self._resuming.decline(why)
+            await connection.writable()
 
     def _start(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> None:
         start = self.server.starts.get(status)
@@ -349,6 +450,8 @@ class Cycle:
             connection.write(body)
         if not more_body:
             self._complete()
+        elif self._carriage is not None and self.server.source is not None:
+            self.server.source.offer(connection)
 
     def _wrong_length(self, left: int) -> None:
         raise InvalidResponse(f"the body is {'longer' if left < 0 else 'shorter'} than its content-length")

@@ -3,8 +3,8 @@
     source                                            target
       <── Welcome(formats) ────────────────────────────  it reads our format, or nothing is ever sent
     freeze: read no more, take the state
-      ─── Batch(states) + sockets ────────────────────>  adopt, but read nothing yet
-      <── Taken ───────────────────────────────────────  from here on they are the target's: it reads
+      ─── Batch(states) + sockets ────────────────────>  enter the application where it was in a call; read nothing yet
+      <── Taken(declined) ─────────────────────────────  from here on they are the target's: it reads
     forget: close our descriptors, no FIN goes out
 
 The acknowledgement decides who owns a connection, and there is no time-out on it: a source that took its connections back
@@ -14,7 +14,8 @@ bound a target's loop is buried in adoptions (tried: with a window of 1 and batc
 requests is 16 ms, without a window it was over 250).
 
 A connection is movable between two messages, with nothing left to write (``Connection.is_movable``). Half a request head, or a
-pipeline, travels as bytes.
+pipeline, travels as bytes. A WebSocket or a stream moves if its application carries what it needs, and if the new version's
+application says that it goes on with it; else it stays, and its client notices nothing either.
 """
 
 from __future__ import annotations
@@ -30,19 +31,24 @@ import msgspec
 from midair.errors import MidairError
 from midair.sockets import passing
 from midair.worker import frozen
-from midair.worker.frozen import Batch, NotTaken, Taken, Welcome
+from midair.worker.frozen import Batch, HttpConnection, NotTaken, Taken, Welcome
 
 if TYPE_CHECKING:
     from midair.worker.connection import Connection
-    from midair.worker.server import Server
+    from midair.worker.server import Entered, Server
 
 BATCH = 25
 LAPSE_S = 0.1
 """What is granted and cannot be used within this time is given back."""
 AGAIN_S = 0.1
 """Before a batch that was not taken is offered again."""
-STATE_MAX_BYTES = 48 * 1024
-"""Of one batch; the channel's messages are bounded. A connection that has more unread waits for its next boundary."""
+INLINE_MAX_BYTES = 48 * 1024
+"""What goes in the message itself; a larger batch stands in a memfd beside it."""
+STATE_MAX_BYTES = 4 * 1024 * 1024
+"""Of one batch. A connection that alone has more waits for its next boundary."""
+_REASONS_MAX = 10  # said of one target; a faulty application may find a new one for each connection
+ENTER_S = 1.0
+"""How long the new version's application may take to go on with a WebSocket or stream. They stand still meanwhile."""
 
 
 class Source:
@@ -53,13 +59,17 @@ class Source:
         server: Server,
         channel: socket.socket,
         ended: Callable[[Source, str, bool], None],
+        stays: Callable[[str], None] = lambda why: None,
     ) -> None:
         """ended: told once, when nothing more can be sent here; with the reason, and whether the
-        target declined. Then all connections are ours again."""
+        target declined. Then all connections are ours again. stays: told why the application there
+        does not go on with one; each reason once."""
         self._server = server
         self._loop = server.loop
         self._channel = channel
         self._ended = ended
+        self._stays = stays
+        self._reasons: set[str] = set()
         self._movable: dict[Connection, None] = dict.fromkeys(server.connections)
         self._batch: list[Connection] = []
         self._is_welcome = False
@@ -90,6 +100,8 @@ class Source:
 
     def offer(self, connection: Connection) -> None:
         """It stands at a message boundary, perhaps: look at it when its last bytes are written."""
+        if connection.stays_with is self:
+            return
         self._movable[connection] = None
         if self._allowance and not self._batch:
             self._loop.call_soon(self._pump)
@@ -124,14 +136,12 @@ class Source:
             return
         batch, states = self._pick(min(self._allowance, BATCH))
         if not batch:
+            if self._movable:
+                self._later()
             return
         self._batch = batch
         try:
-            passing.send(
-                self._channel,
-                frozen.encode(Batch(format=frozen.FORMAT, connections=tuple(states))),
-                [connection.fileno() for connection in batch],
-            )
+            _send_batch(self._channel, [connection.fileno() for connection in batch], states)
         except (BlockingIOError, passing.DescriptorsInFlight):
             self._keep()
             self._later()
@@ -139,22 +149,33 @@ class Source:
             self._end(exc.strerror or str(exc))
 
     def _pick(self, most: int) -> tuple[list[Connection], list[frozen.Frozen]]:
+        """Freeze some that can move, of one kind: who has to be entered anew takes longer. The rest is looked at again."""
         picked: list[Connection] = []
         states: list[frozen.Frozen] = []
         size = 0
-        while self._movable and len(picked) < most:
-            connection = next(iter(self._movable))
-            if connection.is_movable():
-                size += connection.reader.unread_bytes
-                if size > STATE_MAX_BYTES:
-                    if not picked:
-                        del self._movable[connection]  # It is offered again at its next boundary.
-                        size = 0
-                        continue
-                    break
-                picked.append(connection)
-                states.append(connection.freeze())
+        for connection in list(self._movable):
+            if len(picked) == most:
+                break
+            if not connection.is_movable():
+                if not connection.is_resting():
+                    del self._movable[connection]  # it is offered again when it rests
+                continue
+            state = connection.freeze()
+            if state is None:
+                del self._movable[connection]
+                continue
+            weight = frozen.weight(state)
+            is_other_kind = bool(states) and isinstance(state, HttpConnection) != isinstance(states[0], HttpConnection)
+            if is_other_kind or (size + weight > STATE_MAX_BYTES and picked):
+                connection.thaw()
+                break
             del self._movable[connection]
+            if weight > STATE_MAX_BYTES:
+                connection.thaw()
+                continue
+            size += weight
+            picked.append(connection)
+            states.append(state)
         return picked, states
 
     def _keep(self) -> None:
@@ -200,12 +221,16 @@ class Source:
                 if not self._is_welcome:
                     self._end(f"it does not read format {frozen.FORMAT}", is_declined=True)
                     return
-            case Taken():
+            case Taken(declined=declined):
                 batch, self._batch = self._batch, []
-                for connection in batch:
-                    connection.forget()
-                self._allowance = max(0, self._allowance - len(batch))
-                self._used += len(batch)
+                for place, connection in enumerate(batch):
+                    if place in declined:
+                        self._declined(connection, declined[place])
+                    else:
+                        connection.forget()
+                moved = len(batch) - len(declined)
+                self._allowance = max(0, self._allowance - moved)
+                self._used += moved
             case NotTaken():
                 self._keep()
                 self._later()
@@ -215,6 +240,14 @@ class Source:
             self._settle()
         else:
             self._pump()
+
+    def _declined(self, connection: Connection, why: str) -> None:
+        """It is ours, and is not offered to this target again."""
+        connection.stays_with = self
+        connection.thaw()
+        if why not in self._reasons and len(self._reasons) < _REASONS_MAX:
+            self._reasons.add(why)
+            self._stays(why)
 
     def _end(self, why: str, *, is_declined: bool = False) -> None:
         if not self._is_open:
@@ -267,30 +300,33 @@ class Target:
     def _received(self, message: passing.Message) -> None:
         try:
             batch = frozen.decode_to_receiver(message.data)
-        except msgspec.MsgspecError as exc:
+            states, fds = batch.connections, message.fds
+            if batch.is_in_memfd and fds:
+                states, fds = frozen.decode_connections(_read_all(fds[-1])), fds[:-1]
+        except (msgspec.MsgspecError, OSError) as exc:
             message.close()
             self._say(NotTaken(why=str(exc)))
             return
-        if batch.format not in frozen.FORMATS or len(batch.connections) != len(message.fds):
+        if batch.format not in frozen.FORMATS or len(states) != len(fds):
             message.close()
-            self._say(NotTaken(why=f"{len(batch.connections)} connections came with {len(message.fds)} sockets"))
+            self._say(NotTaken(why=f"{len(states)} connections came with {len(fds)} sockets"))
             return
-        task = self._server.loop.create_task(self._take(batch, message.fds))
+        if batch.is_in_memfd:
+            os.close(message.fds[-1])
+        task = self._server.loop.create_task(self._take(states, fds))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _take(self, batch: Batch, fds: tuple[int, ...]) -> None:
-        socks = [_socket(fd) for fd in fds]
-        pairs = list(zip(socks, batch.connections, strict=True))
-        adopted = [self._server.take_over(sock, state) for sock, state in pairs]
-        await asyncio.gather(*(opening for _, opening in adopted), return_exceptions=True)
+    async def _take(self, states: tuple[frozen.Frozen, ...], fds: tuple[int, ...]) -> None:
+        entered = [self._server.enter(_socket(fd), state) for fd, state in zip(fds, states, strict=True)]
+        declined = await _who_declines(entered)
         # They read nothing until this is said: a target that dies before it has used nothing up.
-        if not self._say(Taken()):
-            for connection, _ in adopted:
-                self._server.disown(connection)
-            return
-        for (connection, _), state in zip(adopted, batch.connections, strict=True):
-            connection.go_on(state)
+        is_ours = self._say(Taken(declined=declined))
+        for place, each in enumerate(entered):
+            if is_ours and place not in declined:
+                self._server.take_over(each)
+            else:
+                self._server.disown(each)
 
     def _say(self, word: frozen.ToSender) -> bool:
         """The queue has room: at most one answer is under way."""
@@ -308,3 +344,27 @@ def _socket(fd: int) -> socket.socket:
     except OSError:
         os.close(fd)
         raise
+
+
+def _send_batch(channel: socket.socket, fds: list[int], states: list[frozen.Frozen]) -> None:
+    """Raises BlockingIOError, DescriptorsInFlight, OSError: nothing was sent."""
+    if sum(map(frozen.weight, states)) <= INLINE_MAX_BYTES:
+        passing.send(channel, frozen.encode(Batch(format=frozen.FORMAT, connections=tuple(states))), fds)
+        return
+    with open(os.memfd_create("midair:connections", os.MFD_CLOEXEC), "wb", buffering=0) as file:
+        file.write(frozen.encode_connections(states))
+        passing.send(channel, frozen.encode(Batch(format=frozen.FORMAT, is_in_memfd=True)), [*fds, file.fileno()])
+
+
+def _read_all(fd: int) -> bytes:
+    return os.pread(fd, os.fstat(fd).st_size, 0)
+
+
+async def _who_declines(entered: list[Entered]) -> dict[int, str]:
+    """Place and reason of those with which the application does not go on."""
+    asked = {place: each.outcome for place, each in enumerate(entered) if each.outcome is not None}
+    if asked:
+        await asyncio.wait(asked.values(), timeout=ENTER_S)
+    late = f"the application did not go on with it within {ENTER_S:g} s"
+    said = {place: outcome.result() if outcome.done() else late for place, outcome in asked.items()}
+    return {place: why[:200] for place, why in said.items() if why}

@@ -23,6 +23,7 @@ from typing import Any
 
 import msgspec
 
+from midair import live
 from midair.errors import ApplicationError
 from midair.observe.counters import Cell, Page
 from midair.sockets import passing, words
@@ -37,6 +38,10 @@ LIMITS_S = 1.0
 WORN_AGAIN_S = 10.0
 """A worker that reached a limit asks again after this long, in case its successor failed."""
 ORPHAN_S = 5.0
+CLOSE_S = 1.0
+"""Of the time before the deadline, for the last clients to answer their close frames."""
+WEBSOCKETS_STEP_S = 0.05
+WEBSOCKETS_LOOK_S = 1.0
 STACKS_SIGNAL = signal.SIGRTMIN + 11
 """At it the C level writes all threads' stacks to a file that the supervisor reads: works in a hung worker, too."""
 
@@ -88,6 +93,7 @@ class _Worker:
         self._link = _Link(place.link, self._on_word, self._on_orphaned)
         self._leaving = asyncio.Event()
         self._deadline_s = 0.0
+        self._spread_s = 0.0
         self._deadline_changed = asyncio.Event()
         self._server: Server | None = None
         self._targets: set[Target] = set()
@@ -129,11 +135,13 @@ class _Worker:
         server = self._server
         match word:
             case words.Accept() if server:
+                live.draining.clear()
                 server.resume()
                 server.accept(self._place.listeners)
                 self._is_accepting = True
                 self._link.say(words.Accepting())
             case words.StopAccepting() if server:
+                live.draining.set()
                 server.stop_accepting()
                 self._is_accepting = False
                 self._link.say(words.StoppedAccepting())
@@ -153,8 +161,10 @@ class _Worker:
             case words.Probe() if server and fds:
                 server.adopt(_dup(fds[0]), counted=False)
             case words.Leave(within_s=within_s):
+                live.draining.set()
                 if server and not word.is_moving:
                     server.drain()
+                self._spread_s = word.spread_s
                 self._leave(within_s)
             case words.TellStacks():
                 self._link.say(words.Stacks(text=words.shorten(_tasks(), words.DETAIL_MAX)))
@@ -174,7 +184,10 @@ class _Worker:
                 server.source = None
                 self._link.say(words.HandOverEnded(target=target, why=why[:500], is_declined=is_declined))
 
-        server.source = Source(server, channel, ended)
+        def stays(why: str) -> None:
+            self._link.say(words.Stays(target=target, why=why))
+
+        server.source = Source(server, channel, ended, stays)
 
     def _granted(self, server: Server, grant: words.Grant) -> None:
         def moved(count: int) -> None:
@@ -218,6 +231,7 @@ class _Worker:
             left_s = self._deadline_s - asyncio.get_running_loop().time()
             if left_s <= 0:
                 break
+            left_s = self._close_websockets(server, left_s)
             self._deadline_changed.clear()
             waits = [asyncio.ensure_future(empty.wait()), asyncio.ensure_future(self._deadline_changed.wait())]
             await asyncio.wait(waits, timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
@@ -232,6 +246,22 @@ class _Worker:
         except TimeoutError:
             cut += [f"still running after it was cancelled: {line}" for line in _task_lines()]
         return cut
+
+    def _close_websockets(self, server: Server, left_s: float) -> float:
+        """Close the next of those that are left, if it is time; return when to look again.
+
+        Clients that are sent away all at once come back all at once.
+        """
+        if left_s > self._spread_s:
+            return left_s - self._spread_s
+        left = server.websockets()
+        if not left:
+            return min(left_s, WEBSOCKETS_LOOK_S)
+        time_s = max(left_s - CLOSE_S, WEBSOCKETS_STEP_S)
+        every_s = max(time_s / len(left), WEBSOCKETS_STEP_S)
+        for websocket in left[: max(1, round(len(left) * every_s / time_s))]:
+            websocket.send_away()
+        return min(left_s, every_s)
 
     async def _shut_down(self, lifespan: Lifespan) -> list[str]:
         try:

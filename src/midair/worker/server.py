@@ -11,20 +11,21 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Coroutine, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from midair.observe.counters import Cell, Page
 from midair.worker.accept import Acceptor
 from midair.worker.access import AccessLog
 from midair.worker.asgi import Address, Asgi, Scope
 from midair.worker.connection import Connection
-from midair.worker.frozen import HttpConnection
+from midair.worker.frozen import Frozen
 from midair.worker.http1 import Parsers
 from midair.worker.response import HeadStarts
 from midair.worker.settings import ServeSettings
 
 if TYPE_CHECKING:
     from midair.worker.moving import Source
+    from midair.worker.websocket import WebSocket
 
 log = logging.getLogger("midair.error")
 
@@ -35,6 +36,15 @@ class Call(Protocol):
     connection: Connection
     scope: Scope
     started_s: float
+
+
+class Entered(NamedTuple):
+    """A connection of another worker that was begun with here."""
+
+    connection: Connection
+    sock: socket.socket
+    outcome: asyncio.Future[str] | None
+    """Why the application cannot go on with it; an empty text: it can. None: there was nothing to ask."""
 
 
 class Server:
@@ -114,19 +124,28 @@ class Server:
         sock.setblocking(False)
         self._take(sock, Cell.ADOPTED, self.page if counted else self._probe_page)
 
-    def take_over(self, sock: socket.socket, state: HttpConnection) -> tuple[Connection, asyncio.Task[None]]:
-        """Take over another worker's connection, which reads nothing until its ``go_on``; the task ends when it is open."""
-        sock.setblocking(False)
-        return self._take(sock, Cell.ADOPTED, self.page, state)
+    def enter(self, sock: socket.socket, state: Frozen) -> Entered:
+        """Begin with another worker's connection: its application is entered, nothing is read or written.
 
-    def disown(self, connection: Connection) -> None:
-        """One that was taken over belongs to somebody else after all."""
-        if connection.forget():
-            # Whoever keeps it counts it. Its end is told to us a little later, and belongs in no book.
-            self.page.cells[Cell.ADOPTED] -= 1
-            self.page.cells[Cell.OPEN] -= 1
-            connection.page = self._probe_page
-            connection.page.cells[Cell.OPEN] += 1
+        ``take_over`` or ``disown`` follows.
+        """
+        sock.setblocking(False)
+        connection = Connection(self, self.page, *_addresses(sock))
+        self.page.cells[Cell.ADOPTED] += 1
+        self.page.cells[Cell.OPEN] += 1
+        self._choose_tasks()
+        return Entered(connection, sock, connection.enter(state))
+
+    def take_over(self, entered: Entered) -> None:
+        """It is ours."""
+        self._open_soon(entered.connection, entered.sock)
+
+    def disown(self, entered: Entered) -> None:
+        """It stays another worker's, who counts it."""
+        self.page.cells[Cell.ADOPTED] -= 1
+        self.page.cells[Cell.OPEN] -= 1
+        entered.connection.leave()
+        entered.sock.close()
 
     def drain(self) -> None:
         """Let connections come to an end: the next response says ``Connection: close``.
@@ -147,6 +166,11 @@ class Server:
         """The service is about to stop: answer ``settings.ready_path`` with 503, and serve everything else."""
         self.not_ready_path = self.settings.ready_path
         self.has_limits = True
+
+    def websockets(self) -> list[WebSocket]:
+        """Those that are open."""
+        found = (connection.websocket for connection in self.connections)
+        return [websocket for websocket in found if websocket is not None and websocket.is_open]
 
     def cut(self) -> list[str]:
         """End everything now; return a line for each request and WebSocket that was still going on.
@@ -225,20 +249,18 @@ class Server:
     def _accepted(self, sock: socket.socket) -> None:
         self._take(sock, Cell.ACCEPTED, self.page)
 
-    def _take(
-        self, sock: socket.socket, how: Cell, page: Page, state: HttpConnection | None = None
-    ) -> tuple[Connection, asyncio.Task[None]]:
+    def _take(self, sock: socket.socket, how: Cell, page: Page) -> None:
         connection = Connection(self, page, *_addresses(sock))
-        if state is not None:
-            connection.await_ownership(state)
         page.cells[how] += 1
         page.cells[Cell.OPEN] += 1
         self._choose_tasks()
+        self._open_soon(connection, sock)
+
+    def _open_soon(self, connection: Connection, sock: socket.socket) -> None:
         self._keep_sweeping()
         task = self.loop.create_task(self._open(connection, sock))
         self._opening.add(task)
         task.add_done_callback(self._opened)
-        return connection, task
 
     def _opened(self, task: asyncio.Task[None]) -> None:
         self._opening.discard(task)

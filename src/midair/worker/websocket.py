@@ -1,10 +1,14 @@
 """A WebSocket: websockets' sans-IO protocol below, ASGI above, a connection that was HTTP until its handshake.
 
     CONNECTING -- accept --> OPEN -- close frame, either way --> CLOSING --> CLOSED
+        |                     |  ^
+        |                freeze  `-- RESUMING <-- resume, in the next worker (``resuming.py``)
         `-- close, or websocket.http.response --> DENYING --> CLOSED
 
 The handshake is judged at once (a bad one never reaches the application) and answered when the application says so.
 What the protocol object must know of it are the negotiated extensions: nothing of it depends on who read the handshake.
+Frames are cut before the protocol object sees them (``frames.py``), so a WebSocket can go to another worker between any two
+messages: with the start of a frame, the window of its decoder, and what the application carries.
 """
 
 from __future__ import annotations
@@ -17,21 +21,25 @@ from typing import TYPE_CHECKING
 
 from websockets.datastructures import Headers
 from websockets.extensions import Extension
-from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory
 from websockets.frames import Frame, Opcode
 from websockets.http11 import Request as Handshake
 from websockets.protocol import State as ProtocolState
 from websockets.server import ServerProtocol
 
+from midair.live import EXTENSION, Carriage, NotCarried
 from midair.observe.counters import Cell
 from midair.worker.asgi import ClientDisconnected, Message, Scope
+from midair.worker.deflate import Deflate, DeflateFactory
+from midair.worker.frames import FrameCutter
+from midair.worker.frozen import CarriedBytes, RequestHead, WebSocketConnection
 from midair.worker.http1 import Request
 from midair.worker.response import DATE, SERVER, check_block, kind_of
+from midair.worker.resuming import Resuming
 
 if TYPE_CHECKING:
     from midair.worker.connection import Connection
 
-CONNECTING, DENYING, OPEN, CLOSING, CLOSED = range(5)
+CONNECTING, DENYING, RESUMING, OPEN, CLOSING, CLOSED = range(6)
 ABNORMAL, INVALID_DATA, INTERNAL_ERROR, SERVICE_RESTART = 1006, 1007, 1011, 1012
 
 HIGH_WATER_BYTES = 64 * 1024
@@ -39,10 +47,10 @@ HIGH_WATER_BYTES = 64 * 1024
 _MESSAGE_BYTES = 256
 """What a waiting message costs besides its payload: empty ones fill memory, too."""
 _CLOSE_S = 10.0  # for the client's answer to our close frame, as uvicorn has it
-# uvicorn's figures: 4 KiB windows are most of the gain for a tenth of the memory.
-_DEFLATE = ServerPerMessageDeflateFactory(
-    server_max_window_bits=12, client_max_window_bits=12, compress_settings={"memLevel": 5}
-)
+_DEFLATE = DeflateFactory()
+_OVER: Scope = {}
+"""The scope of a call that has returned: the application's own refers to the WebSocket, and would keep it from being freed."""
+_MOVED: Message = {"type": "websocket.disconnect", "code": SERVICE_RESTART, "reason": "the connection has moved"}
 
 
 class WebSocket:
@@ -68,6 +76,13 @@ class WebSocket:
         self._message: bytes | bytearray = b""
         """What has come of a message whose last fragment is still to come."""
         self._is_text = False
+        self._is_in_message = False
+        self._cutter = FrameCutter(settings.ws_max_bytes)
+        self._subprotocol = ""
+        self._carriage: Carriage | None = None
+        self._resuming: Resuming | None = None
+        self._receivers = 0  # calls of the application that wait for a message
+        self._is_counted = False
         self._ping = b""  # the payload that we wait to see again
         self._denial_status = 0
         self._denial_head = b""
@@ -80,7 +95,7 @@ class WebSocket:
         scope["subprotocols"] = [
             part.strip() for value in offered for part in value.decode("latin-1").split(",") if part.strip()
         ]
-        scope["extensions"] = {"websocket.http.response": {}}
+        scope["extensions"] = {"websocket.http.response": {}, EXTENSION: self}
 
     # ------------------------------------------------------------------------------------------- for the connection
 
@@ -102,7 +117,10 @@ class WebSocket:
             if name.lower() != "date"
         ]
         self._extensions_agreed = negotiator.extensions
-        server = connection.server
+        self._call()
+
+    def _call(self) -> None:
+        server = self.connection.server
         server.running.add(self)
         task = server.make_task(self.run(), loop=server.loop)
         if not task.done():
@@ -113,8 +131,11 @@ class WebSocket:
             self._early += data  # a client must wait for our answer; one that does not is not read any further
             self.connection.pause_reading()
             return
+        frames = self._cutter.cut(data)
+        if not frames:
+            return
         try:
-            self._protocol.receive_data(data)
+            self._protocol.receive_data(frames)
         except EOFError:
             return
         for event in self._protocol.events_received():
@@ -148,6 +169,15 @@ class WebSocket:
             self._flush()
             connection.deadline_s = now_s + (settings.ws_ping_timeout_s or float("inf"))
 
+    @property
+    def is_open(self) -> bool:
+        return self.phase == OPEN and not self.connection.is_frozen
+
+    def send_away(self) -> None:
+        """Close with 1012 (service restart): the client comes back, to whoever serves then. Its answer tells the application."""
+        self.connection.reason = Cell.CLOSED_DRAINED
+        self._close(SERVICE_RESTART, "")
+
     def cut(self) -> None:
         """The deadline: close with 1012 (service restart), so that the client comes back to whoever serves then."""
         self._is_cut = True
@@ -164,6 +194,83 @@ class WebSocket:
         if self.task is not None:
             connection.server.loop.call_later(connection.server.settings.linger_s, self.task.cancel)
 
+    # ------------------------------------------------------------------------------------------------ to another worker
+
+    def carriage(self) -> Carriage:
+        """For ``midair.carry_on``."""
+        if self._carriage is None:
+            self._carriage = Carriage(None, lambda: None)
+        return self._carriage
+
+    def is_resting(self) -> bool:
+        """Between two messages, the application waits for the next, and it carries what it needs to go on."""
+        return (
+            self.phase == OPEN
+            and self._receivers > 0
+            and not self._queue
+            and not self._is_in_message
+            and self._carriage is not None
+            and self._carriage.is_taken
+        )
+
+    def freeze(self, now_s: float) -> WebSocketConnection | None:
+        assert self._carriage is not None
+        try:
+            data = self._carriage.data()
+        except Exception as exc:  # noqa: BLE001 - the application's own code
+            self.connection.server.application_failed(self.scope, exc, "")
+            self._carriage = None  # it stays, and is not asked again
+            return None
+        deflate = next((each for each in self._extensions_agreed if isinstance(each, Deflate)), None)
+        left_s = self.connection.deadline_s - now_s
+        request = self.request
+        return WebSocketConnection(
+            request=RequestHead(method=request.method, target=request.target, headers=tuple(request.headers)),
+            carried=CarriedBytes(data=data, version=self._carriage.version),
+            subprotocol=self._subprotocol,
+            deflate=deflate.freeze() if deflate is not None else None,
+            unread=self._cutter.unread,
+            left_s=0.0 if left_s == float("inf") else max(left_s, 0.01),
+            ping=self._ping,
+        )
+
+    def has_moved(self) -> None:
+        """Another worker has it."""
+        if self._carriage is not None:
+            self._carriage.has_moved = True
+        self._ended(_MOVED)
+
+    def resume(self, state: WebSocketConnection) -> asyncio.Future[str]:
+        """Enter the application for a WebSocket that another worker accepted. Sends nothing before ``go_on``."""
+        settings = self.connection.server.settings
+        self.phase = RESUMING
+        self._extensions_agreed = [Deflate.thaw(state.deflate)] if state.deflate is not None else []
+        self._subprotocol = state.subprotocol
+        self._ping = state.ping
+        self._cutter = FrameCutter(settings.ws_max_bytes, state.unread)
+        self._protocol = self._open_protocol()
+        self._resuming = Resuming(state.carried, self.connection.server.loop, self._settled)
+        self._carriage = self._resuming.carriage
+        self._call()
+        return self._resuming.outcome
+
+    def leave(self) -> None:
+        """It was entered here, and stays another worker's. A call that has said nothing yet has nothing to clean up."""
+        if self._resuming is not None and not self._resuming.outcome.done() and self.task is not None:
+            self.task.cancel()
+        self.has_moved()
+
+    def _settled(self, why: str) -> None:
+        if why:
+            self._ended(_MOVED)
+        else:
+            self.phase = OPEN
+
+    def go_on(self) -> None:
+        """It is ours (again)."""
+        self._count()
+        self.read_on()
+
     # ------------------------------------------------------------------------------------------ the application's call
 
     async def run(self) -> None:
@@ -176,19 +283,27 @@ class WebSocket:
         else:
             self._returned()
         self.task = None
+        self.scope = _OVER
         server.running.discard(self)
         if not server.connections:
             server.check_empty()
 
     def _failed(self, exc: BaseException) -> None:
-        if self._is_cut or (self.phase == CLOSED and isinstance(exc, ClientDisconnected | asyncio.CancelledError)):
+        if self.phase == RESUMING and self._resuming is not None:
+            self._resuming.decline(f"the application raised {exc!r}")
             return
+        if self._is_cut or (self.phase == CLOSED and isinstance(exc, _ENDINGS)):
+            return
+        if self._disconnect is _MOVED:
+            return  # its client is served elsewhere; frameworks raise exceptions of their own at the disconnect
         self.connection.page.cells[Cell.APPLICATION_ERRORS] += 1
         self.connection.server.application_failed(self.scope, exc, "")
         self._end_badly()
 
     def _returned(self) -> None:
-        if self.phase == OPEN:
+        if self.phase == RESUMING and self._resuming is not None:
+            self._resuming.decline("the application returned without going on")
+        elif self.phase == OPEN:
             self._close(1000, "")
         elif self.phase in (CONNECTING, DENYING):
             self.connection.page.cells[Cell.APPLICATION_ERRORS] += 1
@@ -213,13 +328,26 @@ class WebSocket:
         while not self._queue:
             if self._disconnect is not None:
                 return self._disconnect
-            self._has_news.clear()
-            await self._has_news.wait()
+            await self._wait_for_news()
         message = self._queue.popleft()
         if message["type"] == "websocket.receive":
             self._queued_bytes -= _cost(message)
             self.read_on()
         return message
+
+    async def _wait_for_news(self) -> None:
+        if self.phase == RESUMING and self._resuming is not None:
+            self._resuming.decline("the application waits for messages and has not taken what was carried (carry_on)")
+            return
+        source = self.connection.server.source
+        if source is not None:
+            source.offer(self.connection)
+        self._has_news.clear()
+        self._receivers += 1
+        try:
+            await self._has_news.wait()
+        finally:
+            self._receivers -= 1
 
     def read_on(self) -> None:
         """Something has flowed off, to the application or to the client: read more, unless the other is still full."""
@@ -247,6 +375,7 @@ class WebSocket:
             return
         else:
             return  # a ping: the protocol has answered it
+        self._is_in_message = not frame.fin
         if frame.fin:
             message, self._message = bytes(self._message), b""
             self._on_message(message)
@@ -303,7 +432,8 @@ class WebSocket:
 
     def _ended(self, disconnect: Message) -> None:
         """Nothing can be sent any more. The first cause is the one that is told."""
-        if self.phase in (OPEN, CLOSING):
+        if self._is_counted:
+            self._is_counted = False
             self.connection.page.cells[Cell.WEBSOCKETS] -= 1
         self.phase = CLOSED
         if self._disconnect is None:
@@ -317,7 +447,7 @@ class WebSocket:
 
         Raises ClientDisconnected (an OSError) once the client has gone, RuntimeError for what breaks the protocol.
         """
-        if self.connection.is_write_paused and self.phase != CLOSED:
+        while self.connection.is_write_paused and self.phase not in (RESUMING, CLOSED):
             await self.connection.writable()
         if self.phase == CLOSED:
             raise ClientDisconnected("the client has gone")
@@ -340,6 +470,13 @@ class WebSocket:
             if kind == "websocket.http.response.start":
                 self._deny(message["status"], message.get("headers", ()))
                 return
+        elif self.phase == RESUMING and self._resuming is not None:
+            if kind != "websocket.accept":
+                raise self._resuming.decline(
+                    f"the application sends {kind} and has not taken what was carried (carry_on)"
+                )
+            self._accept_again(message)
+            return
         elif self.phase == DENYING and kind == "websocket.http.response.body":
             self._deny_body(message.get("body", b""), more_body=message.get("more_body", False))
             return
@@ -366,17 +503,36 @@ class WebSocket:
         headers += message.get("headers", ())
         connection.write(b"HTTP/1.1 101 Switching Protocols\r\n" + self._block(headers))
         self._answered(101)
-        settings = connection.server.settings
-        protocol = ServerProtocol(state=ProtocolState.OPEN, max_size=settings.ws_max_bytes or None)
-        protocol.extensions = self._extensions_agreed
-        self._protocol = protocol
+        self._subprotocol = subprotocol or ""
+        self._protocol = self._open_protocol()
         self.phase = OPEN
-        connection.page.cells[Cell.WEBSOCKETS] += 1
+        self._count()
         self._expect_ping()
         connection.resume_reading()
         early, self._early = self._early, b""
         if early:
             self.data_received(early)
+
+    def _accept_again(self, message: Message) -> None:
+        """The client was accepted by the earlier version, in whose words it trusts."""
+        assert self._resuming is not None
+        subprotocol = message.get("subprotocol") or ""
+        if subprotocol != self._subprotocol:
+            raise self._resuming.decline(
+                f"it chose the subprotocol {subprotocol!r}, and was {self._subprotocol!r} before"
+            )
+        self._resuming.answered()
+
+    def _open_protocol(self) -> ServerProtocol:
+        limit = self.connection.server.settings.ws_max_bytes or None
+        protocol = ServerProtocol(state=ProtocolState.OPEN, max_size=limit)
+        protocol.extensions = self._extensions_agreed
+        return protocol
+
+    def _count(self) -> None:
+        if not self._is_counted:
+            self._is_counted = True
+            self.connection.page.cells[Cell.WEBSOCKETS] += 1
 
     def _deny(self, status: int, headers: object) -> None:
         if not 200 <= status <= 999:
@@ -453,4 +609,13 @@ def _cost(message: Message) -> int:
     return _MESSAGE_BYTES + len(message.get("text") or message.get("bytes") or b"")
 
 
-_PHASES = {CONNECTING: "connecting", DENYING: "being denied", OPEN: "open", CLOSING: "closing", CLOSED: "closed"}
+_ENDINGS = (ClientDisconnected, NotCarried, asyncio.CancelledError)
+"""What leaves an application that was told of the end, and is no fault."""
+_PHASES = {
+    CONNECTING: "connecting",
+    DENYING: "being denied",
+    RESUMING: "being resumed",
+    OPEN: "open",
+    CLOSING: "closing",
+    CLOSED: "closed",
+}
