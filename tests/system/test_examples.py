@@ -7,6 +7,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from websockets.sync.client import connect
 
 from midair.testing.client import Load
 from tests.support.service import Service
@@ -58,3 +59,27 @@ def test_an_example_is_updated_with_nothing_lost(tmp_path: Path, folder: str, so
                 assert service.serving_version() == version
         assert client.report.failed == 0, client.report.summary() + service.log()
         assert list(client.report.versions) == ["1", "2", "3"]
+
+
+@pytest.mark.slow
+def test_a_chat_goes_on_in_the_next_version(tmp_path: Path) -> None:
+    with _service(tmp_path, "chat", "") as service:
+        url = service.url.replace("http://", "ws://") + "/ws/"
+        with (
+            connect(url + "ann", proxy=None, ping_interval=None) as ann,
+            connect(url + "bob", proxy=None, ping_interval=None) as bob,
+            service.asked(Load.streams("/ticks"), Load(think_s=0.1)) as client,
+        ):
+            heard: list[str] = []
+            for number in (1, 2, 3):
+                if number > 1:
+                    _save(service, "app.py", str(number))
+                    assert service.reload("--wait", "drained").code == 0, service.log()
+                ann.send(f"hello {number}")
+                while not heard or f"hello {number}" not in heard[-1]:
+                    heard.append(str(bob.recv(timeout=10)))
+            told = [text for text in heard if "message" in text]
+            assert told == [f"ann (message {number}, version {number}): hello {number}" for number in (1, 2, 3)]
+            assert not [text for text in heard if "left" in text]
+            assert [text for text in heard if "is here" in text] == ["bob is here"]
+        assert client.report.failed == 0, client.report.summary() + service.log()

@@ -330,6 +330,32 @@ async def test_a_client_that_has_shut_its_write_side_still_gets_its_answers() ->
         assert await client.end() == b""
 
 
+@pytest.mark.parametrize(("own", "errors"), [(RuntimeError, 0), (None, 1)])
+async def test_what_a_framework_raises_at_the_departure_is_no_fault_of_the_application(
+    own: type[Exception] | None, errors: int
+) -> None:
+    """Starlette turns our OSError into an exception of its own."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        try:
+            while True:
+                await send({"type": "http.response.body", "body": b"x", "more_body": True})
+                await asyncio.sleep(0.001)
+        except OSError:
+            if own is not None:
+                raise own("the client has left") from None
+        raise ValueError("a fault of its own")
+
+    async with serving(app) as served:
+        client = await served.connect()
+        client.send(get())
+        await client.head()
+        client.reset()
+        await served.empty()
+        assert served.count(Cell.APPLICATION_ERRORS) == errors
+
+
 async def test_a_client_that_leaves_within_its_upload_is_gone() -> None:
     async with serving(echo) as served:
         client = await served.connect()

@@ -102,11 +102,12 @@ class Moving:
         self.look_soon()
 
     def _say_stays(self, worker: fleets.Worker, word: words.Stays) -> None:
-        serving = self._estate.service.serving
         fields: dict[str, FieldValue] = {"worker": worker.id, "target": word.target, "why": word.why}
         self._estate.say("connections_stay", {"generation": worker.generation, **fields})
-        if serving is not None and not self._estate.ledger.happened_after(serving, "connections_stay", fields):
+        serving = self._estate.service.serving
+        if serving is not None:
             self._estate.happened(serving, "connections_stay", fields)
+            self._estate.ledger.happened_after(serving, "connections_stay", dict(fields))
 
     # --- one look ---------------------------------------------------------------------------------------------------
 

@@ -10,9 +10,9 @@ import asyncio
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Literal
 
-from midair.live import EXTENSION, Carriage, NotCarried
+from midair.live import EXTENSION, Carriage
 from midair.observe.counters import Cell
-from midair.worker.asgi import ClientDisconnected, Message, Scope
+from midair.worker.asgi import ClientDisconnected, Message, Scope, is_departure
 from midair.worker.frozen import CarriedBytes, HttpStream, RequestHead
 from midair.worker.http1 import Request, tokens
 from midair.worker.response import (
@@ -113,7 +113,7 @@ class Cycle:
             return
         if self.is_cut or (self._carriage is not None and self._carriage.has_moved):
             return  # already told, counted and closed by whoever cut it, or its client is served elsewhere
-        if self.is_disconnected and isinstance(exc, ClientDisconnected | NotCarried | asyncio.CancelledError):
+        if self.is_disconnected and is_departure(exc):
             return  # the client left, the application noticed
         connection.page.cells[Cell.APPLICATION_ERRORS] += 1
         self.server.application_failed(self.scope, exc, "" if exc else self._unfinished())

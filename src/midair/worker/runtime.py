@@ -39,7 +39,7 @@ WORN_AGAIN_S = 10.0
 """A worker that reached a limit asks again after this long, in case its successor failed."""
 ORPHAN_S = 5.0
 CLOSE_S = 1.0
-"""Of the time before the deadline, for the last clients to answer their close frames."""
+"""Before the deadline, for the last clients to answer their close frames."""
 WEBSOCKETS_STEP_S = 0.05
 WEBSOCKETS_LOOK_S = 1.0
 STACKS_SIGNAL = signal.SIGRTMIN + 11
@@ -93,7 +93,7 @@ class _Worker:
         self._link = _Link(place.link, self._on_word, self._on_orphaned)
         self._leaving = asyncio.Event()
         self._deadline_s = 0.0
-        self._spread_s = 0.0
+        self._spread_s = self._close_s = 0.0
         self._deadline_changed = asyncio.Event()
         self._server: Server | None = None
         self._targets: set[Target] = set()
@@ -164,7 +164,7 @@ class _Worker:
                 live.draining.set()
                 if server and not word.is_moving:
                     server.drain()
-                self._spread_s = word.spread_s
+                self._spread_s, self._close_s = word.spread_s, min(CLOSE_S, within_s / 8)
                 self._leave(within_s)
             case words.TellStacks():
                 self._link.say(words.Stacks(text=words.shorten(_tasks(), words.DETAIL_MAX)))
@@ -252,12 +252,13 @@ class _Worker:
 
         Clients that are sent away all at once come back all at once.
         """
-        if left_s > self._spread_s:
-            return left_s - self._spread_s
+        time_s = left_s - self._close_s
+        if time_s > self._spread_s:
+            return time_s - self._spread_s
         left = server.websockets()
         if not left:
             return min(left_s, WEBSOCKETS_LOOK_S)
-        time_s = max(left_s - CLOSE_S, WEBSOCKETS_STEP_S)
+        time_s = max(time_s, WEBSOCKETS_STEP_S)
         every_s = max(time_s / len(left), WEBSOCKETS_STEP_S)
         for websocket in left[: max(1, round(len(left) * every_s / time_s))]:
             websocket.send_away()

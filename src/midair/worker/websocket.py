@@ -26,9 +26,9 @@ from websockets.http11 import Request as Handshake
 from websockets.protocol import State as ProtocolState
 from websockets.server import ServerProtocol
 
-from midair.live import EXTENSION, Carriage, NotCarried
+from midair.live import EXTENSION, Carriage
 from midair.observe.counters import Cell
-from midair.worker.asgi import ClientDisconnected, Message, Scope
+from midair.worker.asgi import ClientDisconnected, Message, Scope, is_departure
 from midair.worker.deflate import Deflate, DeflateFactory
 from midair.worker.frames import FrameCutter
 from midair.worker.frozen import CarriedBytes, RequestHead, WebSocketConnection
@@ -292,7 +292,7 @@ class WebSocket:
         if self.phase == RESUMING and self._resuming is not None:
             self._resuming.decline(f"the application raised {exc!r}")
             return
-        if self._is_cut or (self.phase == CLOSED and isinstance(exc, _ENDINGS)):
+        if self._is_cut or (self.phase == CLOSED and is_departure(exc)):
             return
         if self._disconnect is _MOVED:
             return  # its client is served elsewhere; frameworks raise exceptions of their own at the disconnect
@@ -609,8 +609,6 @@ def _cost(message: Message) -> int:
     return _MESSAGE_BYTES + len(message.get("text") or message.get("bytes") or b"")
 
 
-_ENDINGS = (ClientDisconnected, NotCarried, asyncio.CancelledError)
-"""What leaves an application that was told of the end, and is no fault."""
 _PHASES = {
     CONNECTING: "connecting",
     DENYING: "being denied",
