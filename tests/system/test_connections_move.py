@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
+import random
 import time
 from pathlib import Path
 
@@ -92,6 +95,46 @@ def test_a_killed_receiver_loses_only_what_was_its_own(tmp_path: Path) -> None:
         # Killed between two requests a connection just ends: its client opens another one.
         assert 0 < report.failed + report.reconnects == books["lost"], report.summary() + service.log()
         assert report.planned_reconnects == 0
+
+
+@pytest.mark.slow
+def test_a_killed_sender_loses_only_what_it_still_had(tmp_path: Path) -> None:
+    slow = {"bake": {"for": "3s"}, "drain": {"rate": "10%"}}
+    with Service(tmp_path, settings=slow) as service, service.asked(Load(connections=60, think_s=0.2)) as client:
+        old, *_ = service.worker_pids()
+        service.write("good", "2")
+        service.reload("--no-wait")
+        wait_for(lambda: client.report.versions.get("2", 0), 15, until=lambda answers: answers > 20, what="version 2")
+        Process(old).kill()
+        wait_for(lambda: _retiring(service), 20, until=(0).__eq__, what="all connections on the new version")
+        assert service.serving_version() == "2"
+        books = wait_for(lambda: service.receipt(2)["books"].get("1", {}), 15, what="the books of generation 1")
+        report = client.report
+        assert 0 < report.failed + report.reconnects == books["lost"] < 60, report.summary() + service.log()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mib", [1 / 16, 64], ids=["64-kib", "64-mib"])
+def test_an_upload_across_an_update_is_answered_once_by_one_version(tmp_path: Path, mib: float) -> None:
+    body = random.Random(1).randbytes(int(mib * (1 << 20)))
+    with Service(tmp_path) as service, contextlib.ExitStack() as stack:
+        connection = stack.enter_context(
+            contextlib.closing(http.client.HTTPConnection(service.url.removeprefix("http://"), timeout=30))
+        )
+        for version in ("2", "3"):
+            connection.putrequest("POST", "/echo")
+            connection.putheader("Content-Length", str(len(body)))
+            connection.endheaders()
+            half = len(body) // 2
+            connection.send(body[:half])
+            service.update(version)
+            connection.send(body[half:])
+            answer = connection.getresponse()
+            assert (answer.status, answer.read() == body) == (200, True)
+            assert answer.headers["x-version"] == str(int(version) - 1), "who began it has answered it"
+            wait_for(lambda: _retiring(service), 10, until=(0).__eq__, what="all connections on the new version")
+        connection.request("GET", "/")
+        assert connection.getresponse().headers["x-version"] == "3", "on the same connection"
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import resource
 import socket
 from collections.abc import AsyncIterator
@@ -258,6 +259,28 @@ async def test_a_target_without_descriptors_gives_them_back_and_takes_them_later
             resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
             lowest[0].close()
         await until(lambda: move.moved == 4)
+        assert {(await client.ask(get("/3"))).body for client in clients} == {b"new /3 "}
+
+
+async def test_a_channel_that_is_full_is_tried_again() -> None:
+    """Nobody reads for a while: the batch goes on being served here, and moves when there is room."""
+    async with moving(answering("old"), answering("new"), has_target=False) as move:
+        clients = await begin(move, 3)
+        passing.send(move.other_end, frozen.encode(frozen.Welcome(formats=frozen.FORMATS)))
+        filled = 0
+        with contextlib.suppress(BlockingIOError):
+            while filled < 1000:
+                passing.send(move.source._channel, b"x" * 30_000)
+                filled += 1
+        assert 0 < filled < 1000
+        move.source.grant_all()
+        await asyncio.sleep(0.02)
+        for client in clients:
+            assert (await client.ask(get("/2"))).body == b"old /2 "
+        for _ in range(filled):
+            passing.receive(move.other_end)
+        move.target = Target(move.new.server, move.other_end, lambda target: None)
+        await until(lambda: move.moved == 3)
         assert {(await client.ask(get("/3"))).body for client in clients} == {b"new /3 "}
 
 

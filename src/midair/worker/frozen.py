@@ -78,13 +78,16 @@ Called = WebSocketConnection | HttpStream
 """In the midst of a call of the application, which is entered anew by the next worker."""
 
 
+_NAMES_BYTES = 320  # the fields' own names, and what they hold at the least
+
+
 def weight(state: Frozen) -> int:
     """About how many bytes it is on its way."""
     size = 64 + len(state.unread)
     if isinstance(state, HttpConnection):
         return size
-    size += len(state.carried.data) + len(state.request.target)
-    size += sum(len(name) + len(value) + 4 for name, value in state.request.headers)
+    size += _NAMES_BYTES + len(state.carried.data) + len(state.request.target)
+    size += sum(len(name) + len(value) + 8 for name, value in state.request.headers)
     return size + (len(state.deflate.window) if isinstance(state, WebSocketConnection) and state.deflate else 0)
 
 
