@@ -31,7 +31,7 @@ FAULTS: dict[str, tuple[str, str]] = {
     "hook-failed": (WHOLE_UPDATE, "The `before` hook failed, or did not end within `hooks.timeout`."),
     "no-memory": (
         WHOLE_UPDATE,
-        "The new workers do not fit into memory beside the old; the figures are in the message.",
+        "The new workers do not fit into memory beside the old, nor one by one; the figures are in the message.",
     ),
     "no-process": (WHOLE_UPDATE, "The kernel made no process: memory, the number of processes, or descriptors."),
     "not-ready": (WHOLE_UPDATE, "It was not ready within `ready.timeout`: import, start-up or health probe."),

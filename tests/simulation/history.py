@@ -164,7 +164,7 @@ class History:
         """Nothing goes wrong any more. The service recovers by itself, then takes an update, then stops clean."""
         world, watch = self.world, self.watch
         world.heal()
-        self.deploy()
+        self.deploy(lacks_room=False)
         self.run(SETTLE_S)
         if watch.ends:
             assert watch.ends[0].exit_code == 1, "it ended and nobody asked"
@@ -219,6 +219,8 @@ def draw(chance: random.Random) -> History:
         ready_s=4.0,
         start_s=chance.choice([4.0, 20.0]),
         bake_s=chance.choice([0.0, 1.0, 4.0]),
+        by_slot=chance.choice(["", "", "no room"]),
+        lacks_room=chance.random() < 0.5,
         canary_workers=chance.choice([0, 0, 1]),
         canary_s=2.0,
         drain_s=chance.choice([0.0, 1.0, 20.0]),

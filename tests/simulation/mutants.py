@@ -149,21 +149,18 @@ MUTANTS = (
         "if True:",
     ),
     Mutant("candidate", "files may change for ever", "SURVEYS_MAX = 3", "SURVEYS_MAX = 1000"),
-    Mutant("candidate", "a second import counts as verified", "    update.is_verified = False\n", ""),
     Mutant(
-        "candidate",
-        "one ready slot is enough",
-        "if not ready.issuperset(range(generation.policy.workers)):",
-        "if not ready:",
+        "candidate", "a second import counts as verified", "    update.is_verified = update.is_verifying = False\n", ""
     ),
+    Mutant("candidate", "one ready slot is enough", "if not ready.issuperset(range(needed)):", "if not ready:"),
     Mutant("candidate", "unverified files will do", "    if not update.is_verified:\n", "    if False:\n"),
-    Mutant("candidate", "a canary has no place to stand", "is_canary = bool(canary) and has_both", "is_canary = False"),
     Mutant(
-        "candidate",
-        "a canary needs nobody beside it",
-        "is_canary = bool(canary) and has_both",
-        "is_canary = bool(canary)",
+        "surge",
+        "a canary has no place to stand",
+        "return slots if is_part else ALL_SLOTS",
+        "return slots if is_part and generation.goes_by_slot else ALL_SLOTS",
     ),
+    Mutant("surge", "a canary needs nobody beside it", " and any(w.slot >= slots for w in others)", ""),
     Mutant(
         "candidate",
         "a first start gives up at once",
@@ -182,16 +179,16 @@ MUTANTS = (
     Mutant(
         "candidate",
         "what is on disk never helps out",
-        "if not serving.runs_short or turn.staying(serving.id):",
-        "if True:",
+        "generation.runs_short and (taking or not turn.staying(generation.id))",
+        "generation.runs_short and taking",
     ),
     Mutant("candidate", "what is on disk is tried without waits", "backoff.delay_s(len(tries_s) + 1, 1)", "0.0"),
     # --- a worker's way to its slot -------------------------------------------------------------------------------
     Mutant(
         "joining",
         "candidates are not probed",
-        "if generation.role is Role.CANDIDATE and generation.policy.has_health and",
-        "if False and",
+        "    is_new = generation.role is Role.CANDIDATE or is_to_take",
+        "    is_new = is_to_take",
     ),
     Mutant(
         "joining",
@@ -210,12 +207,15 @@ MUTANTS = (
     ),
     Mutant("joining", "a replacement begins while slots change hands", " and not turn.service.switch and", " and"),
     Mutant(
-        "joining", "a canary's waiting slots begin", "        return worker.slot < canary\n", "        return True\n"
+        "joining",
+        "a canary's waiting slots begin",
+        "        return worker.slot < update.slots\n",
+        "        return True\n",
     ),
     Mutant(
         "joining",
         "the old version takes the canary's slots",
-        "return worker.slot >= canary and worker",
+        "return worker.slot >= (update.slots if update else 0) and worker",
         "return worker",
     ),
     Mutant("joining", "whom a replacement replaces stays", "if old.successor == worker.id:", "if False:"),
@@ -348,6 +348,125 @@ MUTANTS = (
         "the bad version stays beside the good one",
         "            workers.retire(turn, other, other.policy.drain_s)\n",
         "            pass\n",
+    ),
+    # --- from slot to slot ----------------------------------------------------------------------------------------
+    Mutant(
+        "surge",
+        "slots change hands one after the other without need",
+        "    if generation.goes_by_slot:\n        taking =",
+        "    if True:\n        taking =",
+    ),
+    Mutant("surge", "where there is no room all start at once", "[:count]:", ":"),
+    Mutant("surge", "the first one waits for room, too", "        count = max(1, count)\n", "        pass\n"),
+    Mutant(
+        "surge",
+        "the last old worker goes like the others",
+        "        others = turn.staying(turn.service.serving)\n",
+        "        return slots\n",
+    ),
+    Mutant(
+        "surge",
+        "a slot's old worker stays when it was taken",
+        "        if old.slot < update.slots:\n",
+        "        if False:\n",
+    ),
+    Mutant(
+        "surge",
+        "an old worker leaves before its slot is taken",
+        "        if old.slot < update.slots:\n",
+        "        if old.slot <= update.slots:\n",
+    ),
+    Mutant(
+        "surge",
+        "the next slot is taken before its worker is ready",
+        "    if ready.issuperset(range(update.slots, min(slots, generation.policy.workers))):\n",
+        "    if True:\n",
+    ),
+    Mutant("surge", "the way ends after the first slot", "    elif taking and not coming:", "    elif False:"),
+    Mutant("surge", "slots are taken beside a newer version", "    elif taking and not coming:", "    elif taking:"),
+    Mutant("surge", "a canary on the way is not waited for", '    if turn.has_timer("canary"):\n', "    if False:\n"),
+    Mutant("workers", "memory has room for two more", "for g in others) + 1\n", "for g in others) + 2\n"),
+    Mutant(
+        "workers",
+        "those who leave need no room",
+        "sum(len(turn.workers_of(g.id)) for g in others)",
+        "sum(len(turn.staying(g.id)) for g in others)",
+    ),
+    Mutant(
+        "workers",
+        "on the way back there is room for all",
+        "if not any(g.goes_by_slot for g in others) or (generation.id != service.serving and",
+        "if generation.id == service.serving or (True and",
+    ),
+    Mutant(
+        "turn",
+        "the old version fills the slots that it gave up",
+        "first = taking.slots if taking and generation.id == self.service.serving else 0",
+        "first = 0",
+    ),
+    Mutant(
+        "candidate",
+        "no room and no way back is no reason to refuse",
+        "generation.policy.lacks_room and not _has_way_back(turn, update):",
+        "False:",
+    ),
+    Mutant("candidate", "who asks for it is refused, too", "generation.policy.lacks_room and not _has", "not _has"),
+    Mutant(
+        "candidate",
+        "the first start goes by slot",
+        "bool(prepared.policy.by_slot) and turn.service.serving is not None",
+        "bool(prepared.policy.by_slot)",
+    ),
+    Mutant(
+        "joining",
+        "later slots are not probed",
+        "Role.CANDIDATE or is_to_take_a_slot(turn, worker)\n    if",
+        "Role.CANDIDATE\n    if",
+    ),
+    Mutant(
+        "machine",
+        "a slot that cannot start is tried for ever",
+        "    elif was_to_take_a_slot:\n        bake",
+        "    elif False:\n        bake",
+    ),
+    Mutant(
+        "machine",
+        "a slot that hangs is tried for ever",
+        "        if joining.is_to_take_a_slot(turn, worker):\n",
+        "        if False:\n",
+    ),
+    Mutant(
+        "machine",
+        "a zygote lost on the way is no failure",
+        "            _fail_on_the_way(turn, generation, fault)\n",
+        "            pass\n",
+    ),
+    Mutant(
+        "machine",
+        "who waits for room waits for ever",
+        "            workers.fill(turn, turn.generation(service.serving))  # It",
+        "            pass  # It",
+    ),
+    Mutant(
+        "candidate",
+        "a version that cannot take its last slots stays mixed",
+        "    taking, serving = turn.from_slot_to_slot(), turn.service.serving\n",
+        "    taking, serving = None, turn.service.serving\n",
+    ),
+    Mutant(
+        "succession",
+        "connections of a taken slot go to the old version",
+        "    is_taken = taking is not None and",
+        "    is_taken = False and taking is not None and",
+    ),
+    Mutant(
+        "cutover",
+        "the next version waits for the room of the one before",
+        "        other.goes_by_slot = other.goes_by_slot and other.id == target.id",
+        "        pass",
+    ),
+    Mutant(
+        "bake", "a committed version waits for room", ", generation.goes_by_slot = True, False\n", ", _ = True, False\n"
     ),
     # --- bake, commit, roll back ----------------------------------------------------------------------------------
     Mutant(

@@ -100,6 +100,8 @@ class GenerationBook:
     has_no_route: bool = False
     has_met_clients: bool = False
     fresh_at_s: float = 0.0
+    taken: set[int] = field(default_factory=set)
+    """Slots in which one of its workers was told to accept."""
     is_gone: bool = False
 
 
@@ -111,6 +113,7 @@ class UpdateBook:
     phase: str = ""
     result: str = ""
     had_canary: bool = False
+    is_first: bool = False
 
 
 @dataclass(slots=True)
@@ -224,7 +227,7 @@ class Watch:
                 self._fresh("update", update)
                 self._fresh("generation", generation)
                 self._generation(generation)
-                self.updates[update] = UpdateBook(update, request, [generation])
+                self.updates[update] = UpdateBook(update, request, [generation], is_first=effect.previous is None)
             case Entered(update, generation, phase):
                 self._enter(update, generation, phase)
             case Closed():
@@ -301,10 +304,11 @@ class Watch:
             self._serve(generation_id)
 
     def _check_candidate(self, generation: GenerationBook) -> None:
-        """Before the old slots are told to stop, every slot of the new generation can serve, and it is what it says."""
+        """Before the old slots are told to stop, every slot of the new generation can serve, and it is what it says. By slot, the
+        first one can; the others are looked at when they begin."""
         assert generation.policy is not None
         self.need(generation.is_verified, f"generation {generation.id} cuts over with unverified files")
-        for slot in range(generation.policy.workers):
+        for slot in range(1 if self._is_by_slot() else generation.policy.workers):
             able = [w for w in self._workers_of(generation.id) if w.slot == slot and self._is_able(w, generation)]
             self.need(bool(able), f"generation {generation.id} cuts over and slot {slot} is not ready")
 
@@ -360,8 +364,32 @@ class Watch:
             self.need(order.zygote in self.ready_zygotes, f"{order}: that zygote is not there or not ready")
             self._inherit(generation, self.generations[self.zygotes[order.zygote]])
         self.need(bool(order.pinned) and order.pinned == generation.fingerprint, f"{order}: not pinned to its files")
+        self._check_room(order)
         self.workers[order.worker] = WorkerBook(order.worker, order.generation, order.slot, told_at_s=self._now_s)
         self._starts.append(self._now_s)
+
+    def _check_room(self, order: StartWorker) -> None:
+        """Where memory does not hold two versions, there is one worker more than slots, whichever way it goes. The first of a
+        candidate starts in any case: otherwise nothing would ever go on."""
+        taking = {u.generations[-1] for u in self.updates.values() if self._goes_by_slot(u) and u.phase != "bake"}
+        if order.generation == self.serving:
+            others = {g for g in taking if not self.generations[g].is_gone}
+        else:
+            others = {self.serving} if order.generation in taking and self.serving else set()
+        of_both = {*others, order.generation}
+        living = {(w.generation, w.slot) for w in self._living_books() if w.generation in of_both}
+        is_first = all(generation != order.generation for generation, _ in living)
+        if not others or is_first or (order.generation, order.slot) in living:
+            return
+        policies = [policy for g in of_both if (policy := self.generations[g].policy)]
+        wanted = self._asked.workers if isinstance(self._asked, ScaleAsked) else self.wanted  # It is answered later.
+        most = max(wanted, *(policy.workers for policy in policies)) + 1
+        self.need(len(living) < most, f"{order}: {sorted(living)} live, and memory holds {most}")
+
+    def _goes_by_slot(self, update: UpdateBook) -> bool:
+        policy = self.generations[update.generations[-1]].policy
+        is_over = update.result in {"committed", "superseded", "refused"}
+        return not update.is_first and not is_over and policy is not None and bool(policy.by_slot)
 
     def _inherit(self, generation: GenerationBook, source: GenerationBook) -> None:
         """A rollback after the commit: the code is that of the zygote's generation."""
@@ -375,10 +403,12 @@ class Watch:
         self.need(worker.is_ready, f"worker {worker.id} is to accept and never said ready")
         self.need(worker.told in {"start", "stop"}, f"worker {worker.id} is to accept, last told to {worker.told}")
         self.need(generation.is_verified, f"worker {worker.id} is to accept, its files were never verified")
-        if not generation.has_met_clients or worker.told_at_s <= generation.fresh_at_s:
+        is_new = not generation.has_met_clients or worker.told_at_s <= generation.fresh_at_s
+        if is_new or (self._is_by_slot() and worker.generation != self.serving and worker.slot not in generation.taken):
             self.need(self._is_able(worker, generation), f"worker {worker.id} is to accept and was never healthy")
         if not generation.has_met_clients:
             generation.has_met_clients, generation.fresh_at_s = True, self._now_s
+        generation.taken.add(worker.slot)
         self._check_truth(worker, generation)
         if not self._is_canary():
             self._check_others_stopped(worker)
@@ -393,9 +423,12 @@ class Watch:
         )
 
     def _check_others_stopped(self, worker: WorkerBook) -> None:
-        """Everybody of another generation was told to stop, and said so or had 50 ms."""
+        """Everybody of another generation was told to stop, and said so or had 50 ms. By slot: everybody of this slot."""
+        is_by_slot = self._is_by_slot()
         for other in self._living_books():
             if other.generation == worker.generation or other.told not in {"accept", "stop"}:
+                continue
+            if is_by_slot and other.slot != worker.slot:
                 continue
             waited_s = self._now_s - other.told_at_s
             has_stopped = other.told == "stop" and (other.has_stopped or waited_s >= SWITCH_ACK_S - EPSILON_S)
@@ -446,11 +479,12 @@ class Watch:
 
     def _check_accepting(self) -> None:
         told = {w.generation for w in self._living_books() if w.told == "accept"}
-        self.need(len(told) <= (2 if self._is_canary() else 1), f"generations {sorted(told)} were told to accept")
+        is_mixed = self._is_canary() or self._is_by_slot()
+        self.need(len(told) <= (2 if is_mixed else 1), f"generations {sorted(told)} were told to accept")
         slots = Counter((w.generation, w.slot) for w in self._living_books() if w.told == "accept")
         twice = [slot for slot, workers in slots.items() if workers > 1]
         self.need(not twice, f"two workers were told to accept in each (generation, slot) of {twice}")
-        if self._is_canary():
+        if is_mixed:
             return
         truly = {w.generation for w in self.world.accepting() if self._has_obeyed(w.id) and w.code.policy.parks}
         self.need(len(truly) <= 1, f"workers of generations {sorted(truly)} accept")
@@ -508,6 +542,13 @@ class Watch:
         """Two generations accept on purpose. A stop lets both go on for ``stop.delay``, also while the rest was about to follow."""
         canaries = [u for u in self.updates.values() if u.had_canary and u.result in {"", "stopped"}]
         return any(u.phase == "canary" or (self.is_stopping and u.phase == "cut-over") for u in canaries)
+
+    def _is_by_slot(self) -> bool:
+        """Two generations accept on purpose, each in its own slots, from the first slot that is taken to the last."""
+        return any(
+            u.phase in {"canary", "cut-over"} and self._goes_by_slot(u) and (not u.result or self.is_stopping)
+            for u in self.updates.values()
+        )
 
     # --- books ----------------------------------------------------------------------------------------------------
 

@@ -44,16 +44,27 @@ def test_a_second_set_that_does_not_fit_is_told_with_the_figures(machine: Machin
     workers = [machine.process(pid, 400) for pid in (1, 2, 3, 4)]
     lack = machine.lack(workers, [], 4)
     assert lack is not None
-    assert lack.has_room_for_one
+    assert lack.fits_by_slot
     assert lack.why == (
-        "4 new workers need about 1680 MiB beside the 4 that serve, one needs 420 MiB, and 1000 MiB are left"
+        "4 new workers need about 1680 MiB beside the 4 that serve, one by one 420 MiB, and 1000 MiB are left"
     )
 
 
-def test_where_not_even_one_fits_that_is_said(machine: Machine) -> None:
+def test_where_not_even_one_fits_going_slot_by_slot_does_not_help(machine: Machine) -> None:
     lack = machine.lack([machine.process(1, 990)], [], 1)
     assert lack is not None
-    assert not lack.has_room_for_one
+    assert not lack.fits_by_slot
+
+
+def test_more_workers_than_before_have_to_fit_in_the_end(machine: Machine) -> None:
+    workers = [machine.process(pid, 300) for pid in (1, 2)]
+    lack = machine.lack(workers, [], 4)
+    assert lack is not None
+    assert "one by one 945 MiB" in lack.why
+    assert lack.fits_by_slot
+    lack = machine.lack(workers, [], 5)
+    assert lack is not None
+    assert not lack.fits_by_slot
 
 
 def test_fewer_new_workers_may_fit_where_as_many_do_not(machine: Machine) -> None:
@@ -71,8 +82,8 @@ def test_what_workers_share_with_their_zygote_is_needed_once(machine: Machine) -
     lack = machine.lack(workers, [zygote], 4)
     assert lack is not None
     assert "need about 735 MiB" in lack.why
-    assert "one needs 577 MiB" in lack.why
-    assert lack.has_room_for_one
+    assert "one by one 577 MiB" in lack.why
+    assert lack.fits_by_slot
 
 
 def test_the_tightest_of_the_groups_above_us_counts(machine: Machine) -> None:

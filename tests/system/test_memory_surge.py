@@ -37,6 +37,22 @@ class Group:
         """So much, besides what is used now."""
         self._limit.write_text(str(int(self._usage.read_text()) + mib * MIB))
 
+    def peak(self) -> int:
+        """The most that was ever used, in bytes."""
+        names = ("memory.max_usage_in_bytes", "memory.peak")
+        return max(int((self.folder / name).read_text()) for name in names if (self.folder / name).exists())
+
+    def limit(self) -> int:
+        return int(self._limit.read_text())
+
+    def kills(self) -> int:
+        """Processes that the kernel has ended for want of memory."""
+        for name in ("memory.oom_control", "memory.events"):
+            if (self.folder / name).exists():
+                words = dict(line.split() for line in (self.folder / name).read_text().splitlines())
+                return int(words["oom_kill"])
+        return 0
+
     def remove(self) -> None:
         wait_for((self.folder / "cgroup.procs").read_text, 5, until=lambda left: not left, what="its end")
         self.folder.rmdir()
@@ -63,16 +79,52 @@ def group() -> Iterator[Group]:
     pytest.skip("no control group can be made here")
 
 
-def _large(tmp_path: Path, group: Group, **settings: Setting) -> Service:
+def _large(tmp_path: Path, group: Group, workers: int = 2, **settings: Setting) -> Service:
     env = {"LARGE_BYTES": str(LARGE_MIB * MIB)}
-    return Service(tmp_path, "large", settings=settings, env=env, prefix=group.prefix)
+    return Service(tmp_path, "large", workers=workers, settings=settings, env=env, prefix=group.prefix)
 
 
 def test_what_fits_starts_all_at_once(tmp_path: Path, group: Group) -> None:
     with _large(tmp_path, group) as service:
         group.leave(4 * LARGE_MIB)
         service.update("2")
-        assert "surge by slot" not in service.log()
+        assert not [e for e in service.receipt()["events"] if e["event"] == "surge_by_slot"]
+
+
+def test_what_fits_only_one_by_one_goes_slot_by_slot_and_nothing_is_lost(tmp_path: Path, group: Group) -> None:
+    with _large(tmp_path, group, workers=3) as service:
+        # Room for one new worker and what it is forked from; not for three.
+        group.leave(2 * LARGE_MIB + LARGE_MIB // 2)
+        with service.asked(
+            Load(connections=2, keep_alive=False, think_s=0.02), Load(connections=4, think_s=0.02)
+        ) as client:
+            service.update("2")
+        assert client.report.failed == 0, client.report.summary() + service.log()
+        assert service.serving_version() == "2"
+        assert len(service.worker_pids()) == 3
+        why = [e["fields"]["why"] for e in service.receipt()["events"] if e["event"] == "surge_by_slot"]
+        assert len(why) == 1
+        assert "3 new workers need about" in why[0]
+        assert group.kills() == 0
+        assert group.peak() <= group.limit()
+
+
+def test_workers_that_import_by_themselves_are_not_ended_for_want_of_room(tmp_path: Path, group: Group) -> None:
+    """Their files are gone: they could not be started again if the new version failed half-way."""
+    with _large(tmp_path, group, workers=3, zygote="never") as service:
+        pids = service.worker_pids()
+        group.leave(2 * LARGE_MIB + LARGE_MIB // 2)
+        service.write("large", "2")
+        refused = service.reload()
+        assert (refused.code, refused.data["result"]) == (4, "refused"), refused
+        fault = service.receipt()["fault"]
+        assert fault["code"] == "no-memory"
+        assert "could not be started again" in fault["message"]
+        assert 'surge = "slot"' in fault["hint"]
+        assert sorted(service.worker_pids()) == sorted(pids)
+        service.configure(surge="slot")
+        assert service.reload().code == 0, service.log()
+        assert service.serving_version() == "2"
 
 
 def test_what_does_not_fit_is_refused_with_the_figures_and_nobody_notices(tmp_path: Path, group: Group) -> None:

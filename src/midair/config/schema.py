@@ -214,7 +214,7 @@ class Settings(Table, frozen=True, kw_only=True):
     ``always``: an update that cannot is refused; ``never``: each worker imports by itself."""
     surge: Literal["auto", "all", "slot"] = "auto"
     """``auto``: all new workers beside the old if memory allows, else slot by slot, else refused; ``all``,
-    ``slot``: without asking."""
+    ``slot``: without asking. Slot by slot takes up to ``drain.timeout`` a slot."""
     state_dir: str = ""
     """Where receipts are kept."""
     runtime_dir: str = ""

@@ -6,7 +6,7 @@ from midair.core import cutover, workers
 from midair.core.effects import CountAnswers, ProbeWorker, RunHook
 from midair.core.events import AnswersCounted
 from midair.core.policy import SWITCH_ACK_S
-from midair.core.state import Generation, Role, WorkerState
+from midair.core.state import ALL_SLOTS, Generation, Role, WorkerState
 from midair.core.turn import Turn
 from midair.errors import Fault
 
@@ -66,7 +66,7 @@ def commit(turn: Turn) -> None:
     generation = turn.generation(update.generation)
     for timer in ("bake", "look", "canary"):
         turn.forget(timer)
-    generation.is_committed = True
+    generation.is_committed, generation.goes_by_slot = True, False
     stale, service.previous, service.committed = service.previous, service.committed, generation.id
     if service.previous == generation.id:
         service.previous = None
@@ -134,7 +134,7 @@ def roll_back(turn: Turn, fault: Fault, *, is_automatic: bool) -> None:
     if target is None or update.asked.no_rollback:
         turn.note("rollback_impossible", generation=update.generation, why=fault.message)
         return
-    cutover.begin(turn, target, cutover.ALL_SLOTS, is_back=True, fault=fault, is_automatic=is_automatic)
+    cutover.begin(turn, target, ALL_SLOTS, is_back=True, fault=fault, is_automatic=is_automatic)
 
 
 def way_back(turn: Turn) -> Generation | None:

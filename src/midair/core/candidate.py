@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from midair.core import backoff, cutover, stopping, workers
+from midair.core import backoff, cutover, stopping, surge, workers
 from midair.core.effects import Opened, Prepare, Result, RunHook, Verify
 from midair.core.events import Prepared, UpdateAsked
 from midair.core.ids import GenerationId, RequestId, UpdateId
@@ -103,16 +103,31 @@ def prepared(turn: Turn, event: Prepared) -> None:
         refuse(turn, Fault("quarantined", f"version {event.version} was rolled back: {why}", hint))
     elif expect and expect != event.version:
         refuse(turn, Fault("unexpected-version", f"on disk is version {event.version}, expected was {expect}"))
+    elif generation.goes_by_slot and generation.policy.lacks_room and not _has_way_back(turn, update):
+        what = f"{generation.policy.by_slot}; the present ones, once ended, could not be started again: their files are gone"
+        hint = 'free memory, or go slot by slot all the same with surge = "slot", or side by side with surge = "all"'
+        refuse(turn, Fault("no-memory", what, hint))
     elif generation.policy.has_before:
         turn.do(RunHook(generation.id, "before"))
     else:
         _start(turn, update)
 
 
+def _has_way_back(turn: Turn, update: Update) -> bool:
+    """Whether the workers that have to end before the new ones fit could be started again if the update fails."""
+    serving = turn.service.serving
+    if serving is None or update.rollback_to:
+        return True
+    return workers.can_come_back(turn, turn.generation(serving), turn.generation(update.generation).fingerprint)
+
+
 def _adopt(turn: Turn, generation: Generation, prepared: Prepared) -> None:
     generation.version, generation.fingerprint = prepared.version, prepared.fingerprint
     generation.policy = prepared.policy
     generation.spawns = not prepared.policy.forks
+    generation.goes_by_slot = bool(prepared.policy.by_slot) and turn.service.serving is not None
+    if generation.goes_by_slot:
+        turn.note("surge_by_slot", generation=generation.id, why=prepared.policy.by_slot)
 
 
 def before_hook_ended(turn: Turn, generation: GenerationId, fault: Fault | None) -> None:
@@ -162,8 +177,7 @@ def _start_workers(turn: Turn, generation: Generation) -> None:
     name = f"ready:{generation.id}"
     if not turn.has_timer(name):
         turn.wake(name, generation.policy.ready_s)
-    for slot in range(generation.policy.workers):
-        workers.start(turn, generation, slot)
+    surge.start_some(turn, generation)
 
 
 def verified(turn: Turn, generation: GenerationId, fingerprint: str) -> None:
@@ -171,6 +185,7 @@ def verified(turn: Turn, generation: GenerationId, fingerprint: str) -> None:
     update = turn.candidate(generation)
     if update is None:
         return
+    update.is_verifying = False
     if fingerprint == turn.generation(generation).fingerprint:
         update.is_verified = True
         become_ready(turn)
@@ -188,29 +203,30 @@ def _begin_anew(turn: Turn, update: Update) -> None:
     """The same update with another generation: nothing of what was found out about the first one counts."""
     _discard(turn, turn.generation(update.generation))
     update.generation = _new_generation(turn).id
-    update.is_verified = False
+    update.is_verified = update.is_verifying = False
     turn.enter(update, "build")
 
 
 def become_ready(turn: Turn) -> None:
-    """Cut over once every slot of the candidate is ready and the files are known to be those that were imported."""
+    """Cut over once every slot of the candidate that switches first is ready and the files are known to be those that were
+    imported. A canary's other slots are ready by then, too; by slot, the others start when there is room."""
     update, service = turn.service.candidate, turn.service
     if update is None or update.phase != "start" or service.switch:
         return
     generation = turn.generation(update.generation)
+    slots = surge.next_slots(turn, generation)
+    needed = min(slots, generation.policy.workers) if generation.goes_by_slot else generation.policy.workers
     ready = {w.slot for w in turn.workers_of(generation.id) if w.state is WorkerState.READY}
-    if not ready.issuperset(range(generation.policy.workers)):
+    if not ready.issuperset(range(needed)):
         return
     if not update.is_verified:
-        if generation.spawns:
+        if generation.spawns and not update.is_verifying:
+            update.is_verifying = True
             turn.do(Verify(generation.id))
         return
     turn.forget(f"ready:{generation.id}")
     turn.enter(update, "ready")
-    canary = generation.policy.canary_workers
-    has_both = canary < generation.policy.workers and any(w.slot >= canary for w in turn.accepting())
-    is_canary = bool(canary) and has_both
-    cutover.begin(turn, generation, canary if is_canary else cutover.ALL_SLOTS)
+    cutover.begin(turn, generation, slots)
 
 
 # --- given up -----------------------------------------------------------------------------------------------------
@@ -271,13 +287,23 @@ def start_from_disk(turn: Turn) -> None:
     service = turn.service
     if service.serving is None or service.candidate or service.stopping or turn.has_timer("disk"):
         return
-    serving = turn.generation(service.serving)
-    if not serving.runs_short or turn.staying(serving.id):
+    short = _beyond_help(turn)
+    if short is None:
         return
-    tries_s = backoff.recent(serving.from_disk_s, turn.now_s)
+    tries_s = backoff.recent(short.from_disk_s, turn.now_s)
     if tries_s and turn.now_s < (again_s := tries_s[-1] + backoff.delay_s(len(tries_s) + 1, 1)):
         turn.wake("disk", again_s - turn.now_s)
         return
-    serving.from_disk_s = [*tries_s, turn.now_s]
-    why = f"no worker of version {serving.version} is left and its files are gone"
+    short.from_disk_s = [*tries_s, turn.now_s]
+    what = "cannot take all its slots" if turn.staying(short.id) else "has no worker left"
+    why = f"version {short.version} {what}, and its files are gone"
     begin(turn, UpdateAsked(NO_REQUEST, "midair", why, force=True))
+
+
+def _beyond_help(turn: Turn) -> Generation | None:
+    """The generation that cannot go on without other code: no worker is left, or it was to take more slots and must not go back.
+    While one takes slot after slot, the one that gives them up needs none."""
+    taking, serving = turn.from_slot_to_slot(), turn.service.serving
+    assert serving is not None
+    generation = turn.generation(taking.generation if taking else serving)
+    return generation if generation.runs_short and (taking or not turn.staying(generation.id)) else None

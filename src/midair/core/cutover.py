@@ -3,21 +3,19 @@
     the others are told to stop ─ they have said so, or 50 ms pass ─ the target's workers begin
     before a new worker has begun, giving up costs nothing: whoever was told to stop begins again
 
-The same switch serves a canary (some slots), the rest or all of them, and the way back.
+The same switch serves a canary (some slots), one slot after the other, the rest or all of them, and the way back.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from midair.core import bake, candidate, joining, workers
-from midair.core.effects import Result
+from midair.core import bake, candidate, joining, surge, workers
+from midair.core.effects import Phase, Result
 from midair.core.policy import SWITCH_ACK_S
-from midair.core.state import QUARANTINE_MAX, Generation, Role, Switch, Worker, WorkerState
+from midair.core.state import ALL_SLOTS, QUARANTINE_MAX, Generation, Role, Switch, Worker, WorkerState
 from midair.core.turn import Turn
 from midair.errors import Fault
-
-ALL_SLOTS = 1 << 30
 
 
 def begin(
@@ -33,8 +31,10 @@ def begin(
     service = turn.service
     switch = Switch(target.id, set(), slots, is_back, fault, is_automatic)
     service.switch = switch
-    if update := turn.candidate(target.id):
-        turn.enter(update, "cut-over" if slots == ALL_SLOTS else "canary")
+    update = None if is_back else turn.candidate(target.id) or service.baking
+    phase: Phase = "canary" if slots <= target.policy.canary_workers else "cut-over"
+    if update and update.phase != phase:
+        turn.enter(update, phase)
     for worker in turn.accepting():
         if worker.generation == target.id or worker.slot >= slots:
             continue
@@ -85,7 +85,7 @@ def finish(turn: Turn) -> None:
     elif switch.slots == ALL_SLOTS:
         _went_over(turn, target, is_doomed=switch.fault is not None)
     else:
-        _canary_began(turn, target)
+        _part_began(turn, target, switch.slots)
     if not switch.is_back and switch.fault:
         bake.roll_back(turn, switch.fault, is_automatic=switch.is_automatic)
     _after(turn)
@@ -130,25 +130,32 @@ def _after(turn: Turn) -> None:
 # --- what it brings about -----------------------------------------------------------------------------------------
 
 
-def _canary_began(turn: Turn, target: Generation) -> None:
+def _part_began(turn: Turn, target: Generation, slots: int) -> None:
     _leave_candidacy(turn, target)
+    update = turn.service.baking
+    assert update is not None
+    update.slots = slots
     target.role = Role.SERVING
     for old in turn.with_role(Role.SERVING):
         if old.id not in {target.id, turn.service.serving}:
             _empty(turn, old)  # An earlier canary: this one takes its place.
     workers.enforce_bound(turn)
-    turn.wake("canary", target.policy.canary_s)
+    if surge.is_canary(target, slots):
+        turn.wake("canary", target.policy.canary_s)
     turn.wake("look", target.policy.probe_interval_s)
 
 
 def canary_ended(turn: Turn) -> None:
-    """The canary held: the rest of the slots follow."""
+    """The canary held: the rest of the slots follow, all at once or one after the other."""
     update = turn.service.baking
     if turn.service.switch:
         turn.wake("canary", SWITCH_ACK_S)
     elif update and update.phase == "canary":
-        turn.enter(update, "cut-over")
-        begin(turn, turn.generation(update.generation), ALL_SLOTS)
+        generation = turn.generation(update.generation)
+        if generation.goes_by_slot:
+            turn.enter(update, "cut-over")
+        else:
+            begin(turn, generation, ALL_SLOTS)
 
 
 def _leave_candidacy(turn: Turn, target: Generation) -> None:
@@ -175,9 +182,12 @@ def _went_over(turn: Turn, target: Generation, *, is_doomed: bool) -> None:
     _leave_candidacy(turn, target)
     update = service.baking
     assert update is not None
+    update.slots = ALL_SLOTS
     for old in turn.with_role(Role.SERVING):
         if old.id != target.id:
             _empty(turn, old)
+    for other in service.generations.values():
+        other.goes_by_slot = other.goes_by_slot and other.id == target.id  # Nobody waits for their room any more.
     service.serving, service.policy, service.wanted = target.id, target.policy, target.policy.workers
     target.role = Role.SERVING
     workers.enforce_bound(turn)

@@ -13,11 +13,13 @@ from midair.errors import Fault
 def started(turn: Turn, worker: Worker) -> None:
     """A worker's application has started. A candidate's must also be healthy; a replacement is needed now."""
     generation = turn.generation(worker.generation)
-    turn.forget(f"start:{worker.id}")
-    if generation.role is Role.CANDIDATE and generation.policy.has_health and generation.has_health_route:
+    is_new = generation.role is Role.CANDIDATE or is_to_take_a_slot(turn, worker)
+    if is_new and generation.policy.has_health and generation.has_health_route:
         worker.state = WorkerState.PROBING
         turn.do(ProbeWorker(worker.id, warm=True))
-    elif generation.role is Role.CANDIDATE:
+        return
+    turn.forget(f"start:{worker.id}")
+    if generation.role is Role.CANDIDATE:
         worker.state = WorkerState.READY
         candidate.become_ready(turn)
     elif generation.role is Role.SERVING:
@@ -40,6 +42,7 @@ def probed(turn: Turn, worker: Worker, verdict: str, detail: str) -> None:
         else:
             worker.last_words = None
             worker.state = WorkerState.READY
+            turn.forget(f"start:{worker.id}")
             candidate.become_ready(turn)
     elif _bakes(turn, worker) and verdict != "no-route":
         worker.failed_probes = worker.failed_probes + 1 if verdict == "unhealthy" else 0
@@ -60,16 +63,17 @@ def take_over_if_due(turn: Turn, worker: Worker) -> None:
 
 
 def _is_its_slot(turn: Turn, worker: Worker) -> bool:
-    service, canary = turn.service, _canary_slots(turn)
-    if canary and service.baking and service.baking.generation == worker.generation:
-        return worker.slot < canary
-    return worker.slot >= canary and worker.generation == service.serving
+    update = turn.in_part()
+    if update and update.generation == worker.generation:
+        return worker.slot < update.slots
+    return worker.slot >= (update.slots if update else 0) and worker.generation == turn.service.serving
 
 
-def _canary_slots(turn: Turn) -> int:
-    """The slots below this number are the canary's now."""
-    update = turn.service.baking
-    return turn.generation(update.generation).policy.canary_workers if update and update.phase == "canary" else 0
+def is_to_take_a_slot(turn: Turn, worker: Worker) -> bool:
+    """Whether it is to take an old worker's slot on the way from slot to slot. It must be as well as a candidate's, and its
+    failure is the new version's."""
+    update = turn.from_slot_to_slot()
+    return update is not None and update.generation == worker.generation and worker.slot >= update.slots
 
 
 def take_over(turn: Turn, worker: Worker) -> None:

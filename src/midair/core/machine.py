@@ -3,22 +3,24 @@
 ``step`` is the only entrance. The same history at the same times gives the same orders. What always holds (the property tests
 check it against a model of the outside, ``tests/core``):
 
-- outside a switch and a canary, the workers that accept are of one generation;
-- the old slots stop accepting only after every slot of the candidate has said ready, been probed, and been verified;
+- outside a switch, a canary and the way from slot to slot, the workers that accept are of one generation;
+- an old slot stops accepting only after that slot of the candidate has said ready, been probed, and been verified; and, unless the
+  candidate goes from slot to slot, all its other slots as well;
 - an update that was opened is closed exactly once;
 - what was started is ended: every worker is told to leave or killed before the service ends.
 
-The rooms, in the order of an update: ``requests`` (what people ask), ``candidate`` (build, start, ready), ``cutover`` (slots change
-hands), ``bake`` (watch, commit, roll back); beside it ``joining`` (a worker's way to its slot), ``workers`` (start, stop, replace),
-``companions``, ``stopping``. At most two updates are alive: one that bakes (``service.baking``) and a newer one on its way
-(``service.candidate``). All that is remembered stands in ``state``. This file tells each event to its room.
+The rooms, in the order of an update: ``requests`` (what people ask), ``candidate`` (build, start, ready), ``surge`` (how many
+slots at a time), ``cutover`` (slots change hands), ``bake`` (watch, commit, roll back); beside it ``joining`` (a worker's way to
+its slot), ``workers`` (start, stop, replace), ``companions``, ``stopping``. At most two updates are alive: one that bakes
+(``service.baking``) and a newer one on its way (``service.candidate``). All that is remembered stands in ``state``. This file
+tells each event to its room.
 """
 
 from __future__ import annotations
 
 from typing import assert_never
 
-from midair.core import bake, candidate, companions, cutover, joining, requests, stopping, workers
+from midair.core import bake, candidate, companions, cutover, joining, requests, stopping, surge, workers
 from midair.core.effects import DropZygote, Effect, ProbeWorker
 from midair.core.events import (
     AnswersCounted,
@@ -70,6 +72,7 @@ def step(service: Service, event: Event, now_s: float) -> list[Effect]:
     turn = Turn(service, now_s)
     _dispatch(turn, event)
     candidate.start_from_disk(turn)
+    surge.go_on(turn)
     companions.reconcile(turn)
     stopping.check(turn)
     return turn.effects
@@ -189,6 +192,14 @@ def _zygote_lost(turn: Turn, zygote: ZygoteId, fault: Fault) -> None:
                 _run_short(turn, generation, fault)
             else:
                 workers.zygote_died(turn, generation)
+            _fail_on_the_way(turn, generation, fault)
+
+
+def _fail_on_the_way(turn: Turn, generation: Generation, fault: Fault) -> None:
+    """It has taken some slots and cannot take the others: the old version takes all again."""
+    taking = turn.from_slot_to_slot()
+    if taking and taking.generation == generation.id:
+        bake.roll_back(turn, fault, is_automatic=True)
 
 
 def _run_short(turn: Turn, generation: Generation, fault: Fault) -> None:
@@ -222,11 +233,14 @@ def _worker_exited(turn: Turn, worker: Worker, how: str) -> None:
     generation = turn.generation(worker.generation)
     was_expected = worker.state in ENDING or service.stopping is not None
     was_accepting = worker.state is WorkerState.ACCEPTING
+    was_to_take_a_slot = joining.is_to_take_a_slot(turn, worker)
     workers.remove(turn, worker)
     if was_expected:
         workers.settle(turn, generation)
         bake.contract(turn)
         workers.fill(turn, generation)
+        if service.serving is not None:
+            workers.fill(turn, turn.generation(service.serving))  # It may have waited for the room.
         _finish_switch_if_waiting(turn)
         return
     fault = worker.last_words or Fault("worker-exited", f"worker {worker.id} ended before it was ready: {how}")
@@ -242,6 +256,8 @@ def _worker_exited(turn: Turn, worker: Worker, how: str) -> None:
     if service.baking and service.baking.generation == generation.id and was_accepting:
         why = f"worker {worker.id} died {turn.now_s - service.baking.baked_from_s:.1f} s after the cut-over: {how}"
         bake.roll_back(turn, Fault("bake-died", why, detail=fault.detail), is_automatic=True)
+    elif was_to_take_a_slot:
+        bake.roll_back(turn, fault, is_automatic=True)
     if generation.role is Role.SERVING:
         workers.died(turn, generation)
         if worker.last_words and worker.last_words.code == "files-changed":
@@ -349,7 +365,7 @@ def _replace(turn: Turn, generation: Generation, kind: str, rest: str) -> None:
             workers.start_zygote(turn, generation, pinned=generation.fingerprint)
         return
     slot = int(rest.partition(":")[2])
-    is_wanted = slot < turn.wanted(generation) and all(w.slot != slot for w in turn.staying(generation.id))
+    is_wanted = slot in workers.missing_slots(turn, generation) and workers.room(turn, generation) > 0
     can_start = generation.spawns or (
         generation.zygote is not None and turn.service.zygotes.get(generation.zygote) is ZygoteState.READY
     )
@@ -360,9 +376,14 @@ def _replace(turn: Turn, generation: Generation, kind: str, rest: str) -> None:
 def _not_started(turn: Turn, worker: Worker) -> None:
     """A replacement hangs in its start-up: that counts as a death, and the next one is tried."""
     generation = turn.generation(worker.generation)
-    if worker.state is WorkerState.STARTING:
-        why = "its start-up did not finish"
+    if worker.state in {WorkerState.STARTING, WorkerState.PROBING}:
+        said = worker.last_words
+        why = said.message if said else "its start-up did not finish"
         turn.note("worker_killed", worker=worker.id, generation=generation.id, why=why)
+        if joining.is_to_take_a_slot(turn, worker):
+            limit_s = generation.policy.ready_s
+            what = f"worker {worker.id} was not ready after {limit_s:g} s: {why}"
+            bake.roll_back(turn, Fault("not-ready", what, (said and said.hint) or ""), is_automatic=True)
         workers.died(turn, generation)
         workers.kill(turn, worker)
 

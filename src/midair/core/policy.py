@@ -29,6 +29,10 @@ class Policy:
     start_s: float = 300.0
     bake_s: float = 10.0
     bake_error_rate: float = 0.5
+    by_slot: str = ""
+    """Why its workers take the old ones' slots one after the other; empty: they start all beside them."""
+    lacks_room: bool = False
+    """By slot only because they do not fit side by side, not because somebody wants it so."""
     canary_workers: int = 0
     canary_s: float = 30.0
     drain_s: float = 300.0

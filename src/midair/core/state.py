@@ -79,6 +79,8 @@ class Generation:
     spawns: bool = False
     """Its workers import by themselves (unsafe to fork, or told so)."""
     why_spawns: tuple[str, ...] = ()
+    goes_by_slot: bool = False
+    """It takes the slots of the one that serves one after the other, since both do not fit side by side."""
     is_committed: bool = False
     has_health_route: bool = True
     runs_short: str = ""
@@ -113,9 +115,12 @@ class Update:
     pinned: str = ""
     """Nothing but this fingerprint will do (a rollback from files)."""
     is_first: bool = False
+    slots: int = 0
+    """The slots below this number are its own by now (a canary, or on the way from slot to slot)."""
     attempt: int = 1
     surveys: int = 1
     is_verified: bool = False
+    is_verifying: bool = False
     baked_from_s: float = 0.0
 
 
@@ -134,6 +139,9 @@ class Switch:
     is_automatic: bool = False
     stopped: set[WorkerId] = field(default_factory=set)
     """Who was told to stop: they begin again if the switch is given up."""
+
+
+ALL_SLOTS = 1 << 30
 
 
 @dataclass(slots=True)

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 from midair.core.effects import Closed, Effect, Entered, Note, Phase, Result
 from midair.core.ids import GenerationId, WorkerId, ZygoteId
-from midair.core.state import ENDING, Generation, Role, Service, Update, Worker, WorkerState
+from midair.core.state import ALL_SLOTS, ENDING, Generation, Role, Service, Update, Worker, WorkerState
+from midair.core.succession import taking_slots
 from midair.errors import Fault
 
 
@@ -67,6 +68,21 @@ class Turn:
     def wanted(self, generation: Generation) -> int:
         """How many workers it should have: what was asked for if it serves, what it came with while it is a canary."""
         return self.service.wanted if generation.id == self.service.serving else generation.policy.workers
+
+    def in_part(self) -> Update | None:
+        """The update that has some of the slots and not yet all: a canary, or one that goes from slot to slot."""
+        update = self.service.baking
+        return update if update and 0 < update.slots < ALL_SLOTS else None
+
+    def from_slot_to_slot(self) -> Update | None:
+        """The update whose generation takes one slot after the other now."""
+        return taking_slots(self.service)
+
+    def slots(self, generation: Generation) -> range:
+        """The slots that it should have a worker for: one that gives up its slots one after the other has the rest."""
+        taking = self.from_slot_to_slot()
+        first = taking.slots if taking and generation.id == self.service.serving else 0
+        return range(first, max(first, self.wanted(generation)))
 
     def accepting(self) -> list[Worker]:
         return [w for w in self.service.workers.values() if w.state is WorkerState.ACCEPTING]

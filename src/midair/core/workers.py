@@ -15,7 +15,7 @@ from midair.core.effects import (
 )
 from midair.core.ids import WorkerId, ZygoteId
 from midair.core.policy import HURRY_S, KILL_GRACE_S
-from midair.core.state import Generation, Role, Worker, WorkerState, ZygoteState
+from midair.core.state import ALL_SLOTS, Generation, Role, Worker, WorkerState, ZygoteState
 from midair.core.turn import Turn
 
 DEATHS_KEPT = 20
@@ -161,15 +161,14 @@ def fill(turn: Turn, generation: Generation) -> None:
     for worker in sorted(staying, key=lambda w: w.slot)[kept:]:
         if worker.slot >= wanted:
             leave(turn, worker, generation.policy.drain_s)
-    covered = {worker.slot for worker in staying}
-    missing = [slot for slot in range(wanted) if slot not in covered]
+    missing = missing_slots(turn, generation)
     if not missing or generation.runs_short:
         return
     if not generation.spawns and not _zygote_is_ready(turn, generation):
         return
     deaths = backoff.recent(generation.deaths_s, turn.now_s)
     wait_s = backoff.delay_s(len(deaths), wanted)
-    for slot in missing:
+    for slot in missing[: room(turn, generation)]:
         name = f"replace:{generation.id}:{slot}"
         if turn.has_timer(name):
             continue
@@ -180,6 +179,32 @@ def fill(turn: Turn, generation: Generation) -> None:
             start(turn, generation, slot)
     if len(deaths) == backoff.CRASH_LOOP:
         turn.note("crash_loop", generation=generation.id, version=generation.version, deaths=len(deaths))
+
+
+def missing_slots(turn: Turn, generation: Generation) -> list[int]:
+    covered = {worker.slot for worker in turn.staying(generation.id)}
+    return [slot for slot in turn.slots(generation) if slot not in covered]
+
+
+def room(turn: Turn, generation: Generation) -> int:
+    """How many more workers of it may start now.
+
+    Where a version goes by slot, memory holds one worker more than there are slots: it and the one that serves, those that are
+    leaving included, wait for each other's ends, on the way there and on the way back.
+    """
+    service = turn.service
+    others = [g for g in service.generations.values() if g.goes_by_slot or g.id == service.serving]
+    if not any(g.goes_by_slot for g in others) or (generation.id != service.serving and not generation.goes_by_slot):
+        return ALL_SLOTS
+    most = max(turn.wanted(g) for g in others) + 1
+    return max(0, most - sum(len(turn.workers_of(g.id)) for g in others))
+
+
+def can_come_back(turn: Turn, generation: Generation, fingerprint_on_disk: str) -> bool:
+    """Whether a worker of it that ends for another's sake could be started again."""
+    if generation.spawns:
+        return generation.fingerprint == fingerprint_on_disk
+    return generation.zygote is not None and turn.service.zygotes.get(generation.zygote) is ZygoteState.READY
 
 
 def _zygote_is_ready(turn: Turn, generation: Generation) -> bool:

@@ -21,8 +21,8 @@ class Lack(msgspec.Struct, frozen=True):
 
     why: str
     """A sentence with the figures."""
-    has_room_for_one: bool
-    """For a single one, and what it is forked from."""
+    fits_by_slot: bool
+    """Whether they fit if each starts when the one before it has taken an old one's place."""
 
 
 def lack_of_room(workers: Sequence[int], zygotes: Sequence[int], count: int, root: str = "/") -> Lack | None:
@@ -38,13 +38,14 @@ def lack_of_room(workers: Sequence[int], zygotes: Sequence[int], count: int, roo
     # What the zygote shares with its workers is counted in parts, one in each: its own part says how large the whole is.
     private = max(0, own // len(workers) - shared)
     common = own + shared - private * len(workers)
-    need, need_one = (int((common + private * each) * (1 + RESERVE)) for each in (count, 1))
     if not zygotes:
-        need, need_one = (int(own / len(workers) * each * (1 + RESERVE)) for each in (count, 1))
+        common, private = 0, own // len(workers)
+    at_most_more = max(1, count - len(workers) + 1)
+    need, need_by_slot = (int((common + private * each) * (1 + RESERVE)) for each in (count, at_most_more))
     if need <= left:
         return None
-    figures = f"need about {need // MIB} MiB beside the {len(workers)} that serve, one needs {need_one // MIB} MiB"
-    return Lack(f"{count} new workers {figures}, and {left // MIB} MiB are left", has_room_for_one=need_one <= left)
+    figures = f"need about {need // MIB} MiB beside the {len(workers)} that serve, one by one {need_by_slot // MIB} MiB"
+    return Lack(f"{count} new workers {figures}, and {left // MIB} MiB are left", need_by_slot <= left)
 
 
 def proportional_bytes(pids: Iterable[int], root: str = "/") -> int:

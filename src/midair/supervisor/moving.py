@@ -13,7 +13,7 @@ import msgspec
 from midair.core.ids import GenerationId, WorkerId
 from midair.core.pace import AT_ONCE, UNPACED, Pace
 from midair.core.state import Worker
-from midair.core.succession import RETIRING, successor
+from midair.core.succession import RETIRING, heir, successor, taking_slots
 from midair.observe.counters import Cell
 from midair.sockets import passing, words
 from midair.supervisor import fleet as fleets
@@ -33,7 +33,7 @@ class State(msgspec.Struct, kw_only=True):
     routes: dict[int, int] = {}
     drained: list[int] = []
     declined: list[tuple[int, int]] = []
-    serving: int | None = None
+    target: int | None = None
     pace: Pace | None = None
 
 
@@ -45,7 +45,8 @@ class Moving:
         self._routes: dict[WorkerId, WorkerId] = {}
         self._drained: set[WorkerId] = set()
         self._declined: set[tuple[WorkerId, WorkerId]] = set()
-        self._serving: GenerationId | None = None
+        self._target: GenerationId | None = None
+        """Where connections went at the latest look."""
         self._pace: Pace | None = None
         self._timer: Timer | None = None
         self._told_s, self._told = 0.0, 0
@@ -120,7 +121,7 @@ class Moving:
             is_retiring = worker.state in RETIRING and worker.id in loads
             if is_retiring and self._is_routed(worker, loads) and loads[worker.id]:
                 waiting.append((worker.id, loads[worker.id]))
-        self._keep_pace(waiting, now_s)
+        self._keep_pace(waiting, loads, now_s)
         if waiting:
             self._grant(waiting, now_s)
             self._tell(sum(count for _, count in waiting), now_s)
@@ -135,13 +136,14 @@ class Moving:
         if target == "drain" or (worker.id, target) in self._declined:
             self._drain(worker.id)
             return False
-        if known is not None and known in loads and self._serves(known):
+        if known is not None and known in loads and self._takes_over(known, worker):
             return True  # A slot's own worker may be back by now; moving on would gain nothing.
         return self._connect(worker.id, WorkerId(target))
 
-    def _serves(self, worker: WorkerId) -> bool:
-        known = self._estate.service.workers.get(worker)
-        return known is not None and known.generation == self._estate.service.serving and known.state not in RETIRING
+    def _takes_over(self, target: WorkerId, source: Worker) -> bool:
+        service = self._estate.service
+        known = service.workers.get(target)
+        return known is not None and known.generation == heir(service, source) and known.state not in RETIRING
 
     def _connect(self, source: WorkerId, target: WorkerId) -> bool:
         workers = self._estate.fleet.workers
@@ -176,26 +178,41 @@ class Moving:
 
     # --- pace -------------------------------------------------------------------------------------------------------
 
-    def _keep_pace(self, waiting: list[tuple[WorkerId, int]], now_s: float) -> None:
-        """A new cut-over counts anew who is not on the serving version; so do the first to move after nobody did."""
-        service, total = self._estate.service, sum(count for _, count in waiting)
+    def _keep_pace(self, waiting: list[tuple[WorkerId, int]], loads: dict[WorkerId, int], now_s: float) -> None:
+        """A new cut-over counts anew who is not on the version that takes over; so do the first to move after nobody did."""
+        total = sum(count for _, count in waiting)
+        target = self._taking_over()
         if not total and not (self._pace and self._pace.granted):
-            self._pace, self._serving = None, service.serving
+            self._pace = None
         elif self._pace is None:
-            self._pace = Pace(self._rate(), total, now_s)
-        elif self._serving != service.serving:
-            self._pace.rate_per_s, self._pace.at_cut_over = self._rate(), total
-        self._serving = service.serving
+            self._pace = Pace(self._rate(), self._not_there_yet(total, loads), now_s)
+        elif self._target != target:
+            self._pace.rate_per_s, self._pace.at_cut_over = self._rate(), self._not_there_yet(total, loads)
+        self._target = target
+
+    def _taking_over(self) -> GenerationId | None:
+        """Where connections go now."""
+        taking = taking_slots(self._estate.service)
+        return taking.generation if taking else self._estate.service.serving
+
+    def _not_there_yet(self, waiting: int, loads: dict[WorkerId, int]) -> int:
+        """Slot by slot, those of slots that were not taken yet count, too: the whole way takes as long as otherwise."""
+        service = self._estate.service
+        if taking_slots(service) is None:
+            return waiting
+        return max(
+            waiting, sum(loads.get(w.id, 0) for w in service.workers.values() if w.generation == service.serving)
+        )
 
     def _rate(self) -> float:
         """Share a second: that of a roll-back on the way to an older version; all at once if so asked."""
         service, settings = self._estate.service, self._estate.settings
-        going_on = service.baking
-        if going_on and going_on.generation == service.serving:
+        going_on, target = service.baking, self._taking_over()
+        if going_on and going_on.generation == target:
             release = self._estate.releases.get(going_on.generation)
             settings = release.settings if release else settings
             return UNPACED if going_on.asked.now else settings.drain.rate_per_s
-        is_back = self._serving is not None and service.serving is not None and service.serving < self._serving
+        is_back = self._target is not None and target is not None and target < self._target
         return settings.rollback.rate_per_s if is_back else settings.drain.rate_per_s
 
     def _grant(self, waiting: list[tuple[WorkerId, int]], now_s: float) -> None:
@@ -227,7 +244,7 @@ class Moving:
             return  # Those that never move (a WebSocket whose application carries nothing) are no news each second.
         self._told_s, self._told = now_s, left
         fields = {"left": left, "of": self._pace.at_cut_over, "for_s": round(self._pace.left_s(left), 1)}
-        self._estate.say("connections_moving", {"generation": self._estate.service.serving, **fields})
+        self._estate.say("connections_moving", {"generation": self._target, **fields})
 
     # --- over an upgrade ----------------------------------------------------------------------------------------------
 
@@ -239,7 +256,7 @@ class Moving:
             routes={int(source): int(target) for source, target in self._routes.items()},
             drained=list(self._drained),
             declined=list(self._declined),
-            serving=self._serving,
+            target=self._target,
             pace=self._pace,
         )
         return msgspec.msgpack.encode(state), []
@@ -249,6 +266,6 @@ class Moving:
         self._routes = {WorkerId(source): WorkerId(target) for source, target in known.routes.items()}
         self._drained = {WorkerId(worker) for worker in known.drained}
         self._declined = {(WorkerId(source), WorkerId(target)) for source, target in known.declined}
-        self._serving = GenerationId(known.serving) if known.serving is not None else None
+        self._target = GenerationId(known.target) if known.target is not None else None
         self._pace = known.pace
         self.look_soon()

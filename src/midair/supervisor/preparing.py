@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import msgspec
 
@@ -71,12 +72,15 @@ class Preparing:
             if generation not in self._estate.service.generations:
                 return
             self._adopt(generation, outcome)
-            if outcome.lack:
+            policy = policy_of(outcome.settings)
+            if outcome.lack and outcome.lack.fits_by_slot:
+                policy = replace(policy, by_slot=outcome.lack.why, lacks_room=True)
+            elif outcome.lack:
                 hint = 'free memory, run fewer workers, or start it all the same with surge = "all"'
                 self._estate.tell(events.PrepareFailed(generation, Fault("no-memory", outcome.lack.why, hint)))
                 return
             version = outcome.survey.version
-            self._estate.tell(events.Prepared(generation, version, fingerprint, policy_of(outcome.settings)))
+            self._estate.tell(events.Prepared(generation, version, fingerprint, policy))
 
         self._estate.offload.begin("reading the new version", look, Prepared, done)
 

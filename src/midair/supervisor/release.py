@@ -116,6 +116,7 @@ def policy_of(settings: Settings) -> Policy:
         start_s=settings.start.timeout_s,
         bake_s=settings.bake.for_s,
         bake_error_rate=settings.bake.error_rate,
+        by_slot='surge = "slot"' if settings.surge == "slot" else "",
         canary_workers=settings.canary.workers,
         canary_s=settings.canary.for_s,
         drain_s=settings.drain.timeout_s,
