@@ -287,7 +287,9 @@ def test_other_code_never_comes_in_under_the_old_number(tmp_path: Path) -> None:
 def test_when_no_program_is_left_the_disks_version_starts_as_an_update_of_its_own(tmp_path: Path) -> None:
     with program(tmp_path) as service:
         service.write("program", "2")
-        Process(service.about()["pid"]).kill()
+        last = Process(service.about()["pid"])
+        last.kill()
+        wait_for(lambda: not last.is_alive, 5, what="its end")  # Until then it may still accept, and break off.
         about = wait_for(service.about, 10, until=lambda about: about["version"] == "2")
         assert about["generation"] == "2"
         ended = wait_for(service.receipt, 5, until=lambda receipt: bool(receipt["result"]) and receipt["number"] == 2)
