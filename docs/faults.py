@@ -58,7 +58,10 @@ FAULTS: dict[str, tuple[str, str]] = {
         "The service that runs under this name is another folder's. Give one of them a name, or say `--name`.",
     ),
     "rollback-barred": (REQUEST, "A version released with `--no-rollback`, or the `contract` hook, bars the way back."),
-    "rollback-nothing": (REQUEST, "No earlier version is kept any more (`rollback.warm`). Put its files back, reload."),
+    "rollback-nothing": (
+        REQUEST,
+        "No earlier version is kept (`rollback.keep`, `rollback.warm`). Put its files back, reload.",
+    ),
     "stopping": (REQUEST, "The service is stopping."),
     "upgrade-busy": (REQUEST, "The supervisor found no quiet moment to re-execute itself; try again."),
     "upgrade-exec": (REQUEST, "The new midair could not be executed; the running one goes on."),

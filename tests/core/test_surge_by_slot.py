@@ -35,6 +35,15 @@ def living(play: Play) -> list[str]:
     return sorted(worker.code.fingerprint for worker in play.world.living())
 
 
+def recycle(play: Play, times: int) -> None:
+    """Workers that stay long because somebody is still connected are replaced, so that they leave and live on."""
+    for _ in range(times):
+        worn = play.worker()
+        play.history.turn(WorkerWorn(worn, "served enough"))
+        play.wait(1.0)
+        assert play.worker() != worn
+
+
 # --- the way there ------------------------------------------------------------------------------------------------
 
 
@@ -117,10 +126,7 @@ def test_the_first_new_worker_starts_whoever_else_is_still_leaving() -> None:
     """Otherwise a worker that was recycled, and still has a stream open, would hold up the update."""
     play = Play(workers=1, by_slot="no room", drain_s=300.0, faults=BUSY)
     play.serve()
-    for _ in range(2):
-        worn = play.worker()
-        play.history.turn(WorkerWorn(worn, "served enough"))
-        play.until(lambda worn=worn: play.worker() != worn)  # type: ignore[misc]  # bound at once
+    recycle(play, 2)
     assert len(play.world.living()) == 3
     play.until_phase(play.update(), "bake")
 
@@ -317,3 +323,30 @@ def test_a_stop_on_the_way_ends_everybody() -> None:
     play.history.check_ended()
     assert play.closed(update).result == "stopped"
     assert not [e for e in play.said(Closed) if e.result == "rolled-back"]
+
+
+# --- nobody waits for room that is not needed -------------------------------------------------------------------------
+
+
+def test_a_committed_version_replaces_its_dead_whoever_is_still_leaving() -> None:
+    play = slot_by_slot()
+    play.until_end(play.update(drain_s=300.0))
+    play.wait(10.0)
+    play.world.faults = BUSY
+    recycle(play, 3)
+    play.world.kill_worker(play.worker(2))
+    play.wait(1.0)
+    assert play.serving == ["f2"] * 3
+
+
+def test_a_version_that_never_got_all_its_slots_takes_no_room_from_the_next() -> None:
+    play = slot_by_slot(drain_s=1.0, faults=BUSY)
+    first = play.update(drain_s=300.0)
+    play.until(lambda: play.serving == ["f1", "f2", "f2"])
+    assert play.until_end(play.update(by_slot="")).result == "committed"
+    assert play.closed(first).result == "superseded"
+    assert living(play).count("f2") == 2
+    play.world.kill_worker(play.worker(2))
+    play.world.kill_worker(play.worker(1))
+    play.wait(1.0)
+    assert play.serving == ["f3"] * 3

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 from midair.core.effects import Effect
 from midair.core.events import (
@@ -213,6 +214,7 @@ def draw(chance: random.Random) -> History:
     """A service, its settings, and how bad its world is, by chance."""
     forks = chance.random() < 0.7
     parks = forks or chance.random() < 0.6
+    keep: Literal["zygote", "workers", "none"] = chance.choice(["zygote", "workers", "none"])
     names = ("celery", "beat")[: chance.randrange(3)]
     policy = Policy(
         workers=chance.randrange(1, 4),
@@ -229,6 +231,7 @@ def draw(chance: random.Random) -> History:
         stop_s=2.0,
         stop_delay_s=chance.choice([0.0, 1.0]),
         warm_s=chance.choice([0.5, 10.0, 600.0]),
+        keep=keep,
         has_health=chance.random() < 0.7,
         forks=forks,
         must_fork=chance.random() < 0.1,

@@ -121,7 +121,12 @@ MUTANTS = (
         "    if False:\n        pass\n",
     ),
     Mutant("candidate", "a rollback from files takes any files", "= target.id, target.fingerprint", '= target.id, ""'),
-    Mutant("candidate", "a rollback imports again", "if target.zygote is not None and turn", "if False and turn"),
+    Mutant(
+        "candidate",
+        "a rollback imports again",
+        "    has_zygote = target.zygote is not None and",
+        "    has_zygote = False and target.zygote is not None and",
+    ),
     Mutant("candidate", "a candidate may take for ever", '    turn.wake(f"ready:{generation.id}", limit_s)\n', ""),
     Mutant(
         "candidate",
@@ -152,7 +157,12 @@ MUTANTS = (
     Mutant(
         "candidate", "a second import counts as verified", "    update.is_verified = update.is_verifying = False\n", ""
     ),
-    Mutant("candidate", "one ready slot is enough", "if not ready.issuperset(range(needed)):", "if not ready:"),
+    Mutant(
+        "candidate",
+        "one ready slot is enough",
+        "if not ready.issuperset(_needed(turn, update, slots)):",
+        "if not ready:",
+    ),
     Mutant("candidate", "unverified files will do", "    if not update.is_verified:\n", "    if False:\n"),
     Mutant(
         "surge",
@@ -506,13 +516,83 @@ MUTANTS = (
     Mutant("bake", "one --no-rollback bars all later ones", '    service.rollback_barred = ""\n', ""),
     Mutant("bake", "--no-rollback ends with the commit", "    if update.asked.no_rollback:\n", "    if False:\n"),
     Mutant(
-        "bake", "parked workers stay after the commit", "        workers.retire(turn, old, max(", "        str(max("
+        "bake",
+        "parked workers stay after the commit",
+        '        if old.id != service.previous or generation.policy.keep != "workers":\n',
+        "        if False:\n",
+    ),
+    Mutant(
+        "bake",
+        "workers to be kept leave at the commit",
+        '        if old.id != service.previous or generation.policy.keep != "workers":\n',
+        "        if True:\n",
+    ),
+    Mutant(
+        "bake",
+        "kept workers outlive the next commit",
+        '        if old.id != service.previous or generation.policy.keep != "workers":\n',
+        '        if generation.policy.keep != "workers":\n',
+    ),
+    Mutant("bake", "keeping nothing keeps the zygote", ' or generation.policy.keep == "none":\n', ":\n"),
+    Mutant(
+        "bake",
+        "kept workers stay for ever",
+        "    if old and old.role is Role.PARKED and old.id != service.committed:\n",
+        "    if False:\n",
+    ),
+    Mutant(
+        "bake",
+        "the rollback target of a bake goes with what is kept",
+        "    if old and old.role is Role.PARKED and old.id != service.committed:\n",
+        "    if old and old.role is Role.PARKED:\n",
+    ),
+    Mutant(
+        "candidate",
+        "kept workers are not gone back to",
+        "    if _is_kept(turn, target, is_whole=has_zygote):\n",
+        "    if False:\n",
+    ),
+    Mutant(
+        "candidate",
+        "one kept worker is enough where all could be forked",
+        "    if _is_kept(turn, target, is_whole=has_zygote):\n",
+        "    if _is_kept(turn, target, is_whole=False):\n",
+    ),
+    Mutant(
+        "candidate",
+        "one healthy kept worker stands for all",
+        "        return [worker.slot for worker in turn.staying(generation.id)]\n",
+        "        return []\n",
+    ),
+    Mutant(
+        "candidate",
+        "kept workers that were not healthy go",
+        "    if generation.id == turn.service.previous:\n        _keep_on",
+        "    if False:\n        _keep_on",
+    ),
+    Mutant(
+        "candidate",
+        "memory that is short takes nothing that is kept",
+        "    if generation.policy.lacks_room:\n",
+        "    if False:\n",
+    ),
+    Mutant(
+        "machine",
+        "what is kept stands in the way of the next try",
+        '        if fault.code == "no-memory":\n',
+        "        if False:\n",
+    ),
+    Mutant(
+        "companions",
+        "once-only processes run as long as workers are kept",
+        "        if parked.id != service.committed:\n",
+        "        if False:\n",
     ),
     Mutant(
         "bake",
         "the drain limit counts from the commit",
-        "max(0.0, old.drain_until_s - turn.now_s)",
-        "old.policy.drain_s",
+        "            workers.retire(turn, old, max(0.0, old.drain_until_s - turn.now_s))\n    _forget_if_gone(turn, stale)",
+        "            workers.retire(turn, old, old.policy.drain_s)\n    _forget_if_gone(turn, stale)",
     ),
     Mutant(
         "bake",

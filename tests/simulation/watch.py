@@ -114,6 +114,8 @@ class UpdateBook:
     result: str = ""
     had_canary: bool = False
     is_first: bool = False
+    from_kept: bool = False
+    """Back to workers that were kept."""
 
 
 @dataclass(slots=True)
@@ -225,9 +227,15 @@ class Watch:
             case Opened(update, generation, request):
                 self._take_request(request)
                 self._fresh("update", update)
-                self._fresh("generation", generation)
-                self._generation(generation)
-                self.updates[update] = UpdateBook(update, request, [generation], is_first=effect.previous is None)
+                is_known = generation in self.generations
+                self.updates[update] = UpdateBook(
+                    update, request, [generation], is_first=effect.previous is None, from_kept=is_known
+                )
+                if is_known:
+                    self._open_kept(self.generations[generation])
+                else:
+                    self._fresh("generation", generation)
+                    self._generation(generation)
             case Entered(update, generation, phase):
                 self._enter(update, generation, phase)
             case Closed():
@@ -288,6 +296,16 @@ class Watch:
             self.need(request in self.open_requests, f"request {request} is answered twice")
             self.open_requests.discard(request)
 
+    def _open_kept(self, generation: GenerationBook) -> None:
+        """Only workers that were kept come back under their old number, and as if nobody had met them yet."""
+        policy = self.generations[self.serving].policy if self.serving else None
+        self.need(policy is not None and policy.keep == "workers", f"generation {generation.id} was not kept")
+        generation.has_met_clients = False
+        generation.taken.clear()
+        for worker in self._workers_of(generation.id):
+            self.need(worker.is_gone or worker.told in {"stop", "leave", "kill"}, f"worker {worker.id} never stopped")
+            worker.is_healthy = False
+
     def _enter(self, update_id: UpdateId, generation_id: GenerationId, phase: str) -> None:
         self.need(update_id in self.updates, f"update {update_id} was never opened")
         update = self.updates[update_id]
@@ -308,7 +326,11 @@ class Watch:
         first one can; the others are looked at when they begin."""
         assert generation.policy is not None
         self.need(generation.is_verified, f"generation {generation.id} cuts over with unverified files")
-        for slot in range(1 if self._is_by_slot() else generation.policy.workers):
+        kept = [u for u in self.updates.values() if u.from_kept and not u.result and u.generations[-1] == generation.id]
+        slots = set(range(1 if self._is_by_slot() else generation.policy.workers))
+        if kept:
+            slots = {w.slot for w in self._workers_of(generation.id) if not w.is_gone and w.told == "stop"}
+        for slot in slots:
             able = [w for w in self._workers_of(generation.id) if w.slot == slot and self._is_able(w, generation)]
             self.need(bool(able), f"generation {generation.id} cuts over and slot {slot} is not ready")
 
@@ -389,7 +411,8 @@ class Watch:
     def _goes_by_slot(self, update: UpdateBook) -> bool:
         policy = self.generations[update.generations[-1]].policy
         is_over = update.result in {"committed", "superseded", "refused"}
-        return not update.is_first and not is_over and policy is not None and bool(policy.by_slot)
+        is_other = update.is_first or update.from_kept
+        return not is_other and not is_over and policy is not None and bool(policy.by_slot)
 
     def _inherit(self, generation: GenerationBook, source: GenerationBook) -> None:
         """A rollback after the commit: the code is that of the zygote's generation."""

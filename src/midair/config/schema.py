@@ -78,7 +78,8 @@ class Rollback(Table, frozen=True, kw_only=True):
     warm_s: float = 600.0
     """How long the version before is kept for a rollback after a commit."""
     keep: Literal["zygote", "workers", "none"] = "zygote"
-    """What is kept of it: the process that has imported it, its workers too, or nothing."""
+    """What is kept of it: the process that has imported it, its workers too, or nothing. Workers that import by
+    themselves have no such process, and their files are mostly gone: keep the workers."""
 
 
 class Stop(Table, frozen=True, kw_only=True):

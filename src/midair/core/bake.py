@@ -5,6 +5,7 @@ from __future__ import annotations
 from midair.core import cutover, workers
 from midair.core.effects import CountAnswers, ProbeWorker, RunHook
 from midair.core.events import AnswersCounted
+from midair.core.ids import GenerationId
 from midair.core.policy import SWITCH_ACK_S
 from midair.core.state import ALL_SLOTS, Generation, Role, WorkerState
 from midair.core.turn import Turn
@@ -68,8 +69,8 @@ def commit(turn: Turn) -> None:
         turn.forget(timer)
     generation.is_committed, generation.goes_by_slot = True, False
     stale, service.previous, service.committed = service.previous, service.committed, generation.id
-    if service.previous == generation.id:
-        service.previous = None
+    if service.previous == generation.id or generation.policy.keep == "none":
+        stale, service.previous = service.previous, None
     service.quarantine.pop(generation.fingerprint, None)
     service.rollback_barred = ""
     if update.asked.no_rollback:
@@ -78,9 +79,9 @@ def commit(turn: Turn) -> None:
     turn.close(update, "committed")
     service.baking = None
     for old in turn.with_role(Role.PARKED):
-        workers.retire(turn, old, max(0.0, old.drain_until_s - turn.now_s))
-    if stale is not None and stale in service.generations and service.generations[stale].role is Role.GONE:
-        del service.generations[stale]
+        if old.id != service.previous or generation.policy.keep != "workers":
+            workers.retire(turn, old, max(0.0, old.drain_until_s - turn.now_s))
+    _forget_if_gone(turn, stale)
     workers.enforce_bound(turn)
     if service.previous is not None:
         turn.wake("warm", generation.policy.warm_s)
@@ -105,15 +106,31 @@ def contract(turn: Turn) -> None:
     turn.do(RunHook(serving.id, "contract"))
 
 
-def warm_ended(turn: Turn) -> None:
-    """Nobody went back in time: the kept zygote goes."""
+def let_go(turn: Turn) -> None:
+    """What is kept of the version before goes: nobody went back in time, or its memory is needed."""
     service = turn.service
-    if service.previous is not None:
-        old = service.generations.get(service.previous)
-        service.previous = None
-        if old and old.role is Role.GONE:
-            del service.generations[old.id]
-        workers.drop_zygotes(turn)
+    kept, service.previous = service.previous, None
+    turn.forget("warm")
+    old = service.generations.get(kept) if kept is not None else None
+    if old and old.role is Role.PARKED and old.id != service.committed:
+        workers.retire(turn, old, max(0.0, old.drain_until_s - turn.now_s))
+    _forget_if_gone(turn, kept)
+    workers.enforce_bound(turn)
+    workers.drop_zygotes(turn)
+
+
+def make_room(turn: Turn) -> None:
+    """Memory is short: no version before is worth an update that is refused, or a worker that is killed."""
+    if turn.service.previous is not None:
+        turn.note("kept_given_up", generation=turn.service.previous)
+        let_go(turn)
+
+
+def _forget_if_gone(turn: Turn, generation: GenerationId | None) -> None:
+    """It was still known only because somebody might have gone back to it."""
+    generations = turn.service.generations
+    if generation is not None and generation in generations and generations[generation].role is Role.GONE:
+        del generations[generation]
 
 
 # --- it goes ------------------------------------------------------------------------------------------------------

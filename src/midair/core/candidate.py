@@ -6,9 +6,10 @@ serving generation never noticed.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
-from midair.core import backoff, cutover, stopping, surge, workers
+from midair.core import backoff, bake, cutover, joining, stopping, surge, workers
 from midair.core.effects import Opened, Prepare, Result, RunHook, Verify
 from midair.core.events import Prepared, UpdateAsked
 from midair.core.ids import GenerationId, RequestId, UpdateId
@@ -28,16 +29,20 @@ RETRY_CODES = frozenset({"startup-failed", "worker-exited", "not-ready", "zygote
 
 def begin(turn: Turn, asked: UpdateAsked) -> None:
     _supersede(turn, f"superseded by a newer request ({asked.by})")
-    _survey(turn, _open(turn, asked))
+    _survey(turn, _open(turn, asked, _new_generation(turn)))
 
 
 def begin_rollback(turn: Turn, asked: UpdateAsked, target: Generation) -> None:
     """Go back after the commit: an update like any other, from the kept zygote or from files that are still the same."""
     _supersede(turn, f"superseded by a rollback ({asked.by})")
-    update = _open(turn, asked)
+    has_zygote = target.zygote is not None and turn.service.zygotes.get(target.zygote) is ZygoteState.READY
+    if _is_kept(turn, target, is_whole=has_zygote):
+        _begin_kept(turn, asked, target)
+        return
+    update = _open(turn, asked, _new_generation(turn))
     update.rollback_to, update.pinned = target.id, target.fingerprint
     generation = turn.generation(update.generation)
-    if target.zygote is not None and turn.service.zygotes.get(target.zygote) is ZygoteState.READY:
+    if has_zygote:
         generation.zygote = target.zygote
         _adopt(turn, generation, Prepared(generation.id, target.version, target.fingerprint, target.policy))
         update.is_verified = True
@@ -45,6 +50,26 @@ def begin_rollback(turn: Turn, asked: UpdateAsked, target: Generation) -> None:
         _start_workers(turn, generation)
     else:
         _survey(turn, update)
+
+
+def _is_kept(turn: Turn, target: Generation, *, is_whole: bool) -> bool:
+    """Whether its workers were kept: all of them, where others could be forked; else whoever is left is better than nobody."""
+    slots = {worker.slot for worker in turn.staying(target.id)}
+    return target.role is Role.PARKED and (slots.issuperset(range(target.policy.workers)) if is_whole else bool(slots))
+
+
+def _begin_kept(turn: Turn, asked: UpdateAsked, target: Generation) -> None:
+    """Go back to workers that were kept: they have started long ago, and are only asked for their health."""
+    update = _open(turn, asked, target)
+    update.from_kept = update.is_verified = True
+    target.role = Role.CANDIDATE
+    turn.enter(update, "start")
+    turn.wake(f"ready:{target.id}", target.policy.ready_s)
+    kept = turn.staying(target.id)
+    for worker in kept:
+        worker.state = WorkerState.PROBING
+    for worker in kept:
+        joining.started(turn, worker)
 
 
 def _supersede(turn: Turn, why: str) -> None:
@@ -55,12 +80,12 @@ def _supersede(turn: Turn, why: str) -> None:
         refuse(turn, Fault("superseded", why), "superseded")
 
 
-def _open(turn: Turn, asked: UpdateAsked) -> Update:
+def _open(turn: Turn, asked: UpdateAsked, generation: Generation) -> Update:
     service = turn.service
     service.last_update += 1
     update = Update(
         UpdateId(service.last_update),
-        _new_generation(turn).id,
+        generation.id,
         asked,
         "build",
         turn.now_s,
@@ -128,6 +153,8 @@ def _adopt(turn: Turn, generation: Generation, prepared: Prepared) -> None:
     generation.goes_by_slot = bool(prepared.policy.by_slot) and turn.service.serving is not None
     if generation.goes_by_slot:
         turn.note("surge_by_slot", generation=generation.id, why=prepared.policy.by_slot)
+    if generation.policy.lacks_room:
+        bake.make_room(turn)
 
 
 def before_hook_ended(turn: Turn, generation: GenerationId, fault: Fault | None) -> None:
@@ -215,9 +242,8 @@ def become_ready(turn: Turn) -> None:
         return
     generation = turn.generation(update.generation)
     slots = surge.next_slots(turn, generation)
-    needed = min(slots, generation.policy.workers) if generation.goes_by_slot else generation.policy.workers
     ready = {w.slot for w in turn.workers_of(generation.id) if w.state is WorkerState.READY}
-    if not ready.issuperset(range(needed)):
+    if not ready.issuperset(_needed(turn, update, slots)):
         return
     if not update.is_verified:
         if generation.spawns and not update.is_verifying:
@@ -227,6 +253,14 @@ def become_ready(turn: Turn) -> None:
     turn.forget(f"ready:{generation.id}")
     turn.enter(update, "ready")
     cutover.begin(turn, generation, slots)
+
+
+def _needed(turn: Turn, update: Update, slots: int) -> Iterable[int]:
+    """The slots whose workers must be ready before the first ``slots`` switch."""
+    generation = turn.generation(update.generation)
+    if update.from_kept:
+        return [worker.slot for worker in turn.staying(generation.id)]
+    return range(min(slots, generation.policy.workers) if generation.goes_by_slot else generation.policy.workers)
 
 
 # --- given up -----------------------------------------------------------------------------------------------------
@@ -266,9 +300,20 @@ def retry(turn: Turn) -> None:
 
 def _discard(turn: Turn, generation: Generation) -> None:
     turn.forget(f"ready:{generation.id}")
+    if generation.id == turn.service.previous:
+        _keep_on(turn, generation)
+        return
     generation.zygote = None
     workers.retire(turn, generation, 0.0)
     workers.drop_zygotes(turn)
+
+
+def _keep_on(turn: Turn, generation: Generation) -> None:
+    """Going back to kept workers was given up: they are kept as before."""
+    generation.role = Role.PARKED
+    for worker in turn.staying(generation.id):
+        turn.forget(f"probe:{worker.id}")
+        worker.state, worker.last_words = WorkerState.PARKED, None
 
 
 def _check_left(turn: Turn, fault: Fault) -> None:

@@ -54,6 +54,8 @@ def _wanted(turn: Turn) -> set[tuple[GenerationId, str]]:
     serving = turn.generation(service.serving)
     wanted = {(serving.id, name) for name in serving.policy.companions}
     for parked in turn.with_role(Role.PARKED):
+        if parked.id != service.committed:
+            continue  # Its workers are kept longer than the update lasts, but nothing else of it runs.
         wanted |= {(parked.id, name) for name in parked.policy.companions if name not in parked.policy.exclusive}
     return wanted
 

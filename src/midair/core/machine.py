@@ -147,6 +147,8 @@ def _dispatch(turn: Turn, event: Event) -> None:
 def _refuse_candidate(turn: Turn, generation: GenerationId, fault: Fault) -> None:
     if turn.service.candidate and turn.service.candidate.generation == generation:
         candidate.refuse(turn, fault)
+        if fault.code == "no-memory":
+            bake.make_room(turn)  # For the next try.
 
 
 def _hook_ended(turn: Turn, event: HookEnded) -> None:
@@ -341,7 +343,7 @@ def _due(turn: Turn, name: str) -> None:
             if generation:
                 _replace(turn, generation, kind, rest)
         case "warm":
-            bake.warm_ended(turn)
+            bake.let_go(turn)
         case "retry":
             candidate.retry(turn)
         case "hold":

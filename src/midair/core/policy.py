@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 SWITCH_ACK_S = 0.05
 """How long the old slots may take to say that they stopped accepting. The listen queue covers the gap."""
@@ -41,6 +42,8 @@ class Policy:
     stop_s: float = 25.0
     stop_delay_s: float = 0.0
     warm_s: float = 600.0
+    keep: Literal["zygote", "workers", "none"] = "zygote"
+    """What stays of the version before, for a rollback after the commit."""
     probe_interval_s: float = 1.0
     has_health: bool = True
     forks: bool = True

@@ -78,7 +78,7 @@ def _rollback_after_commit(turn: Turn, asked: RollbackAsked) -> None:
     if service.rollback_barred:
         _bar(turn, asked, service.rollback_barred)
     elif target is None:
-        hint = "the version before is kept for rollback.warm (10 min); put its files back and reload"
+        hint = "rollback.keep and rollback.warm (10 min) say what is kept of the version before; put its files back and reload"
         turn.do(Answer(asked.request, Fault("rollback-nothing", "there is no earlier version to go back to", hint)))
     else:
         request = UpdateAsked(asked.request, asked.by, asked.reason, force=True)

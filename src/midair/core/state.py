@@ -4,6 +4,7 @@ Plain data: it is copied into the state document at a re-execution and read back
 field needs a default, and a field that goes away is simply ignored.
 
     generation   candidate -> serving -> parked -> retiring -> gone        (refused: candidate -> retiring -> gone)
+                                                   parked -> candidate -> serving …                 (kept after the commit)
     worker       starting -> probing -> ready -> accepting -> stopping -> parked -> accepting … -> leaving -> (killed) -> gone
 """
 
@@ -40,7 +41,7 @@ class Role(StrEnum):
     CANDIDATE = "candidate"
     SERVING = "serving"
     PARKED = "parked"
-    """Emptied and kept for a rollback until the commit."""
+    """Emptied and kept for a rollback, until the commit or longer (``rollback.keep``)."""
     RETIRING = "retiring"
     GONE = "gone"
 
@@ -115,6 +116,8 @@ class Update:
     pinned: str = ""
     """Nothing but this fingerprint will do (a rollback from files)."""
     is_first: bool = False
+    from_kept: bool = False
+    """A rollback to workers that were kept: nothing is started, and the generation is the one that it was."""
     slots: int = 0
     """The slots below this number are its own by now (a canary, or on the way from slot to slot)."""
     attempt: int = 1

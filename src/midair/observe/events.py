@@ -73,6 +73,7 @@ _TABLE = (
     Event("start_failed", "error", "Nothing serves yet and this start failed; it is tried again.",
           ("error", "again_in_s", "attempt")),
     Event("fork_unsafe", "warning", "Importing left something that a fork would break, so workers are spawned.", ("why",)),
+    Event("kept_given_up", "warning", "Memory is short: what was kept of the version before, for a rollback, is given up."),
     Event("surge_by_slot", "info", "Old and new do not fit into memory side by side; slots change one by one.", ("why",)),
     Event("zygote_lost", "warning", "The process that workers are forked from has died.", ("why",)),
     Event("runs_short", "warning", "Files changed, so this generation gets no new workers. An update helps.", ("why",)),

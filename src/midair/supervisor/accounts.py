@@ -80,7 +80,7 @@ class Accounts:
 
     def _receipt_for(self, generation: GenerationId) -> Receipt | None:
         ledger = self._estate.ledger
-        replaced = (r for r in ledger.latest(50) if r.previous_generation == generation and r.generation > generation)
+        replaced = (r for r in ledger.latest(50) if r.previous_generation == generation)
         by = next((r for r in replaced if r.result in {"committed", ""}), None)
         return by or ledger.of_generation(generation)
 

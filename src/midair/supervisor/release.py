@@ -125,6 +125,7 @@ def policy_of(settings: Settings) -> Policy:
         stop_s=settings.stop.timeout_s,
         stop_delay_s=settings.stop.delay_s,
         warm_s=settings.rollback.warm_s,
+        keep=settings.rollback.keep,
         probe_interval_s=settings.health.interval_s,
         has_health=has_health,
         forks=settings.zygote != "never" and not is_command,
