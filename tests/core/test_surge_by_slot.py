@@ -279,11 +279,12 @@ def test_the_same_files_can_always_be_started_again() -> None:
 # --- what else happens meanwhile ------------------------------------------------------------------------------------
 
 
-def test_a_newer_version_takes_its_place_and_no_more_slots_are_taken_for_nothing() -> None:
+@pytest.mark.parametrize("defect", ["import-hangs", "start-hangs"])
+def test_a_newer_version_takes_its_place_and_no_more_slots_are_taken_for_nothing(defect: Any) -> None:
     play = Play(workers=3, by_slot="no room", drain_s=2.0, exit_s=1.0, faults=BUSY)
     play.serve()
     first = half_way(play)
-    second = play.update("start-hangs", by_slot="")
+    second = play.update(defect, by_slot="")
     play.wait(10.0)
     assert play.serving == ["f1", "f1", "f2"]
     play.world.faults = Faults(delay_max_s=0.001)
