@@ -203,9 +203,22 @@ async def test_a_bad_handshake_never_reaches_the_application(headers: tuple[str,
     app = Echo()
     async with serving(app) as served:
         client = await served.connect()
-        assert (await client.ask(get("/", *headers))).status == status
+        response = await client.ask(get("/", *headers))
+        assert (response.status, response.header("sec-websocket-version")) == (status, "13")
         assert await client.end() == b""
     assert app.scope == {}
+
+
+async def test_a_close_frame_may_come_between_two_fragments() -> None:
+    app = Echo()
+    async with serving(app) as served:
+        client = await served.connect()
+        client.send(get("/", *UPGRADE))
+        assert (await client.response()).status == 101
+        client.send(b"\x01\x82\0\0\0\0hi" + b"\x88\x82\0\0\0\0" + (1001).to_bytes(2, "big"))
+        assert await client.end() == b"\x88\x02" + (1001).to_bytes(2, "big")
+        await until(lambda: app.disconnect is not None)
+        assert app.disconnect["code"] == 1001
 
 
 async def test_an_http_application_is_not_called_for_another_upgrade() -> None:

@@ -53,6 +53,15 @@ _OVER: Scope = {}
 _MOVED: Message = {"type": "websocket.disconnect", "code": SERVICE_RESTART, "reason": "the connection has moved"}
 
 
+class _Protocol(ServerProtocol):
+    """A close frame may come between the fragments of a message (RFC 6455, 5.4); the library takes that for a breach."""
+
+    def recv_frame(self, frame: Frame) -> None:
+        if frame.opcode is Opcode.CLOSE:
+            self.current_size = None
+        super().recv_frame(frame)
+
+
 class WebSocket:
     """One WebSocket and the application's call for it. Made by its connection, which passes bytes and events on."""
 
@@ -108,6 +117,7 @@ class WebSocket:
         response = negotiator.accept(Handshake(self.request.target.decode("ascii"), headers))
         if response.status_code != 101:
             self.phase = CLOSED
+            response.headers.setdefault("Sec-WebSocket-Version", "13")  # which one we speak (RFC 6455, 4.4)
             connection.write(response.serialize())
             connection.close(Cell.CLOSED_REFUSED)
             return
@@ -525,7 +535,7 @@ class WebSocket:
 
     def _open_protocol(self) -> ServerProtocol:
         limit = self.connection.server.settings.ws_max_bytes or None
-        protocol = ServerProtocol(state=ProtocolState.OPEN, max_size=limit)
+        protocol = _Protocol(state=ProtocolState.OPEN, max_size=limit)
         protocol.extensions = self._extensions_agreed
         return protocol
 
