@@ -249,7 +249,8 @@ def cli() -> str:
 
 def _help(name: str) -> str:
     assert isinstance(command_line, click.Group)
-    with click.Context(command_line, info_name="midair") as parent:
+    # As click makes it when somebody types it: a command keeps the help option that it was asked for first.
+    with click.Context(command_line, info_name="midair", **command_line.context_settings) as parent:
         command = command_line.get_command(parent, name)
         assert command is not None
         with click.Context(command, info_name=name, parent=parent, terminal_width=HELP_COLUMNS) as context:
