@@ -1,12 +1,11 @@
-"""Does a loop stand still, and how did a version answer lately? Sums over looks at given times."""
+"""Does a loop stand still? Sums over looks at given times."""
 
 from __future__ import annotations
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from midair.supervisor.stillness import STEP_MAX_S, ErrorShare, Stillness
+from midair.supervisor.stillness import STEP_MAX_S, Stillness
 
 
 def test_a_loop_that_beats_never_stands_still() -> None:
@@ -44,26 +43,3 @@ def test_nobody_is_blamed_for_time_in_which_nobody_looked(pauses_s: list[float])
         stillness.look(7, now_s)
     assert stillness.for_s <= STEP_MAX_S * len(pauses_s)
     assert stillness.for_s <= sum(pauses_s) + 1e-6
-
-
-def test_the_share_is_that_of_the_last_minute() -> None:
-    share = ErrorShare()
-    for second in range(300):  # ten answers a second; the first 200 s all of them errors, then none
-        share.sample(float(second), second * 10, min(second, 200) * 10)
-    assert share.last_minute() == 0.0
-    share.sample(300.0, 3000, 2010)
-    assert share.last_minute() == pytest.approx(10 / 600, rel=0.05)
-
-
-def test_one_that_was_never_looked_at_before_has_answered_all_of_it_now() -> None:
-    share = ErrorShare()
-    share.sample(0.0, 100, 30)
-    assert share.last_minute() == pytest.approx(0.3)
-
-
-def test_one_that_has_answered_nothing_has_no_errors() -> None:
-    share = ErrorShare()
-    assert share.last_minute() == 0.0
-    share.sample(0.0, 0, 0)
-    share.sample(1.0, 0, 0)
-    assert share.last_minute() == 0.0

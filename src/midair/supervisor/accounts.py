@@ -17,6 +17,8 @@ import midair
 from midair.core import effects
 from midair.core.ids import GenerationId
 from midair.core.state import Role
+from midair.core.strain import Figures
+from midair.observe.counters import Cell
 from midair.observe.metrics import Durations, GenerationFigures, MetricsSnapshot
 from midair.supervisor import books
 from midair.supervisor.books import Sums
@@ -147,16 +149,29 @@ class Accounts:
             total.add(_figures_of(worker))
         return total.counts
 
-    def answers(self, generation: GenerationId) -> tuple[int, int]:
-        """Responses and, of them, errors: 5xx, and exceptions that broke a response off.
+    def handed_over(self) -> int:
+        """Connections that any worker ever gave to another."""
+        counted = [self.counted.gone, *self.counted.ended.values()]
+        living = (worker.page.cells[Cell.HANDED_OVER] for worker in self._estate.fleet.workers.values())
+        return sum(sums.counts.get("handed_over", 0) for sums in counted) + sum(living)
+
+    def figures(self, generation: GenerationId) -> Figures:
+        """How it has answered so far; errors are 5xx, and exceptions that broke a response off.
 
         An exception mostly is a 500 as well, and frameworks answer 500 and let it out besides. Which of them were the same
         answer is not known, so the larger figure counts: never an answer twice, at worst half of a mixture unseen.
         """
-        counts = self.of_generation(generation).counts
-        responses = counts.get("requests", 0)
+        sums = self.of_generation(generation)
+        counts = sums.counts
+        answers = counts.get("requests", 0)
         errors = max(counts.get("responses_5xx", 0), counts.get("application_errors", 0))
-        return responses, min(responses, errors)
+        return Figures(
+            at_s=self._estate.loop.clock.now_s(),
+            answers=answers,
+            errors=min(answers, errors),
+            active=counts.get("active", 0),
+            finished=tuple(sums.latency_buckets),
+        )
 
     def snapshot(self) -> MetricsSnapshot:
         estate, counted = self._estate, self.counted

@@ -9,12 +9,13 @@ from __future__ import annotations
 from midair.control import words as control
 from midair.core import events
 from midair.core.ids import GenerationId, WorkerId
+from midair.core.strain import BEFORE_S, Record
 from midair.observe.counters import Cell
 from midair.supervisor.accounts import Accounts
 from midair.supervisor.estate import Estate
 from midair.supervisor.fleet import Worker
 from midair.supervisor.reporting import Reporting
-from midair.supervisor.stillness import ErrorShare, Stillness
+from midair.supervisor.stillness import Stillness
 
 EVERY_S = 1.0
 AGAIN_S = 10.0
@@ -31,7 +32,7 @@ class Pulse:
         self._accounts = accounts
         self._reporting = Reporting(estate)
         self._stillness: dict[WorkerId, Stillness] = {}
-        self._shares: dict[GenerationId, ErrorShare] = {}
+        self._records: dict[GenerationId, Record] = {}
         estate.loop.call_later(EVERY_S, self._beat)
 
     def _beat(self) -> None:
@@ -83,17 +84,20 @@ class Pulse:
 
     def sample(self) -> None:
         """Note how the serving generation answers. Also called at a cut-over, so that its last second counts."""
-        service, now_s = self._estate.service, self._estate.loop.clock.now_s()
-        for gone in self._shares.keys() - service.generations.keys():
-            del self._shares[gone]
+        service = self._estate.service
+        for gone in self._records.keys() - service.generations.keys():
+            del self._records[gone]
         if service.serving is not None:
-            share = self._shares.setdefault(service.serving, ErrorShare())
-            share.sample(now_s, *self._accounts.answers(service.serving))
+            self._records.setdefault(service.serving, Record()).add(self._accounts.figures(service.serving))
+
+    def record_of(self, generation: GenerationId) -> Record:
+        """How it answered while it served."""
+        return self._records.get(generation) or Record()
 
     def count_answers(self, generation: GenerationId) -> None:
         """(→ AnswersCounted) Beside its own figures: how its predecessor did in its last minute of serving."""
         update = self._estate.service.baking
         previous = update.previous if update and update.generation == generation else None
-        share = self._shares.get(previous) if previous is not None else None
-        before = share.last_minute() if share else 0.0
-        self._estate.tell(events.AnswersCounted(generation, *self._accounts.answers(generation), before))
+        before = self.record_of(previous).over(BEFORE_S).error_share if previous is not None else 0.0
+        figures = self._accounts.figures(generation)
+        self._estate.tell(events.AnswersCounted(generation, figures.answers, figures.errors, before))
