@@ -63,6 +63,7 @@ STATUS = words.StatusReport(
     ),
     hold=words.HoldStatus(reason="freeze", by="uid 0", left_s=60),
     update=words.UpdateStatus(update=8, phase="bake", generation=8, version="1.9", age_s=2),
+    moving=words.MovingStatus(left=8, of=20, moved=12, for_s=8, rate_per_s=0.05),
     last=(words.ReceiptLine(number=7, time_s=0, result="committed", source="1.7", target="1.8", duration_s=12),),
     binds=("127.0.0.1:8000",),
     warnings=("no health route",),
@@ -101,6 +102,51 @@ def test_reload_tells_each_phase_with_its_time_and_returns_at_the_commit(ask: As
     assert requests == [words.Reload(reason="deploy")]
 
 
+def moving(number: int, since_s: float, event: str = "connections_moving", **fields: str | float) -> words.Progress:
+    return words.Progress(update=8, number=number, event=event, since_s=since_s, fields={**fields})
+
+
+MOVING: list[AnyAnswer] = [
+    *(
+        moving(4 + at_s, 2.0 + at_s, left=2000 - 100 * at_s, of=2000, for_s=20 - at_s, rate_per_s=0.05)
+        for at_s in range(7)
+    ),
+    moving(11, 8.5, "connections_halted", left=1400, errors=0.31, slow=0.0),
+    moving(12, 9.5, left=1390, of=2000, for_s=14, rate_per_s=0.05, share=0.0),
+    moving(13, 10.5, "connections_resumed", left=1390),
+    words.Progress(update=8, number=14, event="phase", phase="commit", since_s=11.0),
+    moving(15, 12.0, left=700, of=2000, for_s=7, rate_per_s=0.05),
+]
+
+
+def test_reload_tells_how_connections_move_now_and_then(ask: Ask) -> None:
+    code, _, err, _ = ask("reload --wait drained", *PHASES, *MOVING, COMMITTED)
+    assert code == DONE
+    assert err.splitlines()[2:] == [
+        "  2 of 2 slots",
+        "  0 of 2,000 moved, 20.0 s left, 5 %/s",
+        "  500 of 2,000 moved, 15.0 s left, 5 %/s",
+        "warning: no more connections move to the new version for now: 31% more of its answers are errors",
+        "  the new version has recovered: connections move at the whole pace",
+        "bake         9.90 s",
+        "commit       1.00 s",
+        "  1,300 of 2,000 moved, 7.0 s left, 5 %/s",
+        "drain        0.00 s",
+    ]
+
+
+def test_reload_says_what_is_left_to_move_at_the_commit(ask: Ask) -> None:
+    _, _, err, _ = ask("reload", *PHASES, *MOVING[:-1], COMMITTED)
+    assert err.endswith("\n1,390 connections are still on their way to it; midair status shows how far they are\n")
+
+
+def test_reload_says_how_many_moved_and_how_fast_at_most(ask: Ask) -> None:
+    moved = moving(16, 23.0, "connections_moved", moved=2000, seconds=20.3, most_in_1_s=100)
+    _, _, err, _ = ask("reload --wait drained", *PHASES, *MOVING, moved, COMMITTED)
+    assert "  2,000 connections moved in 20.3 s, at most 100 in a second\n" in err
+    assert "on their way" not in err
+
+
 def test_a_refused_update_says_why_and_what_still_serves(ask: Ask) -> None:
     code, out, err, _ = ask("reload", *PHASES[:2], REFUSED_OUTCOME)
     assert (code, out) == (REFUSED, "")
@@ -122,6 +168,7 @@ def test_json_has_one_document_on_standard_output_and_nothing_else(ask: Ask) -> 
         ("reload --now --force --expect 1.9", words.Reload(now=True, force=True, expect="1.9")),
         ("reload --no-rollback --code-only", words.Reload(no_rollback=True, update="code")),
         ("reload --wait drained", words.Reload(wait="drained")),
+        ("reload --drain-rate 20%", words.Reload(drain_rate_per_s=0.2)),
         ("rollback --now -m bad", words.Rollback(now=True, reason="bad")),
         ("upgrade", words.Upgrade()),
         ("stop --force", words.Stop(force=True)),
@@ -212,7 +259,7 @@ def test_ctrl_c_stops_the_watching_and_says_so(tmp_path: Path) -> None:
 @pytest.mark.parametrize("no_colour", ["", "1"])
 def test_on_a_terminal_the_phases_are_live_and_without_colour_if_so_wished(tmp_path: Path, no_colour: str) -> None:
     ours, theirs = pty.openpty()
-    with FakeService(tmp_path, lambda _: [*PHASES, COMMITTED]) as service:
+    with FakeService(tmp_path, lambda _: [*PHASES, *MOVING, COMMITTED]) as service:
         done = subprocess.run(
             [sys.executable, "-m", "midair", "reload", "-C", str(service.folder)],
             stderr=theirs,
@@ -227,6 +274,8 @@ def test_on_a_terminal_the_phases_are_live_and_without_colour_if_so_wished(tmp_p
     assert "✓" in shown
     assert "0.50 s" in shown
     assert ("\x1b[32m" in shown) is not bool(no_colour)
+    assert "bake  ███▇▇▇▆▆ 610 of 2,000 moved, halted" in shown
+    assert "1,300 of 2,000 moved, 7.0 s left, 5 %/s" in shown
 
 
 def _read_all(fd: int) -> str:
@@ -255,6 +304,7 @@ def test_status_says_what_serves_and_what_a_restart_would_start(ask: Ask) -> Non
         "5.0 MiB",
         "freeze (by uid 0, 1 min left)",
         "bake, 1.9 (generation 8)",
+        "  moving     12 of 20 moved, 8.0 s left, 5 %/s",
         "committed",
     ):
         assert expected in out
@@ -413,6 +463,10 @@ def test_a_service_that_talks_rubbish_is_an_error_not_a_crash(ask: Ask, rubbish:
         ("main:app", "did you mean midair run main:app?"),
         ("reload --nwo", "--now"),
         ("reload --wait foo", "'commit', 'drained'"),
+        ("reload --drain-rate 20", '"20%"'),
+        ("reload --drain-rate 0", "above 0%"),
+        ("reload --drain-rate 120%", "at most 100%"),
+        ("reload --now --drain-rate 20%", "choose one"),
         ("scale 0", "1<=x<=4096"),
         ("hold", "needs a reason"),
         ("hold -m x --for 2", '"2s"'),
@@ -425,6 +479,7 @@ def test_a_service_that_talks_rubbish_is_an_error_not_a_crash(ask: Ask, rubbish:
         ("run --", "no program after --"),
         ("run main", 'write "main:app"'),
         ("run main:app -b nonsense", "--bind: bind: bad address"),
+        ("run main:app --drain-rate 20", '"20%"'),
         ("run main:app -w two", '--workers: workers = "two"'),
         ("run main:app --set drian.rate=5%", "did you mean"),
         ("run main:app --set x", "KEY=VALUE"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from midair.core.effects import Accept, Leave, Prepare, RunHook, StartWorker, StopAccepting, Verify
@@ -413,3 +415,15 @@ def test_updates_that_supersede_each_other_in_the_bake_leave_neither_zygotes_nor
     play.wait(3.0)
     assert len(play.world.zygotes) == 2
     assert len({w.generation for w in play.world.living() if w.leaves}) <= 1
+
+
+@pytest.mark.parametrize(("asked", "rate_per_s"), [({}, 0.0), ({"now": True}, 1.0), ({"drain_rate_per_s": 0.2}, 0.2)])
+def test_the_pace_that_was_asked_for_is_known_after_an_update_without_a_bake(
+    asked: dict[str, Any], rate_per_s: float
+) -> None:
+    play = Play(bake_s=0.0)
+    play.serve()
+    play.deploy(bake_s=0.0)
+    closed = play.until_end(play.opened(play.ask(**asked)))
+    assert closed.result == "committed"
+    assert play.history.service.generations[closed.generation].asked_rate_per_s == rate_per_s

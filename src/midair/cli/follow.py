@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import msgspec
 
+from midair.cli.curve import Curve, sentence
 from midair.cli.options import Service
-from midair.cli.show import BOLD, Progress, Show, clean, version
+from midair.cli.show import BOLD, Progress, Show, age, clean, version
 from midair.control import client
-from midair.control.words import Accepted, Outcome, Request, Wait
+from midair.control.words import Accepted, MovingStatus, Outcome, Request, Wait
 from midair.control.words import Progress as ProgressWord
 from midair.errors import UNKNOWN, Fault
 
@@ -25,7 +26,12 @@ def follow(service: Service, request: Request, *, timeout_s: float, wait: Wait =
             watcher.progress.end(outcome.duration_s or watcher.since_s, is_good=outcome.result in GOOD)
     except KeyboardInterrupt:
         return service.show.failure(_interrupted(watcher.update), UNKNOWN)
-    return tell(service.show, outcome)
+    code = tell(service.show, outcome)
+    if outcome.result == "committed" and wait == "commit" and watcher.left and not service.show.as_json:
+        service.show.note(
+            f"{watcher.left:,} connections are still on their way to it; midair status shows how far they are"
+        )
+    return code
 
 
 def _ask_only(service: Service, request: Request, timeout_s: float) -> int:
@@ -87,6 +93,10 @@ class _Watcher:
         self.progress: Progress = show.progress()
         self.update = 0
         self.since_s = 0.0
+        self.left = 0
+        """Connections that have not moved yet, by the latest news."""
+        self._phase = ""
+        self._curve = Curve()
 
     def told(self, word: Accepted | ProgressWord) -> None:
         match word:
@@ -97,11 +107,52 @@ class _Watcher:
             case ProgressWord():
                 self.since_s = word.since_s
                 if word.phase:
-                    self.progress.phase(word.phase, word.since_s)
+                    self._enter(word.phase)
+                self._moving(word)
                 if note := word.fields.get("note"):
                     self.progress.note(f"  {note}")
                 if warning := word.fields.get("warning"):
                     self.progress.warning(str(warning))
+
+    def _enter(self, phase: str) -> None:
+        self._phase = phase
+        self.progress.phase(phase, self.since_s)
+
+    def _moving(self, word: ProgressWord) -> None:
+        """Connections on their way to the new version, for as long as somebody looks."""
+        fields = word.fields
+        match word.event:
+            case "connections_moving":
+                if self._phase == "commit":
+                    self._enter("drain")  # It serves for good; who still looks waits for the old connections.
+                moving = msgspec.convert(fields, MovingStatus)
+                self.left = moving.left
+                self._curve.add(moving.left, moving.of)
+                self.progress.state(str(self._curve), sentence(moving), word.since_s)
+            case "connections_slowed" | "connections_halted":
+                self.progress.warning(_held_back(word))
+            case "connections_resumed":
+                self.progress.note("  the new version has recovered: connections move at the whole pace")
+            case "connections_moved":
+                self.left = int(fields.get("left") or 0)
+                self.progress.note(f"  {_moved(word)}")
+            case _:
+                pass
+
+
+def _held_back(word: ProgressWord) -> str:
+    """Why fewer move, or none."""
+    errors, slow = float(word.fields.get("errors") or 0), float(word.fields.get("slow") or 0)
+    why = [f"{errors:.0%} more of its answers are errors"] if errors else []
+    why += [f"{slow:.0%} more of them take over {word.fields.get('slow_over_s')} s"] if slow else []
+    what = "no more connections move" if word.event == "connections_halted" else "fewer connections move"
+    return f"{what} to the new version for now: {' and '.join(why)}"
+
+
+def _moved(word: ProgressWord) -> str:
+    moved, seconds = int(word.fields.get("moved") or 0), float(word.fields.get("seconds") or 0)
+    most = word.fields.get("most_in_1_s")
+    return f"{moved:,} connections moved in {age(seconds)}" + (f", at most {most:,} in a second" if most else "")
 
 
 def json_of(answer: msgspec.Struct) -> dict[str, object]:

@@ -12,7 +12,7 @@ import click
 
 from midair.cli.show import Show
 from midair.config.load import Override, RunSources, ServiceAddress, load_client, sources_for_run
-from midair.config.units import DURATION, BadUnit, read_duration
+from midair.config.units import DURATION, RATE, BadUnit, read_duration, read_rate
 
 P = ParamSpec("P")
 
@@ -65,6 +65,23 @@ class Duration(click.ParamType[float]):
             return read_duration(str(value))
         except BadUnit as exc:
             self.fail(f"{value!r} is not {DURATION}" + (f" ({exc.hint})" if exc.hint else ""), param, ctx)
+
+
+class Rate(click.ParamType[float]):
+    """``20%``, ``20%/s`` on the command line: a share per second, above 0 and at most 1."""
+
+    name = "rate"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        if isinstance(value, (int, float)):
+            return float(value)
+        try:
+            rate = read_rate(str(value))
+        except BadUnit as exc:
+            self.fail(f"{value!r} is not {RATE}" + (f" ({exc.hint})" if exc.hint else ""), param, ctx)
+        if not 0 < rate <= 1:
+            self.fail(f"{value!r} is not above 0% and at most 100%", param, ctx)
+        return rate
 
 
 REASON = click.option("-m", "--reason", metavar="TEXT", default="", help="Why; kept in the receipt.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from midair.cli.follow import follow
-from midair.cli.options import REASON, TIMEOUT, Service, service_options
+from midair.cli.options import REASON, TIMEOUT, Rate, Service, service_options
 from midair.control.words import Reload, Wait
 
 
@@ -15,6 +15,13 @@ from midair.control.words import Reload, Wait
 )
 @click.option("--no-wait", is_flag=True, help="Return at once.")
 @click.option("--now", is_flag=True, help="Do not queue, do not pace: everything moves at once.")
+@click.option(
+    "--drain-rate",
+    type=Rate(),
+    default=0.0,
+    metavar="RATE",
+    help="How many connections may move a second, such as 20%, in this update; default: drain.rate.",
+)
 @click.option("--force", is_flag=True, help="Also a version that was rolled back, or that serves already.")
 @click.option("--expect", metavar="VERSION", default="", help="Refuse any other version.")
 @click.option("--no-rollback", is_flag=True, help="For releases that the old code cannot follow.")
@@ -28,6 +35,7 @@ def command(
     wait: Wait,
     no_wait: bool,
     now: bool,
+    drain_rate: float,
     force: bool,
     expect: str,
     no_rollback: bool,
@@ -39,6 +47,8 @@ def command(
 
     Ctrl-C stops watching, not the update.
     """
+    if now and drain_rate:
+        raise click.UsageError("--now moves everything at once; --drain-rate says how fast: choose one")
     until: Wait = "none" if no_wait else wait
     request = Reload(
         update="code" if code_only else "config",
@@ -47,6 +57,7 @@ def command(
         force=force,
         expect=expect,
         no_rollback=no_rollback,
+        drain_rate_per_s=drain_rate,
         reason=reason,
     )
     return follow(service, request, timeout_s=timeout, wait=until)

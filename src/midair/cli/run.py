@@ -24,6 +24,7 @@ KEYS = {
     "chdir": "chdir",
     "health": "health.path",
     "zygote": "zygote",
+    "drain_rate": "drain.rate",
     "drain_timeout": "drain.timeout",
     "bake": "bake.for",
     "metrics": "metrics.address",
@@ -48,6 +49,7 @@ class Options(TypedDict):
     chdir: str | None
     health: str | None
     zygote: str | None
+    drain_rate: str | None
     drain_timeout: str | None
     bake: str | None
     metrics: str | None
@@ -87,6 +89,7 @@ class RunCommand(click.Command):
 @click.option("--chdir", metavar="FOLDER", help="The application's folder.")
 @click.option("--health", metavar="PATH", help="Asked of every new version: a path, auto or off.")
 @click.option("--zygote", metavar="WHEN", help="Fork workers: auto, always, never.")
+@click.option("--drain-rate", metavar="RATE", help="How many connections may move a second, such as 5%.")
 @click.option("--drain-timeout", metavar="DURATION", help="How long an old version may finish, such as 5m.")
 @click.option("--bake", metavar="DURATION", help="How long a new version is watched after the cut-over, such as 10s.")
 @click.option("--metrics", metavar="ADDRESS", help="Where Prometheus scrapes, such as 127.0.0.1:9464.")

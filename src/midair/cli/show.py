@@ -17,8 +17,11 @@ from midair.errors import Fault
 
 if TYPE_CHECKING:
     from rich.status import Status
+    from rich.text import Text
 
 RED, GREEN, YELLOW, DIM, BOLD = "31", "32", "33", "2", "1"
+PLAIN_EVERY_S = 5.0
+"""Where lines stay, something that changes each second gets one no more often."""
 
 
 class Show:
@@ -106,6 +109,8 @@ class Progress:
         self._phase = ""
         self._began_s = 0.0
         self._status: Status | None = None
+        self._state = ""
+        self._state_s: float | None = None
         self._is_live = not show.as_json and show.err.isatty() and os.environ.get("TERM") != "dumb"
 
     def __enter__(self) -> Self:
@@ -119,9 +124,9 @@ class Progress:
     def phase(self, name: str, since_s: float) -> None:
         """The phase ``name`` begins, ``since_s`` after the update began."""
         self.end(since_s)
-        self._phase, self._began_s = name, since_s
+        self._phase, self._state, self._began_s = name, "", since_s
         if self._is_live:
-            self._turn(name)
+            self._turn()
 
     def end(self, since_s: float, *, is_good: bool = True) -> None:
         """The current phase ends."""
@@ -133,6 +138,17 @@ class Progress:
             self._show.err.write(f"{self._show.styled(mark, colour, self._show.err)}{clean(self._phase):9} {took}\n")
             self._show.err.flush()
         self._phase = ""
+
+    def state(self, figure: str, text: str, since_s: float) -> None:
+        """How far the current phase is, as it changes: beside its name on a terminal, with the ``figure`` in front; elsewhere a
+        line now and then."""
+        if self._is_live:
+            self._state = f"{figure} {text}"
+        if self._status is not None:
+            self._status.update(self._turning())
+        elif not self._is_live and (self._state_s is None or since_s - self._state_s >= PLAIN_EVERY_S):
+            self._state_s = since_s
+            self.note(f"  {text}")
 
     def note(self, text: str) -> None:
         self._between(self._show.note, text)
@@ -146,17 +162,21 @@ class Progress:
         self._stop_turning()
         say(text)
         if self._is_live and self._phase:
-            self._turn(self._phase)
+            self._turn()
 
-    def _turn(self, name: str) -> None:
+    def _turn(self) -> None:
         # rich is imported here and nowhere else: a plain pipe or a systemd unit never pays for it.
         from rich.console import Console
         from rich.status import Status
-        from rich.text import Text
 
         console = Console(file=self._show.err, no_color=not has_colour(self._show.err), highlight=False)
-        self._status = Status(Text(clean(name)), console=console)
+        self._status = Status(self._turning(), console=console)
         self._status.start()
+
+    def _turning(self) -> Text:
+        from rich.text import Text
+
+        return Text(clean(f"{self._phase}  {self._state}".rstrip()))
 
     def _stop_turning(self) -> None:
         if self._status is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from midair.cli.curve import sentence
 from midair.cli.follow import json_of
 from midair.cli.history import receipt_rows
 from midair.cli.options import Service, service_options
@@ -83,6 +84,8 @@ def show_status(show: Show, report: StatusReport) -> None:
         going = report.update
         what = f"{going.phase}, {version(going.version, going.generation)}, for {age(going.age_s)}"
         facts.append((f"update {going.update}", what + (f", by {going.by}" if going.by else "")))
+    if report.moving:
+        facts.append(("moving", sentence(report.moving)))
     if report.hold:
         left = f", {age(report.hold.left_s)} left" if report.hold.left_s else ""
         facts.append(("held", f"{report.hold.reason} (by {report.hold.by or 'somebody'}{left})"))

@@ -31,7 +31,7 @@ NOT_ZERO = (
     "hooks.timeout",
 )
 """Zero would mean never or nothing here; where it means off, the schema says so."""
-AT_MOST_WHOLE = ("drain.rate", "rollback.rate", "bake.error_rate")
+AT_MOST_WHOLE = ("drain.rate", "drain.halt_at", "rollback.rate", "bake.error_rate")
 WORKERS_MAX = 4096
 """More is a slip of the finger: each is a process."""
 

@@ -4,7 +4,7 @@ A field's unit is the end of its name; the key has none, because there the unit 
 
     ``timeout_s``  -> ``timeout = "30s"``       ``rate_per_s`` -> ``rate = "5%"``
     ``max_bytes``  -> ``max = "10MB"``          ``socket_mode`` -> ``socket_mode = "0660"``
-    ``error_rate`` -> ``error_rate = "50%"``
+    ``error_rate`` -> ``error_rate = "50%"``     ``halt_at_share`` -> ``halt_at = "20%"``
 
 The variable of a key is ``MIDAIR_`` and the key in capitals, dots as underscores: ``drain.timeout`` is
 ``MIDAIR_DRAIN_TIMEOUT``.
@@ -106,7 +106,7 @@ def _keys_of(table: type[msgspec.Struct], names: tuple[str, ...], path: tuple[st
         yield Key(".".join((*names, written)), field_path, kind, field.default, choices)
 
 
-_UNIT_ENDS = (("_per_s", Kind.RATE), ("_s", Kind.DURATION), ("_bytes", Kind.SIZE))
+_UNIT_ENDS = (("_per_s", Kind.RATE), ("_s", Kind.DURATION), ("_bytes", Kind.SIZE), ("_share", Kind.SHARE))
 
 
 def _kind_and_name(dotted: str, field: str, type_: object) -> tuple[Kind, str]:

@@ -64,6 +64,9 @@ class Drain(Table, frozen=True, kw_only=True):
     """Live connections go on with the new version. False: they are let come to an end on the old one."""
     rate_per_s: float = 0.05
     """Share of the old version's connections that may move to the new one per second."""
+    halt_at_share: float = 0.2
+    """Share of the new version's answers that are errors or much slower than the old version's, beyond the old version's own
+    share, at which no more connections move to it for now; from half of it on fewer do. ``off``: they move whatever it answers."""
     timeout_s: float = 300.0
     """How long an old version may finish what it has; what is still busy then is ended, counted and named."""
     max_generations: int = 3

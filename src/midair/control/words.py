@@ -16,7 +16,7 @@ Times called ``time_s`` are seconds since the epoch; lengths and ages are second
 from __future__ import annotations
 
 import re
-from typing import Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 import msgspec
 
@@ -73,6 +73,8 @@ class Reload(Ask, frozen=True, kw_only=True):
     expect: str = ""
     """Refuse unless the version on disk has this name; empty: any."""
     no_rollback: bool = False
+    drain_rate_per_s: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.0
+    """Share of the connections that may move in a second, in this update; 0: as configured."""
     reason: str = ""
 
 
@@ -294,6 +296,25 @@ class UpdateStatus(Part, frozen=True, kw_only=True):
     reason: str = ""
 
 
+class MovingStatus(Part, frozen=True, kw_only=True):
+    """Live connections that are on their way to the serving version."""
+
+    left: int
+    of: int
+    """Connections that were not on the serving version when it began to serve."""
+    moved: int = 0
+    for_s: float = 0.0
+    """How long it will take yet, if nothing slows it."""
+    rate_per_s: float = 1.0
+    """Share of ``of`` that may move in a second; 1: all at once."""
+    share: float = 1.0
+    """How much of that rate is used: less while the new version fails or is slow, 0 while it is halted."""
+    errors: float = 0.0
+    """Share of the new version's answers that are errors, beyond what the old one's were."""
+    slow: float = 0.0
+    """Share of them that are much slower than the old one's, beyond what the old one's were."""
+
+
 class ReceiptLine(Part, frozen=True, kw_only=True):
     """An update in one line."""
 
@@ -336,6 +357,7 @@ class StatusReport(Answer, frozen=True, kw_only=True):
     generations: tuple[GenerationStatus, ...] = ()
     hold: HoldStatus | None = None
     update: UpdateStatus | None = None
+    moving: MovingStatus | None = None
     last: tuple[ReceiptLine, ...] = ()
     binds: tuple[str, ...] = ()
     metrics: str = ""

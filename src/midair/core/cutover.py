@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from midair.core import bake, candidate, joining, surge, workers
 from midair.core.effects import Phase, Result
+from midair.core.pace import UNPACED
 from midair.core.policy import SWITCH_ACK_S
 from midair.core.state import ALL_SLOTS, QUARANTINE_MAX, Generation, Role, Switch, Worker, WorkerState
 from midair.core.turn import Turn
@@ -170,6 +171,7 @@ def _leave_candidacy(turn: Turn, target: Generation) -> None:
         if service.baking.asked.no_rollback:
             # What the old code could not follow, it cannot follow now either.
             update.asked = replace(update.asked, no_rollback=True)
+    target.asked_rate_per_s = UNPACED if update.asked.now else update.asked.drain_rate_per_s
     service.baking, service.candidate = update, None
     update.baked_from_s = turn.now_s
     for timer in ("bake", "look", "canary"):

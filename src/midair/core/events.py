@@ -28,7 +28,9 @@ class UpdateAsked:
     force: bool = False
     """Also a quarantined version, also against somebody's hold."""
     now: bool = False
-    """Do not wait for slots that are being switched."""
+    """Do not wait for slots that are being switched, and move all connections at once."""
+    drain_rate_per_s: float = 0.0
+    """Share of the connections that may move in a second; 0: as configured."""
     expect: str = ""
     """Refuse any other version than this one."""
     no_rollback: bool = False

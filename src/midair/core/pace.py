@@ -43,6 +43,8 @@ class Pace:
     """Not answered yet."""
     moved: list[tuple[float, int]] = field(default_factory=list)
     """Answers of the last second: when, how many. Plain, like all here: it is written down at an upgrade of midair."""
+    busiest: int = 0
+    """The most that moved in any second so far."""
 
     @property
     def per_s(self) -> float:
@@ -63,6 +65,8 @@ class Pace:
         """
         if self.rate_per_s >= UNPACED and share > 0:
             return [(worker, AT_ONCE) for worker, count in waiting if count and self._open(worker, AT_ONCE)]
+        if share <= 0:
+            self.credit = 0.0  # What was in hand would still go.
         self._earn(now_s, share)
         grants = []
         for worker, count in waiting:
@@ -76,6 +80,7 @@ class Pace:
         """A worker has moved ``used`` of what it was granted, and will not use the rest."""
         if self.granted.pop(worker, 0) and used:
             self.moved.append((now_s, used))
+            self.busiest = max(self.busiest, self._moved_in_window(now_s))
 
     def gone(self, worker: WorkerId, now_s: float) -> None:
         """A worker has ended without an answer: nobody knows how much it used, so all of it."""
@@ -84,7 +89,7 @@ class Pace:
         self.granted.pop(worker, None)
 
     def left_s(self, waiting: int) -> float:
-        """For how many seconds ``waiting`` connections will go on moving, if they can."""
+        """For how many seconds ``waiting`` connections will go on moving, if they can and nothing slows them."""
         return 0.0 if self.rate_per_s >= UNPACED else waiting / self.per_s
 
     def _open(self, worker: WorkerId, part: int) -> bool:
@@ -100,5 +105,8 @@ class Pace:
         self.credit = min(self.credit + elapsed_s * self.per_s * share, most)
 
     def _in_window(self, now_s: float) -> int:
+        return self._moved_in_window(now_s) + sum(self.granted.values())
+
+    def _moved_in_window(self, now_s: float) -> int:
         self.moved = [(at_s, count) for at_s, count in self.moved if at_s > now_s - WINDOW_S]
-        return sum(count for _, count in self.moved) + sum(self.granted.values())
+        return sum(count for _, count in self.moved)

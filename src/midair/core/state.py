@@ -93,6 +93,8 @@ class Generation:
     deaths_s: list[float] = field(default_factory=list)
     """When serving workers of it died lately (monotonic seconds)."""
     drain_until_s: float = 0.0
+    asked_rate_per_s: float = 0.0
+    """Share of the connections that may move to it in a second, as whoever asked for it said; 0: as configured."""
     companions: set[str] = field(default_factory=set)
     """Once-only processes of it that run."""
     companions_ending: set[str] = field(default_factory=set)

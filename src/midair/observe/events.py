@@ -92,7 +92,25 @@ _TABLE = (
     Event("worker_trouble", "warning", "A worker met trouble that is the machine's: no descriptors left, no memory.", ("what",)),
     Event("worker_cut", "warning", "A worker left while applications' calls still ran; they are named.", ("worker", "what")),
     Event(
-        "connections_moving", "info", "Live connections are on their way to the serving version.", ("left", "of", "for_s")
+        "connections_moving", "info", "Live connections are on their way to the serving version.",
+        ("left", "of", "moved", "for_s", "rate_per_s", "share"),
+    ),
+    Event(
+        "connections_slowed", "warning",
+        "The serving version fails or is slow more often than the one before, so fewer connections move to it for now.",
+        ("left", "share", "errors", "slow", "slow_over_s"),
+    ),
+    Event(
+        "connections_halted", "warning",
+        "The serving version fails or is slow so often that no more connections move to it until it recovers, or until the old"
+        " version has to end.",
+        ("left", "share", "errors", "slow", "slow_over_s"),
+    ),
+    Event("connections_resumed", "info", "The serving version has recovered: connections move at the whole pace.",
+          ("left", "slowed_s", "halted_s")),
+    Event(
+        "connections_moved", "info", "The last of the old connections has moved, or the next update takes over what is left.",
+        ("moved", "seconds", "most_in_1_s", "least_in_1_s", "slowed_s", "halted_s", "left"),
     ),
     Event(
         "connections_stay", "warning",

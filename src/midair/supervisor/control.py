@@ -306,6 +306,7 @@ class ControlServer:
                     now=request.now,
                     expect=request.expect,
                     no_rollback=request.no_rollback,
+                    drain_rate_per_s=request.drain_rate_per_s,
                 )
             case words.Rollback():
                 return events.RollbackAsked(number, peer.who, request.reason)
@@ -435,8 +436,16 @@ class ControlServer:
         if len(kept) >= PROGRESS_KEPT:
             del kept[0]
         kept.append(progress)
-        for watcher in list(self._watchers.get(receipt.number, [])):
+        for watcher in self._watching(receipt):
             watcher.peer.send(progress)
+
+    def _watching(self, receipt: Receipt) -> list[Watcher]:
+        """Who looks on at this update, those included who know how it ended and wait for the old connections."""
+        drained = self._watchers.get(-receipt.previous_generation, [])
+        return [
+            *self._watchers.get(receipt.number, []),
+            *(each for each in drained if each.outcome and each.outcome.update == receipt.number),
+        ]
 
     def _closed(self, effect: effects.Closed, receipt: Receipt) -> None:
         outcome = self.outcome(receipt)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from midair.config.load import RunSources
 from midair.config.schema import Settings
+from midair.control.words import MovingStatus
 from midair.core import events
 from midair.core.ids import GenerationId, WorkerId
 from midair.core.state import Service
@@ -57,6 +58,8 @@ class Estate:
     """Version found by the last look at the disk."""
     metrics_at: str = ""
     """Where the metrics are served; empty: nowhere."""
+    moving: Callable[[], MovingStatus | None] = lambda: None
+    """Says what is moving; None: nothing. Set by whoever counts it."""
     on_progress: Callable[[Receipt, str, str, Mapping[str, FieldValue]], None] = lambda r, e, p, f: None
     """Takes (receipt, event, phase, fields) of an update that goes on."""
 
@@ -82,6 +85,17 @@ class Estate:
         """Put it into the receipt of the update that brings this generation, and tell who watches."""
         receipt = self.ledger.happened(generation, event, dict(fields))
         if receipt and not receipt.result:
+            self.on_progress(receipt, event, "", fields)
+
+    def moved_on(self, generation: int, event: str, fields: Mapping[str, FieldValue], *, is_kept: bool = True) -> None:
+        """Something about connections on their way to this generation, which may last longer than its update: into the log, to
+        whoever watches, and, if it is to be kept, into the receipt."""
+        self.say(event, {"generation": generation, **fields})
+        receipt = self.ledger.of_generation(GenerationId(generation))
+        if receipt and is_kept:
+            self.ledger.happened(generation, event, dict(fields))
+            self.ledger.happened_after(generation, event, dict(fields))
+        if receipt:
             self.on_progress(receipt, event, "", fields)
 
     def say_update(self, receipt: Receipt, event: str, **fields: FieldValue) -> None:

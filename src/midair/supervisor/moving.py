@@ -2,14 +2,15 @@
 
 A reconciler: whatever happens, the next look compares who should take over from whom (``core/succession.py``) with the
 channels that there are, and mends the difference; a worker that dies, a newer version, a rollback and a recycled worker are
-all the same to it. The pace (``core/pace.py``) is one for the whole service. The sockets themselves go from worker to worker:
-only the two ends of a channel pass through here.
+all the same to it. The pace (``core/pace.py``) is one for the whole service, and held back while the new side fails
+(``restraint.py``). The sockets themselves go from worker to worker: only the two ends of a channel pass through here.
 """
 
 from __future__ import annotations
 
 import msgspec
 
+from midair.config.schema import Settings
 from midair.core.ids import GenerationId, WorkerId
 from midair.core.pace import AT_ONCE, UNPACED, Pace
 from midair.core.state import Worker
@@ -17,12 +18,16 @@ from midair.core.succession import RETIRING, heir, successor, taking_slots
 from midair.observe.counters import Cell
 from midair.sockets import passing, words
 from midair.supervisor import fleet as fleets
+from midair.supervisor.accounts import Accounts
 from midair.supervisor.estate import Estate, FieldValue
 from midair.supervisor.loop import Timer
+from midair.supervisor.passage import Passage, Trip
+from midair.supervisor.pulse import Pulse
+from midair.supervisor.restraint import Restraint
+from midair.supervisor.restraint import State as RestraintState
 
 LOOK_EVERY_S = 0.02
 """While connections are moving: at 5 % a second of 2,000 that is two at a time."""
-TELL_EVERY_S = 1.0
 MARGIN_S = 1.0
 """A generation that has to be gone moves what is left so long before."""
 
@@ -35,13 +40,17 @@ class State(msgspec.Struct, kw_only=True):
     declined: list[tuple[int, int]] = []
     target: int | None = None
     pace: Pace | None = None
+    restraint: RestraintState = msgspec.field(default_factory=RestraintState)
+    trip: Trip | None = None
 
 
 class Moving:
     """Carries connections over, one look after the other, as long as there are any to carry."""
 
-    def __init__(self, estate: Estate) -> None:
+    def __init__(self, estate: Estate, accounts: Accounts, pulse: Pulse) -> None:
         self._estate = estate
+        self._restraint = Restraint(estate, accounts, pulse)
+        self._passage = Passage(estate, accounts, self._restraint)
         self._routes: dict[WorkerId, WorkerId] = {}
         self._drained: set[WorkerId] = set()
         self._declined: set[tuple[WorkerId, WorkerId]] = set()
@@ -49,7 +58,6 @@ class Moving:
         """Where connections went at the latest look."""
         self._pace: Pace | None = None
         self._timer: Timer | None = None
-        self._told_s, self._told = 0.0, 0
 
     def migrates(self, worker: WorkerId) -> bool:
         """Whether its connections will be handed over when it accepts no more; else it has to let them end."""
@@ -84,6 +92,9 @@ class Moving:
         self._drained.discard(worker.id)
         if self._pace:
             self._pace.gone(worker.id, now_s)
+        if not self._has_connections():
+            # At once: who waits for the end of its generation is to hear of its last connections before that.
+            self._keep_pace([], self._loads(), now_s)
         self.look_soon()
 
     def heard(self, worker: fleets.Worker, word: words.Moved | words.Stays | words.HandOverEnded) -> None:
@@ -110,12 +121,21 @@ class Moving:
             self._estate.happened(serving, "connections_stay", fields)
             self._estate.ledger.happened_after(serving, "connections_stay", dict(fields))
 
+    def _loads(self) -> dict[WorkerId, int]:
+        """Open connections, by worker."""
+        return {worker.id: worker.page.cells[Cell.OPEN] for worker in self._estate.fleet.workers.values()}
+
+    def _has_connections(self) -> bool:
+        """Some worker that accepts no more has any left."""
+        loads = self._loads()
+        return any(loads.get(each.id) for each in self._estate.service.workers.values() if each.state in RETIRING)
+
     # --- one look ---------------------------------------------------------------------------------------------------
 
     def _look(self) -> None:
         self._timer = None
         service, now_s = self._estate.service, self._estate.loop.clock.now_s()
-        loads = {worker.id: worker.page.cells[Cell.OPEN] for worker in self._estate.fleet.workers.values()}
+        loads = self._loads()
         waiting: list[tuple[WorkerId, int]] = []
         for worker in sorted(service.workers.values(), key=lambda each: (each.generation, each.slot)):
             is_retiring = worker.state in RETIRING and worker.id in loads
@@ -123,8 +143,7 @@ class Moving:
                 waiting.append((worker.id, loads[worker.id]))
         self._keep_pace(waiting, loads, now_s)
         if waiting:
-            self._grant(waiting, now_s)
-            self._tell(sum(count for _, count in waiting), now_s)
+            self._grant(waiting, loads, now_s)
             self._timer = self._estate.loop.call_later(LOOK_EVERY_S, self._look)
 
     def _is_routed(self, worker: Worker, loads: dict[WorkerId, int]) -> bool:
@@ -180,15 +199,27 @@ class Moving:
 
     def _keep_pace(self, waiting: list[tuple[WorkerId, int]], loads: dict[WorkerId, int], now_s: float) -> None:
         """A new cut-over counts anew who is not on the version that takes over; so do the first to move after nobody did."""
-        total = sum(count for _, count in waiting)
-        target = self._taking_over()
-        if not total and not (self._pace and self._pace.granted):
+        total, target = sum(count for _, count in waiting), self._taking_over()
+        left = self._not_there_yet(total, loads)
+        is_over = not left and not (self._pace and any(part != AT_ONCE for part in self._pace.granted.values()))
+        is_cut_over = self._target != target
+        is_update = is_cut_over or self._is_update(waiting)
+        if self._pace and (is_over or is_cut_over):
+            self._passage.ended(self._pace, left, now_s)
+        if is_cut_over:
+            self._restraint.cut_over(self._target, is_back=self._is_back())
+        elif is_over and self._pace:
+            self._restraint.ended()
+        if is_over:
             self._pace = None
-        elif self._pace is None:
-            self._pace = Pace(self._rate(), self._not_there_yet(total, loads), now_s)
-        elif self._target != target:
-            self._pace.rate_per_s, self._pace.at_cut_over = self._rate(), self._not_there_yet(total, loads)
+        elif self._pace is None and total:
+            self._pace = Pace(self._rate(is_update=is_update), left, now_s)
+        elif self._pace and is_cut_over:
+            self._pace.rate_per_s, self._pace.at_cut_over = self._rate(is_update=is_update), left
+            self._pace.busiest = 0
         self._target = target
+        if self._pace and self._passage.trip is None and target is not None:
+            self._passage.began(target, self._pace, now_s, is_update=is_update)
 
     def _taking_over(self) -> GenerationId | None:
         """Where connections go now."""
@@ -204,26 +235,51 @@ class Moving:
             waiting, sum(loads.get(w.id, 0) for w in service.workers.values() if w.generation == service.serving)
         )
 
-    def _rate(self) -> float:
-        """Share a second: that of a roll-back on the way to an older version; all at once if so asked."""
-        service, settings = self._estate.service, self._estate.settings
-        going_on, target = service.baking, self._taking_over()
-        if going_on and going_on.generation == target:
-            release = self._estate.releases.get(going_on.generation)
-            settings = release.settings if release else settings
-            return UNPACED if going_on.asked.now else settings.drain.rate_per_s
-        is_back = self._target is not None and target is not None and target < self._target
-        return settings.rollback.rate_per_s if is_back else settings.drain.rate_per_s
+    def _is_back(self) -> bool:
+        """The version that takes over now is older than the one that did when we looked last."""
+        target = self._taking_over()
+        return self._target is not None and target is not None and target < self._target
 
-    def _grant(self, waiting: list[tuple[WorkerId, int]], now_s: float) -> None:
+    def _is_update(self, waiting: list[tuple[WorkerId, int]]) -> bool:
+        """Connections come from another version, and not only from a worker that was recycled."""
+        workers, target = self._estate.service.workers, self._taking_over()
+        return any(workers[worker].generation != target for worker, _ in waiting)
+
+    def _rate(self, *, is_update: bool) -> float:
+        """Share a second: that of a roll-back on the way to an older version; else as whoever asked for the version said."""
+        target, settings = self._taking_over(), self._settings()
+        generation = self._estate.service.generations.get(target) if target is not None else None
+        if self._is_back():
+            return settings.rollback.rate_per_s
+        if generation and generation.asked_rate_per_s and is_update:
+            return generation.asked_rate_per_s
+        return settings.drain.rate_per_s
+
+    def _settings(self) -> Settings:
+        """Those of the version that takes over, which need not be committed yet."""
+        target = self._taking_over()
+        release = self._estate.releases.get(target) if target is not None else None
+        return release.settings if release else self._estate.settings
+
+    def _grant(self, waiting: list[tuple[WorkerId, int]], loads: dict[WorkerId, int], now_s: float) -> None:
         assert self._pace is not None
+        left = self._not_there_yet(sum(count for _, count in waiting), loads)
         hurried = [worker for worker, count in waiting if self._must_hurry(worker, count, now_s)]
         for worker in hurried:
             if self._pace.granted.get(worker) != AT_ONCE:
                 self._pace.granted[worker] = AT_ONCE
                 self._send(worker, words.Grant(is_all=True))
-        for worker, count in self._pace.grant(now_s, waiting):
+        for worker, count in self._pace.grant(now_s, waiting, share=self._share(waiting, left, now_s)):
             self._send(worker, words.Grant(is_all=True) if count == AT_ONCE else words.Grant(count=count))
+        self._passage.goes_on(self._pace, left, now_s)
+
+    def _share(self, waiting: list[tuple[WorkerId, int]], left: int, now_s: float) -> float:
+        """How much of the pace the new side can take. Who asked for everything at once gets that."""
+        assert self._pace is not None
+        target = self._taking_over()
+        if target is None or self._pace.rate_per_s >= UNPACED or not self._is_update(waiting):
+            return 1.0
+        return self._restraint.share(target, self._settings().drain.halt_at_share, left, now_s)
 
     def _must_hurry(self, worker: WorkerId, count: int, now_s: float) -> bool:
         """At the pace it would not be over before it is ended; and what is not over then is cut."""
@@ -239,13 +295,6 @@ class Moving:
         if link:
             link.send(word)
 
-    def _tell(self, left: int, now_s: float) -> None:
-        if now_s - self._told_s < TELL_EVERY_S or self._pace is None or left == self._told:
-            return  # Those that never move (a WebSocket whose application carries nothing) are no news each second.
-        self._told_s, self._told = now_s, left
-        fields = {"left": left, "of": self._pace.at_cut_over, "for_s": round(self._pace.left_s(left), 1)}
-        self._estate.say("connections_moving", {"generation": self._target, **fields})
-
     # --- over an upgrade ----------------------------------------------------------------------------------------------
 
     def busy(self) -> str:
@@ -258,6 +307,8 @@ class Moving:
             declined=list(self._declined),
             target=self._target,
             pace=self._pace,
+            restraint=self._restraint.state,
+            trip=self._passage.trip,
         )
         return msgspec.msgpack.encode(state), []
 
@@ -268,4 +319,6 @@ class Moving:
         self._declined = {(WorkerId(source), WorkerId(target)) for source, target in known.declined}
         self._target = GenerationId(known.target) if known.target is not None else None
         self._pace = known.pace
+        self._restraint.state = known.restraint
+        self._passage.trip = known.trip
         self.look_soon()

@@ -80,6 +80,7 @@ class Reporting:
             )
             if going_on
             else None,
+            moving=self._estate.moving(),
             last=tuple(self._estate.ledger.line(receipt) for receipt in self._estate.ledger.latest(5)),
             binds=tuple(listener.actual for listener in self._estate.listeners),
             metrics=self._estate.metrics_at,

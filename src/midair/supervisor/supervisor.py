@@ -97,7 +97,7 @@ class Supervisor:
         self._errands = Errands(self.estate)
         self._companions = Companions(self.estate)
         self._notices = Notices(self.estate)
-        self._moving = Moving(self.estate)
+        self._moving = Moving(self.estate, self.accounts, self._pulse)
         fleet.on_moving = self._moving.heard
         self._facts: deque[events.Event] = deque()
         self._is_deciding = False
