@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-BENCHES = ("throughput", "latency", "reload_loss", "memory")
+BENCHES = ("throughput", "latency", "reload_loss", "memory", "keep_alive", "pace", "idle")
 
 
 def main(names: list[str]) -> int:

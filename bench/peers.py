@@ -96,8 +96,12 @@ class Running:
                 env=_environment(),
                 check=True,
                 timeout=60,
-                stdout=subprocess.DEVNULL,
+                capture_output=True,
             )
+
+    def reload_soon(self) -> None:
+        """Have the update asked for, by signal, and do not wait for it."""
+        self.process.send_signal(self.peer.reload if isinstance(self.peer.reload, signal.Signals) else signal.SIGUSR1)
 
     def ask(self, path: str = "/", timeout_s: float = 10.0) -> bytes:
         """One answer on a new connection. Raises OSError."""

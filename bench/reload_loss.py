@@ -8,6 +8,7 @@ says so, as a set of mixed versions is a cost too.
 from __future__ import annotations
 
 import json
+import statistics
 import time
 
 from bench import peers, table
@@ -28,17 +29,23 @@ def main() -> None:
 
 
 def _row(peer: peers.Peer) -> list[object]:
-    took_s, arrived = [], 0
     with peers.serve(peer, settings='[bake]\nfor = "0.3s"') as server, BackgroundClient(server.url, *LOADS) as client:
-        for version in range(2, UPDATES + 2):
-            server.settle()
-            server.write(str(version))
-            began_s = time.monotonic()
-            server.reload()
-            arrived += _arrives(server, str(version))
-            took_s.append(time.monotonic() - began_s)
+        took_s, arrived = update(server, UPDATES)
         report = client.stop()
-    return _cells(peer, report, sorted(took_s)[len(took_s) // 2], arrived)
+    return _cells(peer, report, statistics.median(took_s), arrived)
+
+
+def update(server: peers.Running, updates: int) -> tuple[list[float], int]:
+    """Update so often; how long each took, and how many arrived."""
+    took_s, arrived = [], 0
+    for version in range(2, updates + 2):
+        server.settle()
+        server.write(str(version))
+        began_s = time.monotonic()
+        server.reload()
+        arrived += _arrives(server, str(version))
+        took_s.append(time.monotonic() - began_s)
+    return took_s, arrived
 
 
 def _arrives(server: peers.Running, version: str) -> bool:
@@ -57,17 +64,20 @@ def _arrives(server: peers.Running, version: str) -> bool:
 
 
 def _cells(peer: peers.Peer, report: Report, median_s: float, arrived: int) -> list[object]:
-    kinds = ", ".join(
-        f"{count} {answer.value}" for answer, count in report.counts.items() if count and answer is not Answer.OK
-    )
     return [
         peer.name,
         report.requests,
         report.failed,
-        kinds or "–",
+        failures(report),
         report.reconnects + report.planned_reconnects,
         report.longest_gap_s * 1e3,
         report.percentile_s(99) * 1e3,
         median_s,
         f"{arrived} of {UPDATES}",
     ]
+
+
+def failures(report: Report) -> str:
+    """``12 reset, 3 eof_before``."""
+    kinds = [f"{count} {answer.value}" for answer, count in report.counts.items() if count and answer is not Answer.OK]
+    return ", ".join(kinds) or "–"

@@ -21,7 +21,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 from tests.support.processes import Process
 
@@ -138,12 +137,4 @@ def _drive_slowly(server: peers.Running) -> tuple[int, float]:
 def _cpu_s(server: peers.Running) -> float:
     """Processor seconds that the service has used, all its processes together."""
     service = Process(server.process.pid)
-    return sum(_process_cpu_s(process.pid) for process in (service, *service.descendants))
-
-
-def _process_cpu_s(pid: int) -> float:
-    # schedstat counts nanoseconds of each thread; stat's ticks of 10 ms would do for longer turns only.
-    try:
-        return sum(int(task.read_text().split()[0]) for task in Path(f"/proc/{pid}/task").glob("*/schedstat")) / 1e9
-    except OSError:
-        return 0.0
+    return sum(process.cpu_s for process in (service, *service.descendants))

@@ -91,6 +91,8 @@ class Load:
     keep_alive: bool = True
     """False: a new connection for each request."""
     think_s: float = 0.0
+    think_max_s: float = 0.0
+    """Above 0: it thinks anything between ``think_s`` and this, all equally likely."""
     rate_per_s: float = 0.0
     body_bytes: int = 0
     """Above 0: POST a body of so many random bytes."""
@@ -203,7 +205,10 @@ class Client:
         if load.rate_per_s:
             connection.next_at_s += load.connections / load.rate_per_s
         else:
-            connection.next_at_s = now_s + max(pause_s, connection.draw.uniform(0.5, 1.5) * load.think_s)
+            least_s, most_s = (
+                (load.think_s, load.think_max_s) if load.think_max_s else (0.5 * load.think_s, 1.5 * load.think_s)
+            )
+            connection.next_at_s = now_s + max(pause_s, connection.draw.uniform(least_s, most_s))
 
     async def _is_turn(self, connection: _Connection) -> bool:
         """Wait until this connection asks next; False when it asks no more."""
@@ -215,6 +220,9 @@ class Client:
                 await asyncio.wait_for(self._stopping.wait(), pause_s)
             except TimeoutError:
                 pass
+        else:
+            # An answer that is there already leaves no turn to the other connections: one of them would do all the asking.
+            await asyncio.sleep(0)
         return not self._stopping.is_set()
 
     async def _ask(self, connection: _Connection) -> bool:
