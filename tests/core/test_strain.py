@@ -131,6 +131,14 @@ def test_streams_under_way_are_not_waiting() -> None:
     assert strain_of(record, USED_TO, BOUNDS_S) == Strain()
 
 
+def test_streams_that_another_version_began_are_not_waiting_either() -> None:
+    record = Record()
+    for second in range(6):  # 100 event streams a second are adopted, half of them end; 20 quick answers a second
+        quick, ended = second * 20, second * 50
+        record.add(Figures(float(second), quick, 0, second * 50, took(b0=quick + ended), adopted=second * 100))
+    assert strain_of(record, USED_TO, BOUNDS_S) == Strain()
+
+
 def test_long_polls_that_are_answered_now_and_then_are_what_clients_are_used_to() -> None:
     record = Record()
     for second in range(100):  # 500 requests wait for news for two minutes each, four are answered a second
@@ -143,6 +151,13 @@ def test_long_polls_that_are_answered_now_and_then_are_what_clients_are_used_to(
 
 SHARES = st.floats(0.0, 1.0)
 HALTS = st.floats(0.01, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("strain", "share"), [(0.0, 1.0), (0.1, 1.0), (0.15, 0.5), (0.19, 0.1), (0.2, 0.0), (1.0, 0.0)]
+)
+def test_the_pace_is_whole_up_to_half_of_the_limit_and_falls_from_there(strain: float, share: float) -> None:
+    assert bearable(strain, 0.2) == share
 
 
 @given(strain=SHARES, worse=SHARES, halt_at=HALTS)

@@ -537,6 +537,9 @@ async def test_a_stream_goes_on_without_gap_or_repeat_and_the_connection_after_i
         assert await client.reader.readuntil(b"\r\n\r\n") == b"0\r\n\r\n"
         assert (await client.ask(get("/next"))).body == b"new"
         assert move.new.count(Cell.ACTIVE) == 0
+        # The stream is one answer, counted where it began.
+        assert (move.old.count(Cell.REQUESTS), move.new.count(Cell.REQUESTS)) == (1, 1)
+        assert move.new.count(Cell.RESPONSES_ADOPTED) == 1
 
 
 async def test_a_pipelined_request_behind_a_stream_travels_with_it() -> None:

@@ -56,12 +56,14 @@ class Figures:
     """Requests in flight now."""
     finished: tuple[int, ...]
     """Whole responses by how long they took: one count a bound of the histogram, and one for those above."""
+    adopted: int = 0
+    """Responses that another generation had begun."""
 
     @property
     def waiting(self) -> int:
         """At least so many requests have no answer yet: those in flight, less the responses under way. A response that was
         broken off counts as under way for good, so it may be more, never less."""
-        return max(0, self.active - (self.answers - sum(self.finished)))
+        return max(0, self.active - (self.answers + self.adopted - sum(self.finished)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,9 +60,12 @@ class Cell(IntEnum):
     LATENCY_SUM_US = 21
     LATENCY_FIRST = 22
     """One cell a bucket of LATENCY_BOUNDS_S (not cumulative), then one for everything above."""
+    RESPONSES_ADOPTED = 36
+    """Responses that another worker had begun. REQUESTS counts them there."""
 
 
 FORMAT = 1
+_NO_FIGURES = frozenset({Cell.FORMAT, Cell.BEAT_NS, Cell.LATENCY_FIRST})
 _LATENCY_FIRST, _LATENCY_SUM_US = int(Cell.LATENCY_FIRST), int(Cell.LATENCY_SUM_US)
 
 
@@ -98,7 +101,7 @@ class Page:
 
     def snapshot(self) -> dict[str, int]:
         """Every named figure by its lower-case name."""
-        return {cell.name.lower(): self.cells[cell] for cell in Cell if Cell.BEAT_NS < cell < Cell.LATENCY_FIRST}
+        return {cell.name.lower(): self.cells[cell] for cell in Cell if cell not in _NO_FIGURES}
 
     def close(self) -> None:
         self.cells.release()

@@ -170,6 +170,7 @@ class Accounts:
             answers=answers,
             errors=min(answers, errors),
             active=counts.get("active", 0),
+            adopted=counts.get("responses_adopted", 0),
             finished=tuple(sums.latency_buckets),
         )
 

@@ -196,6 +196,7 @@ class Connection(asyncio.Protocol):
         request.keep_alive = state.keep_alive
         self.cycle = Cycle(self, scope, request, monotonic())
         self.page.cells[_ACTIVE] += 1
+        self.page.cells[Cell.RESPONSES_ADOPTED] += 1
         return self.cycle.resume(state)
 
     def leave(self) -> None:
