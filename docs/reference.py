@@ -13,12 +13,15 @@ import pkgutil
 import re
 import sys
 import textwrap
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import click
 import msgspec
 from docs.faults import ELSEWHERE, FAULTS, REQUEST, WHOLE_UPDATE
+from tests.differential.websocket_cases import all_cases
+from tests.differential.websocket_differences import DEVIATIONS, DIFFERENCES
 
 import midair
 from midair.cli.app import midair as command_line
@@ -507,6 +510,61 @@ def _fields(each: type[msgspec.Struct], docs: dict[str, dict[str, str]]) -> str:
     )
 
 
+# --- WebSocket differences -----------------------------------------------------------------------------------------
+
+WEBSOCKET_PAGE = """\
+# WebSockets beside other servers
+
+{count} conversations, written after RFC 6455 and RFC 7692 in the manner of the Autobahn test suite, go to midair on both
+event loops and to the servers below, in one run, with one application. What the RFCs expect stands beside each case in
+`tests/differential/websocket_cases.py`. To us each goes in three ways: a step at a time, byte by byte, and with its
+beginning in the same segment as the handshake. A difference that is not on this page fails the tests, and so does one
+that is here and gone:
+
+```console
+$ .venv/bin/python -m pytest tests/differential/test_websocket.py
+```
+
+{sections}
+
+## Where we do not do what is expected
+
+{deviations}
+
+## Where a peer does something else
+
+A star stands for anything. What is seen are the status of the answer, messages, pongs, the code of the close frame (1005:
+it has none), and how the connection ended if it was not closed in order.
+
+{differences}
+"""
+
+
+def websocket_differences() -> str:
+    cases = [case.name for case in all_cases()]
+    sections = Counter(name.partition(": ")[0] for name in cases)
+    deviations = [(f"`{each.cases}`", f"`{each.seen}`", each.reason) for each in DEVIATIONS]
+    differences = [
+        (
+            ", ".join(each.peers),
+            "<br>".join(f"`{pattern}`" for pattern in each.cases),
+            str(sum(each.is_about(each.peers[0], name) for name in cases)),
+            f"`{each.seen}`",
+            each.reason,
+        )
+        for each in DIFFERENCES
+    ]
+    page = WEBSOCKET_PAGE
+    for name, text in {
+        "count": str(len(cases)),
+        "sections": markdown_table(("section", "cases"), [(name, str(count)) for name, count in sections.items()]),
+        "deviations": markdown_table(("cases", "what we do", "why"), deviations) if deviations else "Nowhere.",
+        "differences": markdown_table(("peers", "cases", "number", "what is seen", "why"), differences),
+    }.items():
+        page = page.replace("{" + name + "}", text.strip())
+    return page
+
+
 # --- Markdown ------------------------------------------------------------------------------------------------------
 
 
@@ -535,6 +593,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "metrics.md": metrics,
     "exit-codes.md": errors,
     "control-socket.md": control_socket,
+    "websocket-differences.md": websocket_differences,
 }
 
 
