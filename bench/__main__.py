@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-BENCHES = ("throughput", "latency", "reload_loss", "memory", "keep_alive", "pace", "idle")
+BENCHES = ("throughput", "latency", "reload_loss", "memory", "keep_alive", "pace", "idle", "websockets")
 
 
 def main(names: list[str]) -> int:

@@ -21,12 +21,11 @@ import json
 import random
 import socket
 import sys
-import threading
 import urllib.parse
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
+from midair.testing.background import Background
 from midair.testing.report import Answer, Report
 from midair.testing.response import BrokenAnswer, Response, Wire, read_chunks, read_head, read_response
 
@@ -401,7 +400,7 @@ def _answer_for(error: OSError) -> Answer:
             raise ClientTrouble(f"the client itself failed: {error!r}") from error
 
 
-class BackgroundClient:
+class BackgroundClient(Background[Report]):
     """A Client on a thread of its own, for tests and programs that block.
 
     ``with BackgroundClient(url, Load(...)) as client:`` asks until the block is left; ``client.report`` may be read
@@ -409,51 +408,7 @@ class BackgroundClient:
     """
 
     def __init__(self, url: str | Target, *loads: Load) -> None:
-        self._make: Callable[[], Client] = lambda: Client(url, *loads)
-        self._thread = threading.Thread(target=self._run, name="strict-client", daemon=True)
-        self._started = threading.Event()
-        self._trouble: BaseException | None = None
-        self._loop: asyncio.AbstractEventLoop
-        self._leave: asyncio.Event
-        self.client: Client
-
-    @property
-    def report(self) -> Report:
-        return self.client.report
-
-    def __enter__(self) -> BackgroundClient:
-        self._thread.start()
-        self._started.wait()
-        if self._trouble is not None:
-            raise self._trouble
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.stop()
-
-    def stop(self) -> Report:
-        """Ask no more, wait for the answers in flight; the whole report."""
-        if self._thread.is_alive():
-            self._loop.call_soon_threadsafe(self._leave.set)
-        self._thread.join()
-        if self._trouble is not None:
-            raise self._trouble
-        return self.report
-
-    def _run(self) -> None:
-        try:
-            asyncio.run(self._main())
-        except BaseException as error:  # noqa: BLE001 - carried to the thread that owns this client
-            self._trouble = error
-        finally:
-            self._started.set()
-
-    async def _main(self) -> None:
-        self._loop, self._leave = asyncio.get_running_loop(), asyncio.Event()
-        self.client = self._make()
-        async with self.client:
-            self._started.set()
-            await self._leave.wait()
+        super().__init__(lambda: Client(url, *loads))
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -98,8 +98,8 @@ def _wrong(detail: str) -> BrokenAnswer:
     return BrokenAnswer(Answer.WRONG_BODY, detail)
 
 
-async def read_head(wire: Wire) -> Head:
-    """The head of the next final response; 1xx are read and dropped."""
+async def read_head(wire: Wire, *, is_upgrade: bool = False) -> Head:
+    """The head of the next final response; 1xx are read and dropped. is_upgrade: 101 is final, too."""
     while True:
         while (end := wire.buffer.find(b"\r\n\r\n")) < 0:
             if len(wire.buffer) > HEAD_MAX_BYTES:
@@ -108,7 +108,7 @@ async def read_head(wire: Wire) -> Head:
         lines = bytes(wire.buffer[:end]).split(b"\r\n")
         del wire.buffer[: end + 4]
         head = _parse_head(lines)
-        if head.status >= 200:
+        if head.status >= 200 or (is_upgrade and head.status == 101):
             return head
 
 
