@@ -104,8 +104,8 @@ class SocketReport:
     """Pushes whose number is not the next, and times that none came."""
     greeted_again: int = 0
     """Greetings beyond the first of a connection: the service took it for a new one."""
-    versions: dict[str, int] = field(default_factory=dict)
-    """Answers a version, in the order in which the versions were first seen."""
+    heard_by: dict[str, int] = field(default_factory=dict)
+    """How many connections each version has spoken to, in the order in which the versions were first heard."""
     failures: list[str] = field(default_factory=list)
     latencies_s: array[float] = field(default_factory=lambda: array("d"))
 
@@ -132,7 +132,7 @@ class SocketReport:
             if isinstance(getattr(self, each.name), int)
         )
         latency = f"p99 {self.percentile_s(99) * 1e3:.1f} ms, max {self.percentile_s(100) * 1e3:.1f} ms"
-        return "\n".join([f"{counts}; {latency}; versions {dict(self.versions)}", *self.failures[:10]])
+        return "\n".join([f"{counts}; {latency}; heard by {dict(self.heard_by)}", *self.failures[:10]])
 
 
 WRONG = (
@@ -324,10 +324,11 @@ class _Conversation:
             self._report.note("greeted_again", f"after {self.sent} messages")
 
     def _named(self, version: str) -> None:
-        versions = self._report.versions
-        versions[version] = versions.get(version, 0) + 1
-        self._report.moves += bool(self._version) and version != self._version
-        self._version = version
+        if version != self._version:
+            heard_by = self._report.heard_by
+            heard_by[version] = heard_by.get(version, 0) + 1
+            self._report.moves += bool(self._version)
+            self._version = version
 
     def over(self) -> None:
         """The connection has ended: what has no answer will not get one."""
