@@ -8,7 +8,17 @@ from __future__ import annotations
 import importlib
 import sys
 
-BENCHES = ("throughput", "latency", "reload_loss", "memory", "keep_alive", "pace", "idle", "websockets")
+BENCHES = (
+    "throughput",
+    "websocket_echo",
+    "latency",
+    "reload_loss",
+    "keep_alive",
+    "websockets",
+    "pace",
+    "idle",
+    "memory",
+)
 
 
 def main(names: list[str]) -> int:

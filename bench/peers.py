@@ -132,8 +132,15 @@ class Running:
 
     def pss_bytes(self) -> int:
         """Proportional set size of all its processes."""
+        return sum(process.pss_bytes for process in self._processes())
+
+    def cpu_s(self) -> float:
+        """Processor seconds that it has used, all its processes together."""
+        return sum(process.cpu_s for process in self._processes())
+
+    def _processes(self) -> list[Process]:
         server = Process(self.process.pid)
-        return sum(process.pss_bytes for process in (server, *server.descendants))
+        return [server, *server.descendants]
 
 
 def write_app(folder: Path, app: str, version: str) -> None:

@@ -22,8 +22,6 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 
-from tests.support.processes import Process
-
 from bench import peers, table
 
 CONNECTIONS = 64
@@ -89,12 +87,12 @@ def measure(ours: peers.Peer, theirs: peers.Peer, settings: str, turns: int = TU
         )
         for turn in range(turns):
             for each in pair if turn % 2 else reversed(pair):
-                before_s = _cpu_s(each.server)
+                before_s = each.server.cpu_s()
                 requests, rate = _drive(each.server)
                 each.requests += requests
                 if turn:
                     each.rates.append(rate)
-                    each.cpu_us.append((_cpu_s(each.server) - before_s) / requests * 1e6)
+                    each.cpu_us.append((each.server.cpu_s() - before_s) / requests * 1e6)
         for each in pair:
             each.lines = (each.server.folder / "server.log").read_bytes().count(b"GET / HTTP/1.1")
     return pair
@@ -132,9 +130,3 @@ def _drive_slowly(server: peers.Running) -> tuple[int, float]:
     words += ["--connections", str(CONNECTIONS)]
     said = json.loads(subprocess.run(words, check=True, capture_output=True, timeout=TURN_S + 30).stdout)
     return said["requests"], said["requests"] / TURN_S
-
-
-def _cpu_s(server: peers.Running) -> float:
-    """Processor seconds that the service has used, all its processes together."""
-    service = Process(server.process.pid)
-    return sum(process.cpu_s for process in (service, *service.descendants))
