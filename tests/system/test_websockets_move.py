@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from bench import websockets
 from bench.websockets import PLAIN, SQUEEZED, Run
 
+from bench import websockets
 from midair.testing.websocket import Sockets
 
 CONNECTIONS = 40
