@@ -123,6 +123,28 @@ def test_trailers_and_chunk_extensions_are_read_away() -> None:
     assert second.headers == [(b"host", b"example.org")]
 
 
+TRAILERS = {
+    "a sum": b"X-Sum: 1\r\nY:\r\n",
+    "a length": b"Content-Length: 500\r\n",
+    "a coding": b"Transfer-Encoding: gzip, chunked\r\n",
+    "a host": b"Host: evil.example\r\n",
+    "an end": b"Connection: close\r\n",
+    "an upgrade": b"Connection: Upgrade\r\nUpgrade: websocket\r\n",
+    "somebody's name": b"X-Forwarded-For: 192.0.2.1\r\nAuthorization: Basic x\r\n",
+}
+
+
+@pytest.mark.parametrize("name", TRAILERS)
+def test_what_trailers_say_changes_neither_their_request_nor_the_next(name: str) -> None:
+    head = b"POST / HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked\r\n\r\n"
+    stream = head + b"5\r\nhello\r\n0\r\n" + TRAILERS[name] + b"\r\n" + GET
+    for pieces in ([stream], [bytes([byte]) for byte in stream]):
+        (first, body), (second, _) = read_all(RequestReader(Parsers()), pieces)
+        assert (first.headers, body) == ([(b"host", b"example.org"), (b"transfer-encoding", b"chunked")], b"hello")
+        assert (first.keep_alive, first.is_forwarded, first.is_websocket) == (True, False, False)
+        assert second.headers == [(b"host", b"example.org")]
+
+
 def with_headers(*lines: bytes, method: bytes = b"GET") -> bytes:
     return method + b" / HTTP/1.1\r\n" + HOST + b"".join(line + b"\r\n" for line in lines) + b"\r\n"
 
@@ -203,6 +225,13 @@ REFUSED = {
     "endless chunk extension": CHUNKED_HEAD + b"5;" + b"a" * 2000,
     "bare LF in the trailers": CHUNKED_HEAD + b"0\r\nX: a\nY: b\r\n\r\n",
     "folded trailer": CHUNKED_HEAD + b"0\r\nX: a\r\n b\r\n\r\n",
+    "first trailer folded": CHUNKED_HEAD + b"0\r\n X: a\r\n\r\n",
+    "trailer without a name": CHUNKED_HEAD + b"0\r\n: a\r\n\r\n",
+    "trailer without a colon": CHUNKED_HEAD + b"0\r\nX\r\n\r\n",
+    "space before a trailer's colon": CHUNKED_HEAD + b"0\r\nX : a\r\n\r\n",
+    "NUL in a trailer": CHUNKED_HEAD + b"0\r\nX: a\0\r\n\r\n",
+    "bare CR in a trailer": CHUNKED_HEAD + b"0\r\nX: a\rb\r\n\r\n",
+    "a request for a trailer": CHUNKED_HEAD + b"0\r\n" + GET,
 }
 
 
@@ -231,6 +260,7 @@ def test_a_refused_request_does_not_spoil_the_parsers(name: str) -> None:
         (b"GET / HTTP/3.0\r\n" + HOST + b"\r\n", 505),
         (with_headers(b"Transfer-Encoding: gzip, chunked", method=b"POST"), 501),
         (CHUNKED_HEAD + b"0\r\n" + b"X: a\r\n" * 20_000, 431),
+        (CHUNKED_HEAD + b"0\r\n" + b"X: a\r\n" * 300 + b"\r\n", 431),
     ],
 )
 def test_limits_have_a_status_of_their_own(data: bytes, status: int) -> None:

@@ -28,13 +28,24 @@ CHUNKED = -1
 _HEAD_END = b"\r\n\r\n"
 _CHUNK_LINE_MAX = 1024  # a chunk's size and its extensions; nobody sends longer ones in good faith
 _PARSERS_MAX = 64  # kept for reuse; a burst of uploads may have made more
-# Names on which framing, routing or the connection's life depend.
+# Names on which framing, routing, the connection's life or who is asking depend.
 _WEIGHTY = frozenset(
-    (b"host", b"content-length", b"transfer-encoding", b"connection", b"upgrade", b"expect", b"proxy-connection")
+    (
+        b"host",
+        b"content-length",
+        b"transfer-encoding",
+        b"connection",
+        b"upgrade",
+        b"expect",
+        b"proxy-connection",
+        b"x-forwarded-for",
+        b"x-forwarded-proto",
+    )
 )
 _HOST = re.compile(rb"[A-Za-z0-9\-._~%!$&'()*+,;=:\[\]\x80-\xff]*")
 _CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,15})(?:;[\t\x20-\x7e\x80-\xff]*)?")
 _DIGITS = re.compile(rb"[0-9]{1,18}")
+_TRAILERS = re.compile(rb"(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t\x20-\x7e\x80-\xff]*\r\n)*")
 
 
 class BadRequest(Exception):
@@ -54,6 +65,10 @@ class Request:
     """Bytes of the body as declared; 0 for none, CHUNKED if only its end will tell."""
     expects_continue = False
     is_websocket = False
+    is_forwarded = False
+    """A proxy says whom it asks for."""
+    is_plain = True
+    """Neither of the two."""
 
     def __init__(self, method: str, target: bytes, http_version: str, headers: list[tuple[bytes, bytes]]) -> None:
         self.method = method
@@ -187,6 +202,11 @@ class RequestReader:
             self._scanned = max(0, self._scanned - self._at)
         self._at = 0
 
+    def skip(self, count: int) -> None:
+        """Drop that many bytes that were fed: they were no HTTP. At a boundary."""
+        self._at += count
+        self._scanned = self._at
+
     def receive(self, data: bytes) -> Request | None:
         """``feed`` and ``next_request`` in one, quick in the usual case: one whole head and nothing else. At a boundary."""
         if self._at == len(self._buffer) and data[:1] > b" ":
@@ -260,7 +280,8 @@ class RequestReader:
         elif parser.unfinished:
             raise BadRequest(400, "the parser sees a body that was not declared")
         elif upgrades:
-            request.is_websocket = _is_websocket(request, weighty)
+            if _is_websocket(request, weighty):
+                request.is_websocket, request.is_plain = True, False
         elif request.keep_alive and http_version == "1.1":
             parsers.give_back(parser)
         return request
@@ -308,11 +329,16 @@ class RequestReader:
             end = min(len(self._buffer), start + self._left)
             self._left -= end - start
             is_last = self._left == 0
+            data = self._buffer[start:end]
         else:
-            end, is_last = self._scan_chunks()
+            end = self._scan_chunks()
+            data, is_last = self._buffer[start:end], False
+            if self._chunk_left == _AT_TRAILERS and (rest := self._trailers_end(end)):
+                # What the trailers say is not shown to the parser: for it they would be more headers of the request.
+                data, is_last, end = data + b"\r\n", True, rest
         self._at = end
         try:
-            parser.feed_data(self._buffer[start:end])
+            parser.feed_data(data)
         except httptools.HttpParserError as exc:
             raise BadRequest(400, f"invalid body: {exc}") from None
         if is_last is bool(parser.unfinished):
@@ -326,8 +352,8 @@ class RequestReader:
                 self._parsers.give_back(parser)
         return body
 
-    def _scan_chunks(self) -> tuple[int, bool]:
-        """Where the bytes end that may be parsed now, and whether the body ends there."""
+    def _scan_chunks(self) -> int:
+        """Where the bytes end that may be parsed now: within a chunk, before a line that is not whole, or at the trailers."""
         buffer, at = self._buffer, self._at
         while True:
             if self._chunk_left > 0:
@@ -335,15 +361,15 @@ class RequestReader:
                 self._chunk_left -= step
                 at += step
                 if self._chunk_left:
-                    return at, False
+                    return at
                 self._chunk_left = _AT_SIZE
             if self._chunk_left == _AT_TRAILERS:
-                return self._scan_trailers(at)
+                return at
             line_end = buffer.find(b"\r\n", at, at + _CHUNK_LINE_MAX)
             if line_end < 0:
                 if len(buffer) - at >= _CHUNK_LINE_MAX:
                     raise BadRequest(400, "the chunk's size line is too long")
-                return at, False
+                return at
             line = _CHUNK_LINE.fullmatch(buffer, at, line_end)
             if line is None:
                 raise BadRequest(400, "invalid chunk size")
@@ -351,15 +377,25 @@ class RequestReader:
             at = line_end + 2
             self._chunk_left = size + 2 if size else _AT_TRAILERS
 
-    def _scan_trailers(self, at: int) -> tuple[int, bool]:
-        if self._buffer.startswith(b"\r\n", at):
-            return at + 2, True
-        end = self._buffer.find(_HEAD_END, at)
+    def _trailers_end(self, at: int) -> int:
+        """Where the body ends whose trailers begin at ``at``; 0 if that has not arrived.
+
+        They are checked and dropped: ASGI has no place for a request's trailers, and a field that counts for framing or
+        routing must not come in by the back door.
+        """
+        buffer = self._buffer
+        if buffer.startswith(b"\r\n", at):
+            return at + 2
+        end = buffer.find(_HEAD_END, at)
+        if (end if end >= 0 else len(buffer)) - at > self._parsers.head_max_bytes:
+            raise BadRequest(431, "the trailers are too large")
         if end < 0:
-            if len(self._buffer) - at > self._parsers.head_max_bytes:
-                raise BadRequest(431, "the trailers are too large")
-            return at, False
-        return end + 4, True
+            return 0
+        if _TRAILERS.fullmatch(buffer, at, end + 2) is None:
+            raise BadRequest(400, "invalid trailers")
+        if buffer.count(b"\n", at, end + 2) > self._parsers.headers_max:
+            raise BadRequest(431, "too many trailers")
+        return end + 4
 
 
 _NOT_CHUNKED, _AT_TRAILERS, _AT_SIZE = -2, -1, 0  # RequestReader._chunk_left; above 0: bytes of the chunk and its CRLF
@@ -408,6 +444,8 @@ def _weigh(request: Request, weighty: list[tuple[bytes, bytes]], parsers: Parser
             codings.append(value)
         elif name == b"expect":
             request.expects_continue = is_11 and value.lower() == b"100-continue"
+        elif name.startswith(b"x-forwarded-"):
+            request.is_forwarded, request.is_plain = True, False
     if hosts > 1 or (is_11 and not hosts):
         raise BadRequest(400, "exactly one Host is wanted")
     if lengths or codings:
