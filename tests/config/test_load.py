@@ -301,3 +301,37 @@ def test_client_and_service_agree_on_the_place(folder: Path) -> None:
     assert load(sources_for_run(folder=str(folder), environ=environ)).settings.runtime_dir in (
         load_client(folder=str(folder), environ=environ).runtime_dirs
     )
+
+
+# --------------------------------------------------------------------------------------------------- behind a proxy
+
+
+def test_forwarded_allow_ips_is_taken_from_uvicorns_variable_and_gives_way_to_our_own(read: Load) -> None:
+    loaded = read(environ={"FORWARDED_ALLOW_IPS": "10.0.0.0/8, ::1"})
+    assert loaded.settings.serve.forwarded_allow_ips == ("10.0.0.0/8", "::1")
+    assert str(loaded.origins["serve.forwarded_allow_ips"]) == "$FORWARDED_ALLOW_IPS"
+    both = {"FORWARDED_ALLOW_IPS": "10.0.0.0/8", "MIDAIR_SERVE_FORWARDED_ALLOW_IPS": "*"}
+    assert read(environ=both).settings.serve.forwarded_allow_ips == ("*",)
+
+
+@pytest.mark.parametrize(
+    ("proxies", "hint"),
+    [
+        ("10.0.0.1/8", 'write "10.0.0.0/8"'),
+        ("proxy.example", "names are not looked up"),
+        ("/run/web.sock", "Unix socket"),
+        ("unix:/run/web.sock", "Unix socket"),
+    ],
+)
+def test_a_proxy_that_is_no_address_is_an_error_with_a_hint(read: Load, proxies: str, hint: str) -> None:
+    (problem,) = problems(read, "", environ={"FORWARDED_ALLOW_IPS": proxies})
+    assert problem.startswith("$FORWARDED_ALLOW_IPS: ")
+    assert hint in problem
+
+
+@pytest.mark.parametrize(
+    "line", ["X", "X Y: 1", ": 1", "X: a\r\nY: b", "X: ☃", "Content-Length: 5", "connection:close"]
+)
+def test_a_default_header_that_cannot_be_one_is_an_error(read: Load, line: str) -> None:
+    (problem,) = problems(read, "", serve__headers=(line,))
+    assert problem.startswith("--serve__headers: serve.headers has ")

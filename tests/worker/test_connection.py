@@ -64,7 +64,8 @@ async def test_the_scope_says_all_that_asgi_wants() -> None:
     assert scope["headers"] == [(b"host", b"test"), (b"x-thing", b"1"), (b"x-thing", b"2")]
     assert scope["client"] == tuple(address)
     assert scope["server"] == server_address
-    assert scope["extensions"].keys() == {"midair"}
+    ours = {f"http.response.{name}" for name in ("early_hint", "pathsend", "trailers")}
+    assert scope["extensions"].keys() == {"midair", *ours}
     assert state == {"db": state["db"]}
     assert seen[1]["state"] == {"db": state["db"], "mine": 1}
     assert (seen[1]["path"], seen[1]["query_string"]) == ("/api/abs", b"q")

@@ -151,6 +151,50 @@ async def test_half_a_head_travels() -> None:
         assert (await client.response()).body == b"new /half "
 
 
+def asked_by(name: str) -> Asgi:
+    """Answers with its name, and both ends of the connection as it is told them."""
+
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        await respond(send, f"{name} {scope['client']} {scope['server']}".encode())
+
+    return application
+
+
+@pytest.mark.parametrize("half", [b"", get("/2")[:10]])
+async def test_the_address_that_the_proxy_protocol_told_travels(half: bytes) -> None:
+    ends = "('192.0.2.1', 56324) ('198.51.100.2', 443)"
+    async with moving(asked_by("old"), asked_by("new"), proxy_protocol=True) as move:
+        client = await move.old.connect()
+        client.send(b"PROXY TCP4 192.0.2.1 198.51.100.2 56324 443\r\n" + get("/1") + half)
+        assert (await client.response()).body == f"old {ends}".encode()
+        move.source.grant_all()
+        await until(lambda: move.moved == 1)
+        assert (await client.ask(get("/2")[len(half) :])).body == f"new {ends}".encode()
+
+
+async def test_whom_the_proxy_did_not_tell_is_not_believed_after_the_move_either() -> None:
+    async with moving(asked_by("old"), asked_by("new"), proxy_protocol=True) as move:
+        client = await move.old.connect()
+        client.send(b"PROXY UNKNOWN\r\n" + get("/1"))
+        before = (await client.response()).body
+        move.source.grant_all()
+        await until(lambda: move.moved == 1)
+        after = (await client.ask(get("/2", "X-Forwarded-For: 192.0.2.1"))).body
+        assert after == before.replace(b"old", b"new")
+
+
+async def test_a_connection_whose_header_has_not_come_stays_until_it_has() -> None:
+    async with moving(asked_by("old"), asked_by("new"), proxy_protocol=True) as move:
+        client = await move.old.connect()
+        client.send(b"PROXY TCP4 192.0.2.1 ")
+        move.source.grant_all()
+        await until(lambda: move.old.count(Cell.BYTES_IN) > 0)
+        assert move.moved == 0
+        client.send(b"198.51.100.2 56324 443\r\n")
+        await until(lambda: move.moved == 1)
+        assert (await client.ask(get("/2"))).body.startswith(b"new ('192.0.2.1', 56324)")
+
+
 async def test_a_pipeline_is_answered_in_order_by_both() -> None:
     held = Held(answering("old"))
     async with moving(held, answering("new")) as move:

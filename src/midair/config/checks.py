@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ipaddress
+import re
 from collections.abc import Mapping, Set
 
 from midair.config.keys import all_keys
@@ -48,6 +50,8 @@ def check(
     _ranges(found, settings)
     _target(found, settings, needs_target=needs_target)
     _health(found, settings)
+    _proxies(found, settings)
+    _headers(found, settings)
     if reason := name_problem(settings.name):
         found.add("name", f"the name {settings.name!r} {reason}", 'give another: name = "…" or --name')
     if not settings.bind:
@@ -162,6 +166,47 @@ def _health(found: Found, settings: Settings) -> None:
             f"health.probe = {probe!r} is not a probe",
             'write "notify", "http://HOST:PORT/PATH", "tcp://HOST:PORT", "listener:/PATH" or "delay:3s"',
         )
+
+
+def _proxies(found: Found, settings: Settings) -> None:
+    for proxy in settings.serve.forwarded_allow_ips:
+        if proxy == "*":
+            continue
+        try:
+            ipaddress.ip_network(proxy)
+        except ValueError:
+            found.add(
+                "serve.forwarded_allow_ips",
+                f"serve.forwarded_allow_ips has {proxy!r}, which is no address and no network",
+                _network_hint(proxy),
+            )
+
+
+def _network_hint(proxy: str) -> str:
+    try:
+        return f'write "{ipaddress.ip_network(proxy, strict=False)}"'
+    except ValueError:
+        pass
+    if "/" in proxy and proxy[0] in "/.u":
+        return "who connects by a Unix socket is trusted as it is: the socket's permissions decide"
+    return 'such as "10.0.0.0/8", "192.0.2.7" or "*" for everybody; names are not looked up'
+
+
+def _headers(found: Found, settings: Settings) -> None:
+    for line in settings.serve.headers:
+        name, colon, value = line.partition(":")
+        if not colon or not _HEADER_NAME.fullmatch(name.strip()) or not _is_header_value(value):
+            found.add("serve.headers", f"serve.headers has {line!r}, which is not Name: value")
+        elif name.strip().lower() in _OF_ONE_RESPONSE:
+            found.add("serve.headers", f"serve.headers has {name.strip()}, which is different for each response")
+
+
+def _is_header_value(value: str) -> bool:
+    return all(char == "\t" or (" " <= char <= "\xff" and char != "\x7f") for char in value)
+
+
+_HEADER_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_OF_ONE_RESPONSE = ("content-length", "transfer-encoding", "connection")
 
 
 def _is_delay(scheme: str, rest: str) -> bool:

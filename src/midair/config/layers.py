@@ -184,7 +184,7 @@ def _process(layer: Layer, document: Document, place: int, table: Mapping[str, o
 
 
 def environment_layer(environ: Mapping[str, str], bind: tuple[str, ...]) -> Layer:
-    """What the environment says: WEB_CONCURRENCY, PORT, and MIDAIR_… for any key but ``env`` and ``process``.
+    """What the environment says: WEB_CONCURRENCY, PORT, FORWARDED_ALLOW_IPS, and MIDAIR_… for any key but ``env`` and ``process``.
 
     bind: the addresses so far; PORT replaces the port of the first that has one. An empty variable says nothing.
     """
@@ -192,6 +192,9 @@ def environment_layer(environ: Mapping[str, str], bind: tuple[str, ...]) -> Laye
     keys = all_keys()
     if count := environ.get("WEB_CONCURRENCY"):
         layer.read(keys["workers"], count, Origin("environment", "WEB_CONCURRENCY"), is_text=True)
+    if proxies := environ.get("FORWARDED_ALLOW_IPS"):
+        origin = Origin("environment", "FORWARDED_ALLOW_IPS")
+        layer.read(keys["serve.forwarded_allow_ips"], proxies, origin, is_text=True)
     if port := environ.get("PORT"):
         _port(layer, port, bind)
     known = {key.variable: key for key in keys.values() if key.kind not in (Kind.ENVIRONMENT, Kind.PROCESSES)}

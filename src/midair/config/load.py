@@ -3,9 +3,10 @@
 The file is ``midair.toml`` in the folder, else ``[tool.midair]`` of ``pyproject.toml`` there, else the one that
 ``--config`` names. All problems are reported at once. Nothing is made, opened for writing, or looked up by name.
 
-Variables: ``WEB_CONCURRENCY`` is ``workers``; ``PORT`` replaces the port of the first address of ``bind``; and every
-key has a variable of its own, ``MIDAIR_`` and the key in capitals with dots as underscores (``MIDAIR_DRAIN_TIMEOUT=30s``,
-``MIDAIR_BIND=127.0.0.1:80,[::1]:80``), which beats the first two. An empty variable says nothing.
+Variables: ``WEB_CONCURRENCY`` is ``workers``; ``FORWARDED_ALLOW_IPS`` is ``serve.forwarded_allow_ips``; ``PORT`` replaces
+the port of the first address of ``bind``; and every key has a variable of its own, ``MIDAIR_`` and the key in capitals with
+dots as underscores (``MIDAIR_DRAIN_TIMEOUT=30s``, ``MIDAIR_BIND=127.0.0.1:80,[::1]:80``), which beats the others. An empty
+variable says nothing.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from midair.config.schema import Settings
 
 __all__ = ["Loaded", "Override", "RunSources", "ServiceAddress", "load", "load_client", "sources_for_run"]
 
-KEPT_VARIABLES = (*places.PLACE_VARIABLES, "WEB_CONCURRENCY", "PORT")
+KEPT_VARIABLES = (*places.PLACE_VARIABLES, "WEB_CONCURRENCY", "PORT", "FORWARDED_ALLOW_IPS")
 
 
 class Loaded(msgspec.Struct, frozen=True, kw_only=True):

@@ -33,15 +33,15 @@ class AccessLog:
         self._timer: asyncio.TimerHandle | None = None
         self._own_fd, self._write = _writer(fd)
 
-    def note(self, client: Address | None, scope: Scope, status: int) -> None:
+    def note(self, scope: Scope, status: int) -> None:
         """Take down an answer. Costs a string; the writing comes later."""
         request = f"{scope['method']} {_target(scope)} HTTP/{scope['http_version']}"
-        self._take(f'INFO:     {_peer(client)} - "{request}" {status} {phrase(status)}\n')
+        self._take(f'INFO:     {_peer(scope["client"])} - "{request}" {status} {phrase(status)}\n')
 
-    def note_websocket(self, client: Address | None, scope: Scope, status: int) -> None:
+    def note_websocket(self, scope: Scope, status: int) -> None:
         """Take down the answer to a handshake."""
         result = "[accepted]" if status == 101 else status
-        self._take(f'INFO:     {_peer(client)} - "WebSocket {_target(scope)}" {result}\n')
+        self._take(f'INFO:     {_peer(scope["client"])} - "WebSocket {_target(scope)}" {result}\n')
 
     def _take(self, line: str) -> None:
         self._lines.append(line)

@@ -1,5 +1,6 @@
 """A client's connection while it speaks HTTP/1.1: one request after another, each answered before the next is begun.
 
+    HEADER (PROXY protocol, where it is asked for) --> IDLE
     IDLE -- head --> BUSY (no body, or all of it here) -- response complete --> IDLE
       |         `--> BODY (body still arriving) -- response complete --> DISCARD -- body's end --> IDLE
       `-- close, refusal --> LINGER (we have said the last word, the client may not know yet) --> GONE
@@ -26,13 +27,14 @@ from time import monotonic
 from typing import TYPE_CHECKING, cast
 from urllib.parse import unquote
 
-import httptools
-
 from midair.observe.counters import Cell
+from midair.worker import forwarded, proxy_protocol
 from midair.worker.asgi import SPEC_VERSION, Address, Scope
 from midair.worker.cycle import Cycle
-from midair.worker.frozen import Frozen, HttpConnection, WebSocketConnection
+from midair.worker.extensions import EXTENSIONS
+from midair.worker.frozen import Frozen, HttpConnection, Told, WebSocketConnection
 from midair.worker.http1 import BadRequest, Request, RequestReader
+from midair.worker.target import split_target
 from midair.worker.websocket import WebSocket
 
 if TYPE_CHECKING:
@@ -40,12 +42,14 @@ if TYPE_CHECKING:
     from midair.worker.moving import Source
     from midair.worker.server import Server
 
-IDLE, BUSY, BODY, DISCARD, LINGER, UPGRADED, GONE, FROZEN = range(8)
+IDLE, BUSY, BODY, DISCARD, LINGER, UPGRADED, GONE, FROZEN, HEADER = range(9)
 NEVER = math.inf
 # Plain numbers: an enum's member costs a request more than what is counted by it.
 _BYTES_IN, _BYTES_OUT, _ACTIVE = int(Cell.BYTES_IN), int(Cell.BYTES_OUT), int(Cell.ACTIVE)
 HIGH_WATER_BYTES = 64 * 1024
 """Bytes read for the application and not taken by it, above which we stop reading from the client."""
+BODY_PACE_BYTES = 1024
+"""What an upload must bring within ``timeout_body``: a pace, because a byte now and then would pass for progress."""
 _TURN_S = 0.1  # until an overdue connection is looked at again: the loop has read its request long before
 
 
@@ -74,6 +78,7 @@ class Connection(asyncio.Protocol):
         "server",
         "server_address",
         "stays_with",
+        "told",
         "transport",
         "websocket",
     )
@@ -85,6 +90,8 @@ class Connection(asyncio.Protocol):
         self.server = server
         self.page = page
         self.client, self.server_address = client, server_address
+        self.told: Told | None = None
+        """What the PROXY protocol said of it."""
         self.reader = RequestReader(server.parsers)
         self.phase = IDLE
         self.cycle: Cycle | None = None
@@ -137,7 +144,8 @@ class Connection(asyncio.Protocol):
         state: Frozen | None
         if self.phase == IDLE:
             left_s = self.deadline_s - now_s
-            state = HttpConnection(unread=self.reader.unread, left_s=left_s, is_head_begun=self._is_head_begun)
+            unread = self.reader.unread
+            state = HttpConnection(unread=unread, left_s=left_s, is_head_begun=self._is_head_begun, told=self.told)
         elif self.websocket is not None:
             state = self.websocket.freeze(now_s)
         else:
@@ -175,6 +183,8 @@ class Connection(asyncio.Protocol):
         The future tells why the application cannot go on with it; an empty text: it can. None: there is nothing to ask.
         """
         self.phase, self.deadline_s = FROZEN, NEVER
+        if state.told is not None:
+            self._believe(state.told)
         if isinstance(state, HttpConnection):
             self.reader.feed(state.unread)
             self._is_head_begun = state.is_head_begun
@@ -186,6 +196,7 @@ class Connection(asyncio.Protocol):
             state.request.method, state.request.target, state.request.http_version, list(state.request.headers)
         )
         scope = self._scope(request)
+        self._look_behind_proxy(scope)
         if isinstance(state, WebSocketConnection):
             self._thawed = UPGRADED
             self._left_s = state.left_s or NEVER
@@ -230,6 +241,39 @@ class Connection(asyncio.Protocol):
             self._writable.set()
             self._writable = None
 
+    # ------------------------------------------------------------------------------------------------- behind a proxy
+
+    def await_header(self) -> None:
+        """It begins with a header of the PROXY protocol. Before there is a transport."""
+        self.phase, self.deadline_s = HEADER, self.opened_s + self.server.settings.timeout_head_s
+
+    def _read_header(self) -> None:
+        try:
+            header = proxy_protocol.read(self.reader.unread)
+        except proxy_protocol.BadHeader:
+            self.close(Cell.CLOSED_REFUSED)
+            return
+        if header is None:
+            return
+        self._believe(Told(header.client, header.server))
+        self.reader.skip(header.length)
+        self.phase, self.deadline_s = IDLE, monotonic() + self.server.idle_s
+        if self.server.source is not None:
+            self.server.source.offer(self)
+        self._next_request()
+
+    def _believe(self, told: Told) -> None:
+        self.told = told
+        if told.client is not None:
+            self.client, self.server_address = told.client, told.server
+
+    def _look_behind_proxy(self, scope: Scope) -> None:
+        """Believe the X-Forwarded headers of a trusted proxy. Behind the PROXY protocol they are those of who was told."""
+        server = self.server
+        is_known = self.told is None or self.told.client is not None
+        if server.settings.proxy_headers and is_known and server.trusted.covers(self.client):
+            forwarded.apply(scope, server.trusted)
+
     # ------------------------------------------------------------------------------------------------ from the loop
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -257,6 +301,9 @@ class Connection(asyncio.Protocol):
             self._left -= len(data)
             if self._left < 0:
                 self.pause_reading()  # to close now would reset the connection, and with it the answer on its way
+        elif self.phase == HEADER:
+            self.reader.feed(data)
+            self._read_header()
         elif self.phase != GONE:
             self.reader.feed(data)
             if self.phase == FROZEN:
@@ -296,6 +343,9 @@ class Connection(asyncio.Protocol):
         self._shut_gate()
         if self.phase == UPGRADED:
             self.pause_reading()  # each ping is answered: a client that reads nothing would fill our memory
+        elif self.cycle is not None and (timeout_s := self.server.settings.timeout_send_s):
+            self._last_buffered = self.transport.get_write_buffer_size()
+            self.deadline_s = monotonic() + timeout_s
 
     def resume_writing(self) -> None:
         self._open_gate()
@@ -396,6 +446,8 @@ class Connection(asyncio.Protocol):
             self.close(Cell.CLOSED_DRAINED if self.server.is_draining else Cell.CLOSED_IDLE)
         elif self.phase == DISCARD:
             self.close(Cell.CLOSED_AFTER_RESPONSE)
+        elif self.phase == HEADER:
+            self.close(Cell.CLOSED_REFUSED)
         elif self.phase == LINGER:
             # A slow reader's last response is not cut short, as long as it goes on reading at all.
             buffered = self.transport.get_write_buffer_size()
@@ -404,8 +456,34 @@ class Connection(asyncio.Protocol):
                 self.deadline_s = now_s + settings.timeout_keep_alive_s
             else:
                 self.transport.abort()
+        elif self.cycle is not None and self.is_write_paused:
+            self._look_at_reader(self.cycle, now_s)
+        elif self.cycle is not None and self.phase == BODY and not self.cycle.is_head_written:
+            self._look_at_sender(self.cycle, now_s)
         else:
             self.deadline_s = NEVER
+
+    def _look_at_reader(self, cycle: Cycle, now_s: float) -> None:
+        """The application waits for the client to read. One that takes nothing at all is cut off."""
+        buffered = self.transport.get_write_buffer_size()
+        if buffered == self._last_buffered:
+            self._end_cycle(cycle)
+            self.reason = self.reason or Cell.CLOSED_REFUSED
+            self.break_off(is_end_visible=False)  # to close would be to wait for it once more
+        else:
+            self._last_buffered = buffered
+            self.deadline_s = now_s + self.server.settings.timeout_send_s
+
+    def _look_at_sender(self, cycle: Cycle, now_s: float) -> None:
+        """An upload is under way. Once a response is, too, it is a conversation, and slow if both like it so."""
+        if self._is_reading_paused or cycle.must_continue:
+            cycle.body_bytes_seen = cycle.body_bytes - BODY_PACE_BYTES  # it waits for us
+        elif cycle.body_bytes - cycle.body_bytes_seen < BODY_PACE_BYTES:
+            self._refuse(BadRequest(408, "the body did not arrive in time"))
+            return
+        else:
+            cycle.body_bytes_seen = cycle.body_bytes
+        self.deadline_s = now_s + self.server.settings.timeout_body_s
 
     def _has_more_to_read(self) -> bool:
         """Something has come that the loop has not read yet: a request, or the end of the stream with others behind it.
@@ -486,7 +564,7 @@ class Connection(asyncio.Protocol):
             return
         self._is_head_begun = False
         self.deadline_s = NEVER
-        if (server.has_limits or request.is_websocket) and self._is_taken(request, scope):
+        if (server.has_limits or not request.is_plain) and self._is_taken(request, scope):
             return
         cycle = Cycle(self, scope, request, monotonic())
         self.cycle = cycle
@@ -511,7 +589,7 @@ class Connection(asyncio.Protocol):
         if target[0] == 47 and b"#" not in target:  # a slash: all but the rarest of requests
             raw_path, _, query = target.partition(b"?")
         else:
-            raw_path, query = _split_target(target)
+            raw_path, query = split_target(request)
         path = raw_path.decode("ascii")  # the parser lets nothing else through
         if "%" in path:
             path = unquote(path)
@@ -531,12 +609,17 @@ class Connection(asyncio.Protocol):
             "query_string": query,
             "headers": request.headers,
             "state": server.state.copy(),
-            "extensions": {},
+            "extensions": EXTENSIONS.copy(),
         }
 
     def _is_taken(self, request: Request, scope: Scope) -> bool:
-        """Refuse what is beyond a limit; give a WebSocket its handshake. False: it is an ordinary request."""
+        """Refuse what is beyond a limit; give a WebSocket its handshake. False: it is an ordinary request.
+
+        Who is asking by way of a proxy is found out on the way: an answer of ours names the client, too.
+        """
         server = self.server
+        if request.is_forwarded:
+            self._look_behind_proxy(scope)
         limit = server.settings.body_max_bytes
         if limit and request.body_length > limit:
             self._refuse(BadRequest(413, "the body is too large"))
@@ -558,7 +641,11 @@ class Connection(asyncio.Protocol):
         """Take what is there of the body already. False if that was the end of the request."""
         self.phase = BODY
         cycle.more_body = True
-        cycle.must_continue = cycle.request.expects_continue
+        if cycle.request.expects_continue:
+            cycle.must_continue = True
+            cycle.body_bytes_seen = -BODY_PACE_BYTES  # it waits for our word first
+        if timeout_s := self.server.settings.timeout_body_s:
+            self.deadline_s = cycle.started_s + timeout_s
         self._more_body()
         if self._is_eof and self.phase == BODY:
             self._end_cycle(cycle)
@@ -617,7 +704,7 @@ class Connection(asyncio.Protocol):
         self.page.cells[Cell.REQUESTS] += 1
         self.page.cells[Cell.RESPONSES_5XX] += 1
         if self.server.access is not None and self.page is self.server.page:
-            self.server.access.note(self.client, scope, 503)
+            self.server.access.note(scope, 503)
         self._answer(503, why)
         self.close(Cell.CLOSED_REFUSED)
 
@@ -642,19 +729,3 @@ class Connection(asyncio.Protocol):
             self._is_reading_paused = False
             if not self.transport.is_closing():
                 self.transport.resume_reading()
-
-
-def _split_target(target: bytes) -> tuple[bytes, bytes]:
-    """Path and query of a request target, undecoded. A fragment has no business there and is dropped."""
-    if target[:1] == b"/":
-        if b"#" in target:
-            target = target.partition(b"#")[0]
-        path, _, query = target.partition(b"?")
-        return path, query
-    if target == b"*":
-        return target, b""
-    try:
-        url = httptools.parse_url(target)
-    except httptools.HttpParserInvalidURLError:
-        raise BadRequest(400, "invalid request target") from None
-    return url.path or b"/", url.query or b""

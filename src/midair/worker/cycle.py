@@ -7,11 +7,13 @@ exception between the two is still a 500, and a body known to be whole gets a Co
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Literal
 
 from midair.live import EXTENSION, Carriage
 from midair.observe.counters import Cell
+from midair.worker import extensions
 from midair.worker.asgi import ClientDisconnected, Message, Scope, is_departure
 from midair.worker.frozen import CarriedBytes, HttpStream, RequestHead
 from midair.worker.http1 import Request, tokens
@@ -22,7 +24,6 @@ from midair.worker.response import (
     DATE,
     KINDS,
     ORDINARY,
-    SERVER,
     TRANSFER_ENCODING,
     InvalidResponse,
     learn,
@@ -54,6 +55,8 @@ class Cycle:
     body: bytes | bytearray = b""
     body_bytes = 0
     """Received so far."""
+    body_bytes_seen = 0
+    """When its pace was last looked at."""
     more_body = False
     is_body_given = False
     must_continue = False
@@ -70,6 +73,11 @@ class Cycle:
     is_cut = False
     framing: Framing = ""
     body_left = 0
+    trailers: list[bytes] | None = None
+    """Lines of the trailer section so far; None while the application has announced none."""
+    is_body_sent = False
+    """Only trailers are to follow."""
+    is_sending_file = False
     task: asyncio.Task[None] | None = None
     _has_news: asyncio.Event | None = None
     _head = b""
@@ -130,7 +138,7 @@ class Cycle:
         return "the application returned without starting a response"
 
     def _forget_head(self) -> None:
-        self.status, self.framing, self._omit = 0, "", None
+        self.status, self.framing, self._omit, self.trailers = 0, "", None, None
         self.keep_alive = self.request.keep_alive
 
     def _answer_500(self) -> None:
@@ -157,6 +165,8 @@ class Cycle:
             and self._carriage.is_taken
             and self.is_head_written
             and self.framing == "chunked"
+            and self.trailers is None
+            and not self.is_sending_file
             and not (self.is_complete or self.is_disconnected or self.is_client_done)
             and self.request.body_length == 0
             and b"content-encoding:" not in self._head.lower()
@@ -177,6 +187,7 @@ class Cycle:
             status=self.status,
             keep_alive=self.keep_alive,
             unread=self.connection.reader.unread,
+            told=self.connection.told,
         )
 
     def has_moved(self) -> None:
@@ -276,7 +287,7 @@ class Cycle:
         if self.is_disconnected:
             raise ClientDisconnected("the client has gone")
         if kind == "http.response.body":
-            if self.is_complete or not self.status:
+            if self.is_complete or self.is_body_sent or not self.status:
                 raise RuntimeError(
                     f"http.response.body {'after the response was complete' if self.is_complete else 'first'}"
                 )
@@ -288,14 +299,67 @@ class Cycle:
             if self.status:
                 raise RuntimeError("http.response.start was sent twice")
             try:
+                if message.get("trailers"):
+                    self.trailers = []
                 self._start(message["status"], message.get("headers", ()))
             except Exception:
                 self._forget_head()  # the application may try again with a better one
                 raise
             if self._resuming is not None:
                 self._start_again(self._resuming)
+        elif kind in extensions.EXTENSIONS:
+            await self._send_more(kind, message)
         else:
             raise RuntimeError(f"unexpected ASGI message {kind!r}")
+
+    async def _send_more(self, kind: str, message: Message) -> None:
+        """Take an event that only an extension knows."""
+        if kind == "http.response.early_hint" and not self.status:
+            if self.request.http_version != "1.0" and self._resuming is None:
+                self.connection.write(extensions.early_hint(message.get("links", ())))
+        elif kind == "http.response.trailers" and self.is_body_sent and self.trailers is not None:
+            self.trailers.append(extensions.trailers(message.get("headers", ())))
+            if not message.get("more_trailers", False):
+                self._end_body()
+        elif kind == "http.response.pathsend" and self.status and not self.is_head_written:
+            await self._send_file(message["path"])
+        else:
+            raise RuntimeError(f"{kind} at this point of the response")
+
+    async def _send_file(self, path: object) -> None:
+        """Send a file as the body: as long as the content-length says, or as it is now.
+
+        If it has become shorter meanwhile the response breaks off, so that the client sees it.
+        """
+        fd, left = extensions.open_file(path)
+        try:
+            if self.request.method == "HEAD" or self.status in BODILESS:
+                left = 0
+            elif self.framing == "length":
+                left = self.body_left
+            elif self.framing == "" and self.trailers is None:
+                self.framing, self.body_left = "length", left
+                self._head += b"content-length: %d\r\n" % left
+            self.is_sending_file = True
+            await self._send_pieces(fd, left)
+        finally:
+            self.is_sending_file = False
+            os.close(fd)
+
+    async def _send_pieces(self, fd: int, left: int) -> None:
+        offset = 0
+        while not (self.is_complete or self.is_body_sent):
+            piece = await extensions.read_piece(fd, offset, left, self.server.loop) if left else b""
+            if left and not piece:
+                raise InvalidResponse("the file has become shorter than its content-length")
+            await self._writable()
+            if self.is_disconnected:
+                raise ClientDisconnected("the client has gone")
+            offset, left = offset + len(piece), left - len(piece)
+            if self.is_head_written:
+                self._write_more(piece, more_body=left > 0)
+            else:
+                self._write_first(piece, more_body=left > 0)
 
     async def _writable(self) -> None:
         connection = self.connection
@@ -349,7 +413,7 @@ class Cycle:
             if b"close" in options:
                 self.keep_alive = False
             return options not in ([b"close"], [b"keep-alive"])  # those two are ours to say
-        if kind in (DATE, SERVER):
+        if kind >= DATE:
             self._omit = (self._omit or set()) | {kind}
         return True
 
@@ -363,7 +427,7 @@ class Cycle:
                 extra = b"transfer-encoding: chunked\r\n"
             self.framing = "none"
         elif self.framing == "":
-            if not more_body:
+            if not more_body and self.trailers is None:
                 self.framing, self.body_left = "length", body_bytes
                 extra = b"content-length: %d\r\n" % body_bytes
             else:
@@ -412,7 +476,7 @@ class Cycle:
             cells[Cell.RESPONSES_5XX] += 1
         self.is_head_written = True
         if server.access is not None and page is server.page:
-            server.access.note(connection.client, self.scope, status)
+            server.access.note(self.scope, status)
         head = self._head
         if self.framing == "length" and len(body) <= _JOIN_MAX:
             data = b"".join((head, end, body))
@@ -422,12 +486,15 @@ class Cycle:
             connection.transport.write(data)
             data = body
         elif self.framing == "chunked":
-            data = b"".join((head, end, _chunk(body, more_body)))
+            data = b"".join((head, end, _chunk(body, more_body or self.trailers is not None)))
         else:
             data = head + end if self.framing == "none" else b"".join((head, end, body))
         cells[_BYTES_OUT] += len(data)
         connection.transport.write(data)
         if not more_body:
+            if self.trailers is not None:
+                self.is_body_sent = True
+                return
             self.is_complete = True
             if self._has_news is not None:
                 self._has_news.set()
@@ -443,15 +510,26 @@ class Cycle:
             if body:
                 connection.write(body)
         elif self.framing == "chunked":
-            chunk = _chunk(body, more_body)
+            chunk = _chunk(body, more_body or self.trailers is not None)
             if chunk:
                 connection.write(chunk)
         elif self.framing == "close" and body:
             connection.write(body)
         if not more_body:
-            self._complete()
+            if self.trailers is not None:
+                self.is_body_sent = True
+            else:
+                self._complete()
         elif self._carriage is not None and self.server.source is not None:
             self.server.source.offer(connection)
+
+    def _end_body(self) -> None:
+        """The trailers are whole. They are for clients that have said they read them (RFC 9110, 6.5.1)."""
+        if self.framing == "chunked":
+            asked = tokens([value for name, value in self.request.headers if name == b"te"])
+            lines = self.trailers if self.trailers and b"trailers" in asked else []
+            self.connection.write(b"0\r\n" + b"".join(lines) + b"\r\n")
+        self._complete()
 
     def _wrong_length(self, left: int) -> None:
         raise InvalidResponse(f"the body is {'longer' if left < 0 else 'shorter'} than its content-length")

@@ -25,6 +25,13 @@ class CarriedBytes(msgspec.Struct, frozen=True, kw_only=True):
     version: int = 1
 
 
+class Told(msgspec.Struct, frozen=True):
+    """Both ends of a connection as a proxy told them by the PROXY protocol; no client: it did not tell."""
+
+    client: tuple[str, int | None] | None = None
+    server: tuple[str, int | None] | None = None
+
+
 class HttpConnection(msgspec.Struct, frozen=True, kw_only=True, tag="http"):
     """An HTTP/1.1 connection between two messages: nothing is owed to the client."""
 
@@ -34,6 +41,8 @@ class HttpConnection(msgspec.Struct, frozen=True, kw_only=True, tag="http"):
     """Until its time-out, keep-alive's or a begun head's."""
     is_head_begun: bool = False
     """The time-out is that of a head which has begun to arrive."""
+    told: Told | None = None
+    """What the PROXY protocol said of it."""
 
 
 class RequestHead(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,6 +68,8 @@ class WebSocketConnection(msgspec.Struct, frozen=True, kw_only=True, tag="websoc
     """Until the next ping, or until the last one counts as unanswered. 0: never."""
     ping: bytes = b""
     """The payload of a ping that was not answered yet."""
+    told: Told | None = None
+    """What the PROXY protocol said of it."""
 
 
 class HttpStream(msgspec.Struct, frozen=True, kw_only=True, tag="stream"):
@@ -71,6 +82,8 @@ class HttpStream(msgspec.Struct, frozen=True, kw_only=True, tag="stream"):
     """The connection goes on after this response."""
     unread: bytes = b""
     """What the client has sent behind the request."""
+    told: Told | None = None
+    """What the PROXY protocol said of it."""
 
 
 Frozen = HttpConnection | WebSocketConnection | HttpStream

@@ -7,12 +7,14 @@ exactly n line ends, unless a value brought one along.
 from __future__ import annotations
 
 import re
+from collections.abc import Set as AbstractSet
 from email.utils import formatdate
 from http import HTTPStatus
 
 ORDINARY, CONTENT_LENGTH, TRANSFER_ENCODING, CONNECTION, DATE, SERVER = range(6)
 
 _NAMES_MAX = 512  # a response's names come from its program, not from its users; more is somebody's mistake
+_NOTHING: frozenset[int] = frozenset()
 _TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _OURS: dict[object, int] = {
     b"content-length": CONTENT_LENGTH,
@@ -60,20 +62,37 @@ def phrase(status: int) -> str:
         return ""
 
 
+def _reserve(name: bytes) -> int:
+    """The kind of a header that we send by default: one of its own, so that the application's takes its place."""
+    kind = _OURS.get(name.lower())
+    if kind is None:
+        kind = _OURS[name.lower()] = len(_OURS) + 1
+        KINDS.clear()
+        KINDS.update(_OURS)
+    return kind
+
+
 class HeadStarts:
-    """The first lines of every response: status line, Date and Server, made once a second and status."""
+    """The first lines of every response: status line, Date, Server and default headers, made once a second and status."""
 
-    __slots__ = ("_bare", "_date", "_server", "_starts", "_with_date", "get", "lines")
+    __slots__ = ("_bare", "_date", "_defaults", "_starts", "_with_date", "get", "lines")
 
-    def __init__(self, *, date_header: bool, server_header: bool) -> None:
-        self._with_date = date_header
-        self._server = b"server: midair\r\n" if server_header else b""
+    def __init__(self, *, date_header: bool, server_header: bool, headers: tuple[str, ...] = ()) -> None:
+        """``headers``: more lines of every response, ``Name: value``, as the configuration has checked them."""
+        given = [(name.strip(), value.strip()) for name, _, value in (line.partition(":") for line in headers)]
+        kinds = {_reserve(name.encode()) for name, _ in given}
+        self._with_date = date_header and DATE not in kinds
+        self._defaults: list[tuple[int, bytes]] = []
+        """By kind, but for Date: that one changes."""
+        if server_header and SERVER not in kinds:
+            self._defaults.append((SERVER, b"server: midair\r\n"))
+        self._defaults += [(_reserve(name.encode()), f"{name}: {value}\r\n".encode("latin-1")) for name, value in given]
         self._bare: dict[int, bytes] = {}
         self._starts: dict[int, bytes] = {}
         self._date = b""
         self.get = self._starts.get
         """The lines for a status, or None: then ``make`` has them."""
-        self.lines = 1 + date_header + server_header
+        self.lines = 1 + self._with_date + len(self._defaults)
 
     def tick(self, wall_s: float) -> None:
         """Take the time of day (seconds since the epoch) for the Date of the responses to come."""
@@ -84,13 +103,13 @@ class HeadStarts:
 
     def make(self, status: int) -> bytes:
         """Status line and our own headers, with their line ends. Raises InvalidResponse for an impossible status."""
-        start = self._starts[status] = self.status_line(status) + self._date + self._server
+        start = self._starts[status] = self.without(status, _NOTHING)
         return start
 
-    def without(self, status: int, kinds: set[int]) -> bytes:
-        """As ``make``, leaving out DATE or SERVER, which the application has given itself."""
+    def without(self, status: int, kinds: AbstractSet[int]) -> bytes:
+        """As ``make``, leaving out those that the application has given itself."""
         date = b"" if DATE in kinds else self._date
-        return self.status_line(status) + date + (b"" if SERVER in kinds else self._server)
+        return self.status_line(status) + date + b"".join(line for kind, line in self._defaults if kind not in kinds)
 
     def status_line(self, status: int) -> bytes:
         """The first line alone. Raises InvalidResponse for an impossible status."""

@@ -18,6 +18,7 @@ from midair.worker.accept import Acceptor
 from midair.worker.access import AccessLog
 from midair.worker.asgi import Address, Asgi, Scope
 from midair.worker.connection import Connection
+from midair.worker.forwarded import Trusted
 from midair.worker.frozen import Frozen
 from midair.worker.http1 import Parsers
 from midair.worker.response import HeadStarts
@@ -73,9 +74,12 @@ class Server:
         """How long a connection may be idle, at this moment."""
         self.not_ready_path = ""
         """Answered 503: where a load balancer asks whether it may send more."""
+        self.trusted = Trusted(settings.forwarded_allow_ips)
         self.has_limits = bool(settings.limit_concurrency or settings.body_max_bytes)
         self.parsers = Parsers(settings.head_max_bytes, settings.headers_max)
-        self.starts = HeadStarts(date_header=settings.date_header, server_header=settings.server_header)
+        self.starts = HeadStarts(
+            date_header=settings.date_header, server_header=settings.server_header, headers=settings.headers
+        )
         self.starts.tick(time.time())
         self.access = AccessLog(loop) if settings.access_log else None
         self.connections: set[Connection] = set()
@@ -247,10 +251,13 @@ class Server:
     # ------------------------------------------------------------------------------------------------------------ within
 
     def _accepted(self, sock: socket.socket) -> None:
-        self._take(sock, Cell.ACCEPTED, self.page)
+        self._take(sock, Cell.ACCEPTED, self.page, with_header=self.settings.proxy_protocol)
 
-    def _take(self, sock: socket.socket, how: Cell, page: Page) -> None:
+    def _take(self, sock: socket.socket, how: Cell, page: Page, *, with_header: bool = False) -> None:
+        """with_header: it begins with a header of the PROXY protocol, if it is a trusted proxy's."""
         connection = Connection(self, page, *_addresses(sock))
+        if with_header and self.trusted.covers(connection.client):
+            connection.await_header()
         page.cells[how] += 1
         page.cells[Cell.OPEN] += 1
         self._choose_tasks()
@@ -316,6 +323,8 @@ def _sweep_interval_s(settings: ServeSettings) -> float:
     shortest = min(
         settings.timeout_keep_alive_s,
         settings.timeout_head_s,
+        settings.timeout_body_s or 1.0,
+        settings.timeout_send_s or 1.0,
         settings.drain_idle_grace_s,
         settings.linger_s,
         settings.ws_ping_interval_s or 1.0,

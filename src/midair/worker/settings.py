@@ -29,10 +29,23 @@ class ServeSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Send ``Server: midair`` unless the application sends one."""
     date_header: bool = True
     """Send ``Date`` unless the application sends one."""
+    headers: tuple[str, ...] = ()
+    """``Name: value`` lines that every response gets, unless the application sends that name itself."""
+    proxy_headers: bool = True
+    """Believe ``X-Forwarded-For`` and ``X-Forwarded-Proto`` of trusted proxies."""
+    forwarded_allow_ips: tuple[str, ...] = ("127.0.0.1", "::1")
+    """Proxies that are trusted: addresses, networks, or ``*`` for everybody. Whoever connects by a Unix socket is."""
+    proxy_protocol: bool = False
+    """A connection of a trusted proxy begins with a header of the PROXY protocol (version 1 or 2), or is closed."""
     timeout_keep_alive_s: float = 75.0
     """How long an idle keep-alive connection stays open."""
     timeout_head_s: float = 20.0
-    """From a connection's (or a request's) first byte to the end of its head."""
+    """From a connection's (or a request's) first byte to the end of its head. PROXY protocol: from its opening to the
+    end of its header."""
+    timeout_body_s: float = 60.0
+    """An upload that brings less than 1 KiB in this time, while it is waited for, is answered 408; 0: never."""
+    timeout_send_s: float = 300.0
+    """A client that takes nothing of a response for this long is cut off; 0: never."""
     head_max_bytes: int = 64 * 1024
     """Largest request head; a longer one is answered 431."""
     headers_max: int = 200

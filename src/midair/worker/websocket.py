@@ -33,7 +33,7 @@ from midair.worker.deflate import Deflate, DeflateFactory
 from midair.worker.frames import FrameCutter
 from midair.worker.frozen import CarriedBytes, RequestHead, WebSocketConnection
 from midair.worker.http1 import Request
-from midair.worker.response import DATE, SERVER, check_block, kind_of
+from midair.worker.response import check_block, kind_of
 from midair.worker.resuming import Resuming
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ class WebSocket:
         self._is_cut = False
         self.scope = scope
         del scope["method"]
-        scope["type"], scope["scheme"] = "websocket", "ws"
+        scope["type"], scope["scheme"] = "websocket", "wss" if scope["scheme"] == "https" else "ws"
         offered = [value for name, value in request.headers if name == b"sec-websocket-protocol"]
         scope["subprotocols"] = [
             part.strip() for value in offered for part in value.decode("latin-1").split(",") if part.strip()
@@ -242,6 +242,7 @@ class WebSocket:
             unread=self._cutter.unread,
             left_s=0.0 if left_s == float("inf") else max(left_s, 0.01),
             ping=self._ping,
+            told=self.connection.told,
         )
 
     def has_moved(self) -> None:
@@ -573,7 +574,7 @@ class WebSocket:
         """Headers and the empty line, our own Date and Server among them."""
         kinds = {kind_of(name) for name, _ in headers}
         starts = self.connection.server.starts
-        ours = starts.without(200, kinds & {DATE, SERVER}).partition(b"\r\n")[2]
+        ours = starts.without(200, kinds).partition(b"\r\n")[2]
         block = b"".join(b"%b: %b\r\n" % header for header in headers)
         check_block(block, len(headers))
         return ours + block + b"\r\n"
@@ -601,7 +602,7 @@ class WebSocket:
             page.cells[Cell.RESPONSES_5XX] += 1
         access = server.access
         if access is not None and page is server.page:
-            access.note_websocket(connection.client, self.scope, status)
+            access.note_websocket(self.scope, status)
 
     def _flush(self) -> None:
         assert self._protocol is not None
