@@ -10,7 +10,6 @@ import ast
 import importlib
 import inspect
 import pkgutil
-import re
 import sys
 import textwrap
 from collections import Counter
@@ -20,10 +19,12 @@ from pathlib import Path
 import click
 import msgspec
 from docs.faults import ELSEWHERE, FAULTS, REQUEST, WHOLE_UPDATE
+from docs.markdown import markdown_table, plain
 from tests.differential.websocket_cases import all_cases
 from tests.differential.websocket_differences import DEVIATIONS, DIFFERENCES
 
 import midair
+from docs import habits
 from midair.cli.app import midair as command_line
 from midair.cli.commands import COMMANDS
 from midair.cli.foreign import FLAGS
@@ -92,10 +93,11 @@ for = "30s"
 ```
 
 **Which value counts.** Default, then file, then environment, then command line; the later one wins. Every key has a
-variable, `MIDAIR_` and the key in capitals with dots as underscores: `drain.timeout` is `MIDAIR_DRAIN_TIMEOUT`. Two
-common variables are honoured, and give way to those: `WEB_CONCURRENCY` is `workers`, and `PORT` replaces the port of the
-first address of `bind`. On the command line `midair run --set KEY=VALUE` sets any key. `midair config` shows each value
-and where it came from; `midair config --diff` what the file on disk would change in the running service.
+variable, `MIDAIR_` and the key in capitals with dots as underscores: `drain.timeout` is `MIDAIR_DRAIN_TIMEOUT`. Three
+common variables are honoured, and give way to those: `WEB_CONCURRENCY` is `workers`, `FORWARDED_ALLOW_IPS` is
+`serve.forwarded_allow_ips`, and `PORT` replaces the port of the first address of `bind`. On the command line
+`midair run --set KEY=VALUE` sets any key. `midair config` shows each value and where it came from; `midair config
+--diff` what the file on disk would change in the running service.
 
 Every process of a version is told what it is: `MIDAIR_VERSION`, `MIDAIR_GENERATION`, and in a worker `MIDAIR_SLOT`. The
 outer environment wins over `[env]`, and `[env]` over `env_files`; what is hidden that way is named in a warning.
@@ -565,20 +567,6 @@ def websocket_differences() -> str:
     return page
 
 
-# --- Markdown ------------------------------------------------------------------------------------------------------
-
-
-def markdown_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table; a bar inside a cell is escaped."""
-    lines = [heads, ["---"] * len(heads), *([cell.replace("|", "\\|") for cell in row] for row in rows)]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
-
-
-def plain(text: str) -> str:
-    """A docstring as one line of Markdown."""
-    return re.sub(r"\s+", " ", text.replace("``", "`")).strip()
-
-
 def _doc(each: type) -> str:
     """The class's own docstring: not one that it inherits, nor one that a library made."""
     return inspect.cleandoc(vars(each).get("__doc__") or "")
@@ -594,6 +582,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "exit-codes.md": errors,
     "control-socket.md": control_socket,
     "websocket-differences.md": websocket_differences,
+    "from-uvicorn-gunicorn.md": habits.page,
 }
 
 

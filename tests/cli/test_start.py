@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import click
 import pytest
+from uvicorn.main import main as uvicorn_command
 
 from midair import __version__
 from midair.__main__ import main
@@ -17,10 +19,13 @@ from midair.cli.commands import COMMANDS, help_text
 from midair.cli.foreign import FLAGS
 from midair.cli.run import KEYS, RunCommand
 from midair.cli.run import command as run_command
+from midair.config.checks import value_at
 from midair.config.keys import all_keys
 from midair.config.load import Loaded, RunSources
 from midair.errors import USAGE
 from tests.support.service import clean_environment
+
+CONTEXT = click.Context(midair)
 
 
 def _loaded(monkeypatch: pytest.MonkeyPatch, line: str) -> tuple[Loaded, RunSources]:
@@ -41,7 +46,7 @@ def _loaded(monkeypatch: pytest.MonkeyPatch, line: str) -> tuple[Loaded, RunSour
 @pytest.fixture(autouse=True)
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
-    for name in ("PORT", "WEB_CONCURRENCY", "PWD"):
+    for name in ("PORT", "WEB_CONCURRENCY", "FORWARDED_ALLOW_IPS", "PWD"):
         monkeypatch.delenv(name, raising=False)
     return tmp_path
 
@@ -72,10 +77,64 @@ def test_json_after_the_dashes_is_the_programs(
     assert capsys.readouterr().out == ""
 
 
+def options_of(command: click.Command) -> set[str]:
+    found = [param for param in command.params if isinstance(param, click.Option)]
+    return {name for param in found for name in (*param.opts, *param.secondary_opts)}
+
+
+def test_whatever_uvicorn_has_is_there_under_its_name_or_answered() -> None:
+    assert isinstance(uvicorn_command, click.Command)
+    theirs = options_of(uvicorn_command) - {"--version", "--help"}
+    assert len(theirs) > 50, "the search finds nothing any more"
+    assert theirs - options_of(run_command) - set(FLAGS) == set()
+
+
+def test_every_answer_to_a_foreign_flag_names_what_is_there() -> None:
+    commands = {name: options_of(command) for name in COMMANDS if (command := midair.get_command(CONTEXT, name))}
+    for flag, answer in FLAGS.items():
+        for name in re.findall(r"midair (\w+)", answer):
+            assert name in {"run", "is", *COMMANDS}, f"{flag}: {answer}"
+        for key in re.findall(r"--set ([\w.]+)=", answer):
+            assert key in all_keys(), f"{flag}: {answer}"
+        for option in re.findall(r"(?<![\w-])--?[a-z][\w-]+", answer):
+            assert any(option in options for options in commands.values()), f"{flag}: {answer}"
+
+
+@pytest.mark.parametrize(
+    ("typed", "key", "value"),
+    [
+        ("--header X-A:1 --header X-B:2,3", "serve.headers", ("X-A:1", "X-B:2,3")),
+        ("--no-server-header", "serve.server_header", False),
+        ("--no-date-header", "serve.date_header", False),
+        ("--no-proxy-headers", "serve.proxy_headers", False),
+        ("--forwarded-allow-ips 10.0.0.0/8,::1", "serve.forwarded_allow_ips", ("10.0.0.0/8", "::1")),
+        ("--forwarded-allow-ips *", "serve.forwarded_allow_ips", ("*",)),
+        ("--proxy-protocol", "serve.proxy_protocol", True),
+        ("--lifespan on", "serve.lifespan", "on"),
+        ("--backlog 77", "serve.backlog", 77),
+        ("--limit-concurrency 5", "serve.limit_concurrency", 5),
+        ("--limit-max-requests 500", "worker.max_requests", 500),
+        ("--limit-max-requests-jitter 50", "worker.max_requests_jitter", 50),
+        ("--timeout-keep-alive 5s", "serve.timeout_keep_alive", 5.0),
+        ("--ws-max-size 1MiB", "serve.ws_max", 1024 * 1024),
+        ("--ws-ping-interval 5s", "serve.ws_ping_interval", 5.0),
+        ("--ws-ping-timeout 6s", "serve.ws_ping_timeout", 6.0),
+        ("--ws-per-message-deflate false", "serve.ws_per_message_deflate", False),
+        ("--log-level debug", "log.level", "debug"),
+    ],
+)
+def test_uvicorns_flags_set_the_keys_that_they_name(
+    monkeypatch: pytest.MonkeyPatch, typed: str, key: str, value: object
+) -> None:
+    loaded, _ = _loaded(monkeypatch, f"shop:app {typed}")
+    assert value_at(loaded.settings, key) == value
+    assert str(loaded.origins[key]) == typed.split(maxsplit=1)[0]
+
+
 def test_every_flag_of_run_sets_a_key_that_exists() -> None:
     assert set(KEYS.values()) <= set(all_keys())
     assert isinstance(run_command, RunCommand)
-    options = {name for param in run_command.params if isinstance(param, click.Option) for name in param.opts}
+    options = options_of(run_command)
     assert not options & set(FLAGS), "a hint for a flag that exists is never shown"
 
 

@@ -33,6 +33,23 @@ KEYS = {
     "access_log": "serve.access_log",
     "root_path": "serve.root_path",
     "loop": "serve.loop",
+    "header": "serve.headers",
+    "server_header": "serve.server_header",
+    "date_header": "serve.date_header",
+    "proxy_headers": "serve.proxy_headers",
+    "forwarded_allow_ips": "serve.forwarded_allow_ips",
+    "proxy_protocol": "serve.proxy_protocol",
+    "lifespan": "serve.lifespan",
+    "backlog": "serve.backlog",
+    "limit_concurrency": "serve.limit_concurrency",
+    "limit_max_requests": "worker.max_requests",
+    "limit_max_requests_jitter": "worker.max_requests_jitter",
+    "timeout_keep_alive": "serve.timeout_keep_alive",
+    "log_level": "log.level",
+    "ws_max_size": "serve.ws_max",
+    "ws_ping_interval": "serve.ws_ping_interval",
+    "ws_ping_timeout": "serve.ws_ping_timeout",
+    "ws_per_message_deflate": "serve.ws_per_message_deflate",
 }
 """Option -> the key that it sets. Values are checked where those of a file are, with the same words."""
 
@@ -58,6 +75,23 @@ class Options(TypedDict):
     access_log: bool | None
     root_path: str | None
     loop: str | None
+    header: tuple[str, ...]
+    server_header: bool | None
+    date_header: bool | None
+    proxy_headers: bool | None
+    forwarded_allow_ips: str | None
+    proxy_protocol: bool | None
+    lifespan: str | None
+    backlog: str | None
+    limit_concurrency: str | None
+    limit_max_requests: str | None
+    limit_max_requests_jitter: str | None
+    timeout_keep_alive: str | None
+    log_level: str | None
+    ws_max_size: str | None
+    ws_ping_interval: str | None
+    ws_ping_timeout: str | None
+    ws_per_message_deflate: str | None
 
 
 class RunCommand(click.Command):
@@ -98,6 +132,27 @@ class RunCommand(click.Command):
 @click.option("--access-log/--no-access-log", default=None, help="A line for each request.")
 @click.option("--root-path", metavar="PATH", help="Where a proxy has mounted the application.")
 @click.option("--loop", metavar="LOOP", help="auto, uvloop, asyncio.")
+@click.option("--lifespan", metavar="WHEN", help="auto, on, off.")
+@click.option("--proxy-headers/--no-proxy-headers", default=None, help="Believe X-Forwarded-For and -Proto of proxies.")
+@click.option(
+    "--forwarded-allow-ips", metavar="LIST", help="Trusted proxies: addresses and networks with commas between, or *."
+)
+@click.option(
+    "--proxy-protocol/--no-proxy-protocol", default=None, help="Trusted proxies begin with a PROXY protocol header."
+)
+@click.option("--header", multiple=True, metavar="NAME:VALUE", help="Sent with every response; several.")
+@click.option("--server-header/--no-server-header", default=None, help="Send Server: midair.")
+@click.option("--date-header/--no-date-header", default=None, help="Send Date.")
+@click.option("--timeout-keep-alive", metavar="DURATION", help="How long an idle connection stays open, such as 75s.")
+@click.option("--backlog", metavar="N", help="Connections that the kernel queues.")
+@click.option("--limit-concurrency", metavar="N", help="Connections or requests of a worker; beyond, 503.")
+@click.option("--limit-max-requests", metavar="N", help="A worker is replaced after so many requests.")
+@click.option("--limit-max-requests-jitter", metavar="N", help="Up to so many more, drawn for each worker.")
+@click.option("--ws-max-size", metavar="SIZE", help="Largest WebSocket message, such as 16MiB.")
+@click.option("--ws-ping-interval", metavar="DURATION", help="Between two pings of a WebSocket, such as 20s.")
+@click.option("--ws-ping-timeout", metavar="DURATION", help="How long a pong may take, such as 20s.")
+@click.option("--ws-per-message-deflate", metavar="BOOLEAN", help="Offer compression of WebSocket messages.")
+@click.option("--log-level", metavar="LEVEL", help="debug, info, warning, error.")
 @click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Any key of midair.toml; several.")
 @service_options
 def command(
