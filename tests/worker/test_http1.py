@@ -198,6 +198,8 @@ REFUSED = {
     "RTSP": b"GET / RTSP/1.0\r\n" + HOST + b"\r\n",
     "ICE": b"SOURCE / ICE/1.0\r\n" + HOST + b"\r\n",
     "lower-case version": b"GET / http/1.1\r\n" + HOST + b"\r\n",
+    "two spaces before the version": b"GET /  HTTP/1.1\r\n" + HOST + b"\r\n",
+    "two spaces behind the method": b"GET  / HTTP/1.1\r\n" + HOST + b"\r\n",
     "space after the version": b"GET / HTTP/1.1 \r\n" + HOST + b"\r\n",
     "space in the target": b"GET /a b HTTP/1.1\r\n" + HOST + b"\r\n",
     "raw bytes in the target": b"GET /\xff HTTP/1.1\r\n" + HOST + b"\r\n",
@@ -222,6 +224,7 @@ REFUSED = {
     "chunk without its CRLF": CHUNKED_HEAD + b"5\r\nhello0\r\n\r\n",
     "chunk size ended by a bare LF": CHUNKED_HEAD + b"5\nhello\r\n0\r\n\r\n",
     "bare LF in a chunk extension": CHUNKED_HEAD + b"5;a\nb\r\nhello\r\n0\r\n\r\n",
+    "chunked body ended by bare LFs": CHUNKED_HEAD + b"5\r\nhello\r\n0\n\n",
     "endless chunk extension": CHUNKED_HEAD + b"5;" + b"a" * 2000,
     "bare LF in the trailers": CHUNKED_HEAD + b"0\r\nX: a\nY: b\r\n\r\n",
     "folded trailer": CHUNKED_HEAD + b"0\r\nX: a\r\n b\r\n\r\n",
@@ -258,6 +261,9 @@ def test_a_refused_request_does_not_spoil_the_parsers(name: str) -> None:
         (b"GET /" + b"a" * 70_000, 431),
         (with_headers(*[b"X: a"] * 300), 431),
         (b"GET / HTTP/3.0\r\n" + HOST + b"\r\n", 505),
+        (b"FROBNICATE / HTTP/1.1\r\n" + HOST + b"\r\n", 501),
+        (b"get / HTTP/1.1\r\n" + HOST + b"\r\n", 501),
+        (b"GE/T / HTTP/1.1\r\n" + HOST + b"\r\n", 400),
         (with_headers(b"Transfer-Encoding: gzip, chunked", method=b"POST"), 501),
         (CHUNKED_HEAD + b"0\r\n" + b"X: a\r\n" * 20_000, 431),
         (CHUNKED_HEAD + b"0\r\n" + b"X: a\r\n" * 300 + b"\r\n", 431),
@@ -267,6 +273,30 @@ def test_limits_have_a_status_of_their_own(data: bytes, status: int) -> None:
     with pytest.raises(BadRequest) as refused:
         read_all(RequestReader(Parsers()), [data])
     assert refused.value.status == status
+
+
+@pytest.mark.parametrize(
+    "begun",
+    [
+        b"\x16\x03\x01\x02",
+        b"\0",
+        b"\n",
+        b" GET",
+        b"GET / HTTP/1.1\nHost",
+        b"GET / HTTP/1.1\r\nX: a\n",
+        b"GET / HTTP/1.1\rH",
+    ],
+)
+def test_what_can_be_no_head_any_more_is_not_waited_for(begun: bytes) -> None:
+    for pieces in ([begun], [bytes([byte]) for byte in begun], [b"\r\n", begun]):
+        with pytest.raises(BadRequest):
+            read_all(RequestReader(Parsers()), pieces)
+
+
+@pytest.mark.parametrize("begun", [b"\r", b"\r\n\r", b"G", b"GET / HTTP/1.1\r", b"GET / HTTP/1.1\r\n", GET[:-1]])
+def test_what_can_be_a_head_yet_is_waited_for(begun: bytes) -> None:
+    for pieces in ([begun], [bytes([byte]) for byte in begun]):
+        assert read_all(RequestReader(Parsers()), pieces) == []
 
 
 # ------------------------------------------------------------------------------------- split anywhere, the same result

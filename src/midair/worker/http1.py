@@ -44,7 +44,9 @@ _WEIGHTY = frozenset(
 )
 _HOST = re.compile(rb"[A-Za-z0-9\-._~%!$&'()*+,;=:\[\]\x80-\xff]*")
 _CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,15})(?:;[\t\x20-\x7e\x80-\xff]*)?")
+_TOKEN_CHARS = frozenset(b"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
 _DIGITS = re.compile(rb"[0-9]{1,18}")
+_METHOD = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+ ")
 _TRAILERS = re.compile(rb"(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t\x20-\x7e\x80-\xff]*\r\n)*")
 
 
@@ -219,7 +221,7 @@ class RequestReader:
     def next_request(self) -> Request | None:
         """The next request's head, or None while its end has not arrived. Only at a boundary.
 
-        Raises BadRequest: 400, 431 (head too large), 501 (transfer coding, CONNECT), 505.
+        Raises BadRequest: 400, 431 (head too large), 501 (method, transfer coding), 505.
         """
         buffer, at = self._buffer, self._at
         end = buffer.find(_HEAD_END, self._scanned if self._scanned > at else at)
@@ -248,6 +250,8 @@ class RequestReader:
                     return self.next_request()
         if self.unread_bytes > self._parsers.head_max_bytes:
             raise BadRequest(431, "the head is too large")
+        if len(self._buffer) > self._at:
+            _check_begun(self._buffer[self._at :])
         self._scanned = max(self._at, len(self._buffer) - 3)
         return None
 
@@ -255,6 +259,8 @@ class RequestReader:
         line_end = head.find(b"\r\n")
         version = head[line_end - 9 : line_end]
         http_version = "1.1" if version == b" HTTP/1.1" else _other_version(version)
+        if head.find(b"  ", 0, line_end) >= 0:
+            raise BadRequest(400, "more than one space in the request line")
         parsers = self._parsers
         parser = parsers.free.pop() if parsers.free else _Parser()
         try:
@@ -288,12 +294,12 @@ class RequestReader:
 
     def _parse_again(self, head: bytes, parser: _Parser, exc: Exception) -> tuple[_Parser, bool]:
         if not parser.is_used:
-            raise BadRequest(400, f"invalid HTTP: {exc}") from None
+            raise _refusal(exc, head) from None
         parser = _Parser()
         try:
             return parser, parser.parse_head(head)
         except httptools.HttpParserError as again:
-            raise BadRequest(400, f"invalid HTTP: {again}") from None
+            raise _refusal(again, head) from None
 
     def _begin_body(self, request: Request, parser: _Parser, upgrades: bool) -> None:
         if upgrades:
@@ -369,6 +375,8 @@ class RequestReader:
             if line_end < 0:
                 if len(buffer) - at >= _CHUNK_LINE_MAX:
                     raise BadRequest(400, "the chunk's size line is too long")
+                if buffer.find(b"\n", at) >= 0:
+                    raise BadRequest(400, "invalid chunk size")
                 return at
             line = _CHUNK_LINE.fullmatch(buffer, at, line_end)
             if line is None:
@@ -405,6 +413,15 @@ _METHODS = {
 }
 
 
+def _check_begun(head: bytes) -> None:
+    """Refuse at once what no further byte can make a head of, instead of waiting for its end."""
+    if head[0] not in _TOKEN_CHARS and head != b"\r":
+        raise BadRequest(400, "no HTTP begins like this")
+    line_ends = head.count(b"\r\n")
+    if head.count(b"\n") != line_ends or head.count(b"\r") - head.endswith(b"\r") != line_ends:
+        raise BadRequest(400, "a CR or an LF without the other")
+
+
 def _without_empty_lines(head: bytes) -> bytes:
     """Empty lines before a request are allowed (RFC 9112, 2.2) and are not shown to the parser."""
     while head.startswith(b"\r\n"):
@@ -412,6 +429,12 @@ def _without_empty_lines(head: bytes) -> bytes:
     if head[0] <= 32:
         raise BadRequest(400, "white space before the request line")
     return head
+
+
+def _refusal(exc: Exception, head: bytes) -> BadRequest:
+    if isinstance(exc, httptools.HttpParserInvalidMethodError) and _METHOD.match(head):
+        return BadRequest(501, "unknown method")
+    return BadRequest(400, f"invalid HTTP: {exc}")
 
 
 def _other_version(version: bytes) -> str:
