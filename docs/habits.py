@@ -35,7 +35,7 @@ The application stays as it is: ASGI 3 or WSGI, lifespan, WebSockets, `root_path
   must not be the first to close. A head must come within 20 s and an upload may not stand still for 60 s.
 - **Workers are replaced, not lost.** `--limit-max-requests` starts the successor first; no client notices.
 
-How requests are read differs in corners.
+How requests are read differs in corners: see [how midair differs from other servers](differences.md).
 
 A flag of theirs that midair does not have, typed by habit, is answered with what to type here. That is what the tables below say.
 

@@ -24,7 +24,7 @@ from tests.differential.websocket_cases import all_cases
 from tests.differential.websocket_differences import DEVIATIONS, DIFFERENCES
 
 import midair
-from docs import habits
+from docs import differences, habits
 from midair.cli.app import midair as command_line
 from midair.cli.commands import COMMANDS
 from midair.cli.foreign import FLAGS
@@ -583,6 +583,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "control-socket.md": control_socket,
     "websocket-differences.md": websocket_differences,
     "from-uvicorn-gunicorn.md": habits.page,
+    "differences.md": differences.page,
 }
 
 
