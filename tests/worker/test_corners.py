@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import logging
 from typing import Any
 
@@ -211,6 +212,29 @@ async def test_a_response_refused_by_us_may_be_mended_by_the_application() -> No
     async with serving(app) as served:
         response = await (await served.connect()).ask(get())
         assert (response.status, response.body, response.header("server")) == (200, b"mended", "midair")
+
+
+# ------------------------------------------------------------------------------------------------------------- context
+
+USER = contextvars.ContextVar("user", default="nobody")
+
+
+async def test_no_request_sees_what_another_has_put_into_a_context_variable() -> None:
+    seen: list[str] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        seen.append(USER.get())
+        USER.set(scope["path"])
+        await respond(send, await whole_body(receive))
+
+    async with serving(app) as served:
+        client = await served.connect()
+        client.send(get("/1") + get("/2") + post(b"a" * 1_000_000, "/3") + get("/4"))
+        for _ in range(4):
+            await client.response()
+        await client.ask(post(b"a" * 1_000_000, "/5"))
+        await client.ask(get("/6"))
+    assert seen == ["nobody"] * 6
 
 
 # ------------------------------------------------------------------------------------------------------------- hostile

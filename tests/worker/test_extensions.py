@@ -16,7 +16,7 @@ from starlette.routing import Route
 from midair.observe.counters import Cell
 from midair.worker.asgi import Asgi, Receive, Scope, Send
 from midair.worker.response import InvalidResponse
-from tests.worker.serving import Client, get, post, respond, serving, until, whole_body
+from tests.worker.serving import Client, Served, get, post, respond, serving, until, whole_body
 
 START = {"type": "http.response.start", "status": 200, "headers": []}
 TE = "TE: trailers"
@@ -262,14 +262,20 @@ async def test_a_file_that_becomes_shorter_breaks_off_its_response(file: str) ->
         assert served.count(Cell.CLOSED_ERROR) == 1
 
 
+async def held_up(served: Served) -> tuple[Client, Any]:
+    """A client that has read the head, and the connection, which waits for it to read on."""
+    client = await served.connect()
+    client.send(get())
+    await client.head()
+    (connection,) = served.server.connections
+    await until(lambda: connection.is_write_paused)
+    return client, connection
+
+
 async def test_a_file_that_shrinks_while_a_slow_client_reads_breaks_off_too(tmp_path: Path) -> None:
     file = write(tmp_path / "film", b"a" * 30_000_000)
     async with serving(sending(file)) as served:
-        client = await served.connect()
-        client.send(get())
-        await client.head()
-        (connection,) = served.server.connections
-        await until(lambda: connection.is_write_paused)
+        client, _ = await held_up(served)
         os.truncate(file, 20_000_000)
         assert len(await client.end()) == 20_000_000
 
@@ -300,11 +306,7 @@ async def test_a_pipe_is_no_file_and_is_not_waited_for(tmp_path: Path) -> None:
 async def test_a_file_is_read_no_faster_than_its_client_reads(tmp_path: Path) -> None:
     file = write(tmp_path / "film", b"a" * 30_000_000)
     async with serving(sending(file)) as served:
-        client = await served.connect()
-        client.send(get())
-        await client.head()
-        (connection,) = served.server.connections
-        await until(lambda: connection.is_write_paused)
+        client, connection = await held_up(served)
         assert connection.transport.get_write_buffer_size() < 1_000_000
         assert len(await client.reader.readexactly(30_000_000)) == 30_000_000
 

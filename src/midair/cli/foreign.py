@@ -33,7 +33,7 @@ FLAGS = {
     "--ws-max-queue": "not needed: messages that wait for the application are bounded by their bytes",
     "--h11-max-incomplete-event-size": "write --set serve.head_max=64KiB",
     "--timeout-worker-healthcheck": "write --set worker.hang_timeout=30s",
-    "--reset-contextvars": "not needed: requests do not see context variables that lifespan has set",
+    "--reset-contextvars": "not needed: a request sees context variables neither of lifespan nor of another request",
     "--use-colors": "colours are for terminals; NO_COLOR=1 turns them off",
     "--no-use-colors": "colours are for terminals; NO_COLOR=1 turns them off",
     "--ssl-keyfile-password": _TLS,

@@ -321,7 +321,7 @@ class Connection(asyncio.Protocol):
             return True
         if self.phase == IDLE and self.reader.has_unread():
             # Perhaps whole requests of a pipeline, whose turn had just come.
-            self.server.loop.call_soon(self._next_pipelined)
+            self.server.loop.call_soon(self._next_pipelined, context=self.server.context)
             return True
         return False
 
@@ -531,7 +531,7 @@ class Connection(asyncio.Protocol):
         else:
             self.resume_reading()
         # Not from here: we may stand within the application's send().
-        self.server.loop.call_soon(self._next_pipelined)
+        self.server.loop.call_soon(self._next_pipelined, context=self.server.context)
 
     def _next_pipelined(self) -> None:
         if self.phase == IDLE:
@@ -728,4 +728,5 @@ class Connection(asyncio.Protocol):
         if self._is_reading_paused:
             self._is_reading_paused = False
             if not self.transport.is_closing():
-                self.transport.resume_reading()
+                # asyncio reads in the context that this is called in: in that of one request, all others would see it.
+                self.server.context.copy().run(self.transport.resume_reading)

@@ -6,6 +6,7 @@ It is what the worker's host holds. All methods are for the thread of the event 
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import logging
 import socket
 import sys
@@ -74,6 +75,8 @@ class Server:
         """How long a connection may be idle, at this moment."""
         self.not_ready_path = ""
         """Answered 503: where a load balancer asks whether it may send more."""
+        self.context = contextvars.copy_context()
+        """In which a request begins: what others have put into context variables is not in it."""
         self.trusted = Trusted(settings.forwarded_allow_ips)
         self.has_limits = bool(settings.limit_concurrency or settings.body_max_bytes)
         self.parsers = Parsers(settings.head_max_bytes, settings.headers_max)
