@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 
 import pytest
 
@@ -14,6 +15,12 @@ from tests.worker.test_bounds import deaf_client
 
 CHUNKED = "Transfer-Encoding: chunked"
 WITHIN_S = 0.15
+
+
+@pytest.fixture(autouse=True)
+def quiet(caplog: pytest.LogCaptureFixture) -> None:
+    """An application here fails on purpose."""
+    caplog.set_level(logging.CRITICAL, "midair.error")
 
 
 @pytest.mark.parametrize("begun", [b"", b"a" * 100])
@@ -51,9 +58,9 @@ async def test_a_byte_now_and_then_is_no_progress() -> None:
 
 
 async def test_an_upload_that_keeps_its_pace_may_take_as_long_as_it_likes() -> None:
-    async with serving(echo, timeout_body_s=WITHIN_S) as served:
+    async with serving(echo, timeout_body_s=0.5) as served:
         client = await served.connect()
-        pieces = 40
+        pieces = 50
         client.send(get("/", f"Content-Length: {pieces * BODY_PACE_BYTES}", method="POST"))
         for _ in range(pieces):
             client.send(b"a" * BODY_PACE_BYTES)
@@ -104,11 +111,11 @@ async def test_without_a_limit_an_upload_may_stand_still() -> None:
 
 
 async def test_the_next_request_of_a_connection_has_its_time_anew() -> None:
-    async with serving(echo, timeout_body_s=0.2) as served:
+    async with serving(echo, timeout_body_s=1.0) as served:
         client = await served.connect()
         for _ in range(3):
             client.send(get("/", "Content-Length: 2", method="POST") + b"a")
-            await asyncio.sleep(0.12)
+            await asyncio.sleep(0.4)
             client.send(b"b")
             assert (await client.response()).body == b"ab"
 
@@ -133,15 +140,30 @@ async def test_who_takes_nothing_of_an_answer_is_cut_off() -> None:
         sock.close()
 
 
+async def test_who_reads_nothing_of_a_response_that_broke_off_is_let_go() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"a" * 20_000_000, "more_body": True})
+        raise RuntimeError("in the midst of it")
+
+    async with serving(app, linger_s=0.2) as served:
+        sock = deaf_client(served)
+        await asyncio.get_running_loop().sock_sendall(sock, get())
+        await until(lambda: served.count(Cell.ACCEPTED) == 1)
+        await served.empty()
+        assert served.count(Cell.CLOSED_ERROR) == 1
+        sock.close()
+
+
 async def test_who_reads_slowly_but_reads_is_not() -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await respond(send, b"a" * 20_000_000)
 
-    async with serving(app, timeout_send_s=0.3) as served:
+    async with serving(app, timeout_send_s=0.6) as served:
         sock = deaf_client(served)
         loop = asyncio.get_running_loop()
         await loop.sock_sendall(sock, get())
-        for _ in range(20):
+        for _ in range(25):
             await asyncio.sleep(0.05)
             await loop.sock_recv(sock, 1 << 20)
         assert served.count(Cell.CLOSED_REFUSED) == 0

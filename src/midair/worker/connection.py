@@ -404,7 +404,7 @@ class Connection(asyncio.Protocol):
         """End the connection within a response. is_end_visible: the client can see by its framing that it is cut."""
         self.reason = self.reason or Cell.CLOSED_ERROR
         if is_end_visible:
-            self.transport.close()
+            self._close_when_read()
             return
         # The response ends where the connection ends: only a reset tells the client that this is not its end.
         sock = self.transport.get_extra_info("socket")
@@ -418,10 +418,7 @@ class Connection(asyncio.Protocol):
         """Say the last word and read the rest away, so that the answer is not destroyed by a reset on its way."""
         self.reason = self.reason or reason
         if self._is_eof or not self.transport.can_write_eof():
-            self.phase = LINGER
-            self._left = 0
-            self.deadline_s = monotonic() + self.server.settings.linger_s
-            self.transport.close()
+            self._close_when_read()
             return
         self.phase = LINGER
         self._left = self.server.settings.linger_max_bytes
@@ -432,6 +429,14 @@ class Connection(asyncio.Protocol):
             self.transport.write_eof()
         except OSError:
             self.transport.abort()  # reset by the client, and the loop has not told us yet
+
+    def _close_when_read(self) -> None:
+        """Close once the client has taken what is written, or takes no more."""
+        self.phase = LINGER
+        self._left = 0
+        self._last_buffered = self.transport.get_write_buffer_size()
+        self.deadline_s = monotonic() + self.server.settings.linger_s
+        self.transport.close()
 
     def on_deadline(self, now_s: float) -> None:
         """The sweep found ``deadline_s`` passed."""
