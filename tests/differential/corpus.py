@@ -114,6 +114,7 @@ VERSIONS = {
     "http/1.1 in lower case": b"GET / http/1.1\r\nHost: a\r\n\r\n",
     "a space behind the version": b"GET / HTTP/1.1 \r\nHost: a\r\n\r\n",
     "two spaces before the version": b"GET /  HTTP/1.1\r\nHost: a\r\n\r\n",
+    "two spaces behind the method": b"GET  / HTTP/1.1\r\nHost: a\r\n\r\n",
     "tabs in the request line": b"GET\t/\tHTTP/1.1\r\nHost: a\r\n\r\n",
     "RTSP": b"GET / RTSP/1.0\r\nHost: a\r\n\r\n",
     "TLS": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",

@@ -198,8 +198,6 @@ REFUSED = {
     "RTSP": b"GET / RTSP/1.0\r\n" + HOST + b"\r\n",
     "ICE": b"SOURCE / ICE/1.0\r\n" + HOST + b"\r\n",
     "lower-case version": b"GET / http/1.1\r\n" + HOST + b"\r\n",
-    "two spaces before the version": b"GET /  HTTP/1.1\r\n" + HOST + b"\r\n",
-    "two spaces behind the method": b"GET  / HTTP/1.1\r\n" + HOST + b"\r\n",
     "space after the version": b"GET / HTTP/1.1 \r\n" + HOST + b"\r\n",
     "space in the target": b"GET /a b HTTP/1.1\r\n" + HOST + b"\r\n",
     "raw bytes in the target": b"GET /\xff HTTP/1.1\r\n" + HOST + b"\r\n",

@@ -259,8 +259,6 @@ class RequestReader:
         line_end = head.find(b"\r\n")
         version = head[line_end - 9 : line_end]
         http_version = "1.1" if version == b" HTTP/1.1" else _other_version(version)
-        if head.find(b"  ", 0, line_end) >= 0:
-            raise BadRequest(400, "more than one space in the request line")
         parsers = self._parsers
         parser = parsers.free.pop() if parsers.free else _Parser()
         try:
