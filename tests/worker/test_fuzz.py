@@ -228,7 +228,7 @@ def run(stream: bytes, data: st.DataObject) -> Played:
 # ------------------------------------------------------------------------------------------------------ what comes of it
 
 quick = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-long = settings(max_examples=20_000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+long = settings(max_examples=5_000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def check(stream: bytes, data: st.DataObject) -> None:
