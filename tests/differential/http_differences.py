@@ -1,4 +1,4 @@
-"""Where other servers do otherwise: ``differences.toml``, read."""
+"""Where other servers do otherwise: ``http_differences.toml``, read."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
-FILE = Path(__file__).parent / "differences.toml"
+FILE = Path(__file__).parent / "http_differences.toml"
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.differential.application import TOLD
+from tests.differential.http_app import TOLD
 
 PROBE = "/differential/probe"
 _PROBE = f"GET {PROBE} HTTP/1.1\r\nHost: a\r\n\r\n".encode()

@@ -14,10 +14,10 @@ from typing import TypeAlias
 
 import pytest
 
-from tests.differential.corpus import CORPUS
-from tests.differential.differences import FILE, by_server, differences
-from tests.differential.exchange import Address, Outcome, difference, exchange, look_up
-from tests.differential.servers import OURS, PEERS, TWIN, running
+from tests.differential.http_corpus import CORPUS
+from tests.differential.http_differences import FILE, by_server, differences
+from tests.differential.http_exchange import Address, Outcome, difference, exchange, look_up
+from tests.differential.peers_http import OURS, PEERS, TWIN, running
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 

@@ -16,7 +16,7 @@ from tests.support.service import clean_environment
 from tests.support.waiting import wait_for
 
 ROOT = Path(__file__).parent.parent.parent
-APP = "tests.differential.application:app"
+APP = "tests.differential.http_app:app"
 UVICORN = f"-m uvicorn {APP} --fd {{fd}} --log-level critical --no-access-log --timeout-keep-alive 60"
 MIDAIR = f"-m midair.worker.standalone {APP} --bind 127.0.0.1:{{port}} --no-access-log"
 COMMANDS = {
