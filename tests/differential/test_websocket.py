@@ -16,10 +16,8 @@ AT_ONCE = 24
 """Conversations with one server at a time."""
 CASES = {case.name: case for case in all_cases()}
 KNOWN = {name: deviation for name in CASES for deviation in DEVIATIONS if deviation.is_about(name)}
-TO_PEERS = (Delivery.WHOLE, Delivery.SPLIT)
-"""The cases "right behind it" say once what an early delivery does to each: to most of the peers it loses everything."""
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(150)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 Conversation = tuple[str, str, Delivery]
 """Server, case, delivery."""
@@ -45,7 +43,9 @@ async def _play_all(addresses: dict[str, Address]) -> dict[Conversation, Seen]:
             found[server, case.name, delivery] = await play(addresses[server], case, delivery)
 
     ours = [with_one(server.name, tuple(Delivery)) for server in OURS]
-    await asyncio.gather(*ours, *(with_one(server.name, TO_PEERS) for server in PEERS))
+    # Byte by byte the peers do what they do otherwise (tried), and what comes early most of them lose: the cases "right
+    # behind it" say so once.
+    await asyncio.gather(*ours, *(with_one(server.name, (Delivery.WHOLE,)) for server in PEERS))
     return found
 
 
@@ -67,7 +67,7 @@ def test_we_do_what_the_rfcs_say_however_the_bytes_arrive(seen: dict[Conversatio
 
 def test_each_of_our_known_deviations_is_still_there(seen: dict[Conversation, Seen]) -> None:
     gone = [name for name in KNOWN if seen[OURS[0].name, name, Delivery.WHOLE] in CASES[name].expects]
-    assert gone == [], "take them out of DEVIATIONS"
+    assert not gone, "\n".join(["take them out of DEVIATIONS:", *gone])
 
 
 def test_every_difference_from_a_peer_is_listed(seen: dict[Conversation, Seen]) -> None:

@@ -772,7 +772,7 @@ def handshake() -> Iterator[Case]:
         yield meet(
             f"a key that is {name}", asking(f"Sec-WebSocket-Key: {key}", without="Sec-WebSocket-Key"), refused(400)
         )
-    older = (Seen(426, "13"), Seen(400, "13"))
+    older = (Seen(400, "13"), Seen(426, "13"))
     for version in ("8", "0", "14", "013", "13, 8", "thirteen"):
         request = asking(f"Sec-WebSocket-Version: {version}", without="Sec-WebSocket-Version")
         yield meet(f"version {version}", request, older, "RFC 6455 4.4", VERSION)

@@ -157,18 +157,26 @@ async def _take(talk: _Talk, steps: list[bytes | Await | HalfClose], delivery: D
 
 async def _say(talk: _Talk, data: bytes, delivery: Delivery) -> bool:
     """Send it all. False: the server does not listen any more."""
-    for piece in _cut(data) if delivery is Delivery.SPLIT else (data,):
+    if delivery is not Delivery.SPLIT:
+        return await _send(talk, data)
+    for piece in _cut(data):
         if talk.seen.close or talk.is_over or not await _send(talk, piece):
             return False
-        if delivery is Delivery.SPLIT:
-            await asyncio.sleep(0)
+        await asyncio.sleep(0)
     return True
 
 
 async def _send(talk: _Talk, data: bytes) -> bool:
     try:
-        async with asyncio.timeout(ANSWER_WITHIN_S):
-            await asyncio.get_running_loop().sock_sendall(talk.sock, data)
+        sent = talk.sock.send(data)  # nearly always there is room, and nothing to wait for
+    except BlockingIOError:
+        sent = 0
+    except OSError:
+        return False
+    try:
+        if sent < len(data):
+            async with asyncio.timeout(ANSWER_WITHIN_S):
+                await asyncio.get_running_loop().sock_sendall(talk.sock, data[sent:])
     except OSError:
         return False
     return True

@@ -373,6 +373,12 @@ DIFFERENCES = (
         "It opens a WebSocket whatever the method; RFC 6455 4.2.1 wants a GET.",
     ),
     Difference(
+        UVICORN,
+        ("handshake: method get",),
+        "400",
+        "It takes the request for malformed; we say that we do not know the method (501), as RFC 9110 9.1 has it.",
+    ),
+    Difference(
         (HYPERCORN,),
         ("handshake: method get",),
         "101, close 1000",
