@@ -527,7 +527,7 @@ def test_the_command_succeeds_when_nothing_failed(capsys: pytest.CaptureFixture[
     assert "6 requests in" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("url", ["https://127.0.0.1", "ftp://x", "127.0.0.1:80", "http://"])
+@pytest.mark.parametrize("url", ["httpx://127.0.0.1", "ftp://x", "127.0.0.1:80", "http://"])
 def test_an_address_that_cannot_be_asked_is_said(url: str) -> None:
     with pytest.raises(ValueError, match="neither"):
         Target.parse(url)

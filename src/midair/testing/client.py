@@ -20,6 +20,7 @@ import asyncio
 import json
 import random
 import socket
+import ssl
 import sys
 import urllib.parse
 from dataclasses import dataclass, field
@@ -28,6 +29,7 @@ from typing import Literal
 from midair.testing.background import Background
 from midair.testing.report import Answer, Report
 from midair.testing.response import BrokenAnswer, Response, Wire, read_chunks, read_head, read_response
+from midair.testing.tls import TlsWire
 
 AFTER_FAILURE_S = 0.02
 """Pause of a connection after a failure, so that a service that is down is asked, not flooded."""
@@ -48,17 +50,24 @@ class Target:
     address: tuple[str, int] | str
     host: str
     """What the Host header says."""
+    tls: ssl.SSLContext | None = None
+    """Whom it believes, and the certificate that it shows; None: no TLS."""
 
     @classmethod
-    def parse(cls, url: str) -> Target:
-        """From ``http://127.0.0.1:8000``, ``http://[::1]:8000`` or ``unix:/run/x.sock``. Raises ValueError."""
+    def parse(cls, url: str, tls: ssl.SSLContext | None = None) -> Target:
+        """From ``http://127.0.0.1:8000``, ``https://[::1]:8000`` or ``unix:/run/x.sock``. Raises ValueError.
+
+        tls: for https; default: whom this machine believes.
+        """
         if url.startswith("unix:"):
             return cls(socket.AF_UNIX, url.removeprefix("unix:"), "localhost")
         parts = urllib.parse.urlsplit(url)
-        if parts.scheme != "http" or parts.hostname is None:
-            raise ValueError(f"neither http://HOST:PORT nor unix:PATH: {url}")
+        if parts.scheme not in ("http", "https") or parts.hostname is None:
+            raise ValueError(f"neither http(s)://HOST:PORT nor unix:PATH: {url}")
         family = socket.AF_INET6 if ":" in parts.hostname else socket.AF_INET
-        return cls(family, (parts.hostname, parts.port or 80), parts.netloc)
+        if parts.scheme == "http":
+            return cls(family, (parts.hostname, parts.port or 80), parts.netloc)
+        return cls(family, (parts.hostname, parts.port or 443), parts.netloc, tls or ssl.create_default_context())
 
     async def connect(self) -> Wire:
         """A new connection. Raises OSError as the kernel says."""
@@ -67,10 +76,14 @@ class Target:
             if self.family != socket.AF_UNIX:
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             await asyncio.get_running_loop().sock_connect(sock, self.address)
+            if self.tls is None:
+                return Wire(sock)
+            wire = TlsWire(sock, self.tls, self.address[0])
+            await wire.shake_hands()
         except BaseException:
             sock.close()
             raise
-        return Wire(sock)
+        return wire
 
 
 Expect = Literal["version", "echo", "any", "events"]
@@ -392,6 +405,8 @@ def _answer_for(error: OSError) -> Answer:
     match error:
         case ConnectionRefusedError() | FileNotFoundError():  # the latter: the Unix socket is gone
             return Answer.REFUSED
+        case ssl.SSLError():  # no handshake, or something that is no TLS
+            return Answer.RESET
         case ConnectionResetError() | BrokenPipeError() | ConnectionAbortedError():
             return Answer.RESET
         case TimeoutError():
@@ -413,7 +428,8 @@ class BackgroundClient(Background[Report]):
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m midair.testing.client", description=__doc__.splitlines()[0])
-    parser.add_argument("--url", required=True, help="http://HOST:PORT or unix:PATH")
+    parser.add_argument("--url", required=True, help="http://HOST:PORT, https://HOST:PORT or unix:PATH")
+    parser.add_argument("--ca-certs", metavar="FILE", help="https: the authority that is believed")
     parser.add_argument("--path", default="/", help="default: /")
     parser.add_argument("--for", dest="for_s", type=float, default=10.0, metavar="SECONDS")
     parser.add_argument("--connections", type=int, default=10)
@@ -428,8 +444,8 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-async def _run_for(url: str, load: Load, for_s: float) -> Report:
-    async with Client(url, load) as client:
+async def _run_for(target: Target, load: Load, for_s: float) -> Report:
+    async with Client(target, load) as client:
         try:
             await asyncio.wait_for(client.until_done(), for_s)
         except TimeoutError:
@@ -451,7 +467,8 @@ def main(words: list[str] | None = None) -> int:
         timeout_s=args.timeout,
         limit=args.limit,
     )
-    report = asyncio.run(_run_for(args.url, load, args.for_s))
+    tls = ssl.create_default_context(cafile=args.ca_certs) if args.ca_certs else None
+    report = asyncio.run(_run_for(Target.parse(args.url, tls), load, args.for_s))
     print(json.dumps(report.as_dict()) if args.json else report.summary())
     return 1 if report.failed or not report.ok else 0
 
