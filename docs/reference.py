@@ -122,6 +122,7 @@ where the service is found and where it prints to; an update leaves it as it run
 TABLES = {
     "": ("The service", "Keys outside any table; they stand first in the file."),
     "serve": ("[serve]", "How workers serve HTTP and WebSocket. Names are uvicorn's where uvicorn has the option."),
+    "tls": ("[tls]", "TLS in the workers: see [TLS](tls.md)."),
     "health": ("[health]", "How a new version proves that it can serve."),
     "ready": ("[ready]", "How long a new version may take."),
     "start": ("[start]", "The very first version, when nothing serves yet."),

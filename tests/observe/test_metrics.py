@@ -40,6 +40,7 @@ BUSY = MetricsSnapshot(
     worker_ends={"died": 1, "worn": 2},
     crash_loops=1,
     log_lines_dropped=5,
+    certificate_not_after_s=1.8e9,
     supervisor_resident_bytes=20_000_000,
     totals={"accepted": 9, "requests": 8, "responses_5xx": 3, "requests_cut": 2, "lost": 1},
     generations=(

@@ -25,7 +25,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from midair.testing.client import BackgroundClient, Load
+from midair.testing.client import BackgroundClient, Load, Target
+from tests.support.authority import Authority
 from tests.support.processes import Process, marked
 from tests.support.toml import Setting, toml
 from tests.support.waiting import DidNotHappen, wait_for
@@ -103,8 +104,12 @@ class Service:
         unix: bool = False,
         prefix: tuple[str, ...] = (),
         terminal: int = -1,
+        authority: Authority | None = None,
     ) -> None:
-        """prefix: a command that executes ``midair run``. terminal: a descriptor that is its standard streams."""
+        """authority: the service speaks TLS, with a certificate of theirs in ``cert.pem`` and ``key.pem``.
+
+        prefix: a command that executes ``midair run``. terminal: a descriptor that is its standard streams.
+        """
         self.folder = tmp / "service"
         self.folder.mkdir()
         # Not under tmp: the path of a Unix socket has 107 bytes, and pytest's folders are long.
@@ -116,6 +121,7 @@ class Service:
         self._prefix, self._terminal = prefix, terminal
         self._env = clean_environment(**{MARK: self.mark}, **(env or {}))
         self._ready_path = ready_path
+        self._tls = authority.client() if authority else None
         self._sock = self._bind(unix)
         self._process: subprocess.Popen[bytes] | None = None
         program: dict[str, Setting] = (
@@ -130,6 +136,11 @@ class Service:
             **QUICK,
             **(settings or {}),
         }
+        if authority:
+            authority.issue().install(self.folder)
+            chosen = self.settings.get("tls", {})
+            assert isinstance(chosen, Mapping)
+            self.settings["tls"] = {"certfile": "cert.pem", "keyfile": "key.pem", **chosen}
         self.configure()
         self.write(app, version)
 
@@ -144,7 +155,7 @@ class Service:
             sock = socket.socket()
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             sock.bind(("127.0.0.1", 0))
-            self.url = f"http://127.0.0.1:{sock.getsockname()[1]}"
+            self.url = f"{'https' if self._tls else 'http'}://127.0.0.1:{sock.getsockname()[1]}"
         sock.listen(2048)
         return sock
 
@@ -302,6 +313,9 @@ class Service:
                 raise OSError(repr(error)) from error
 
     def _connection(self, timeout_s: float) -> http.client.HTTPConnection:
+        if self._tls:
+            address = self.url.removeprefix("https://")
+            return http.client.HTTPSConnection(address, timeout=timeout_s, context=self._tls)
         if self.url.startswith("http://"):
             return http.client.HTTPConnection(self.url.removeprefix("http://"), timeout=timeout_s)
         connection = http.client.HTTPConnection("localhost", timeout=timeout_s)
@@ -324,7 +338,7 @@ class Service:
     @contextlib.contextmanager
     def asked(self, *loads: Load) -> Iterator[BackgroundClient]:
         """A strict client that asks all the while; entered once every load has had an answer."""
-        with BackgroundClient(self.url, *loads) as client:
+        with BackgroundClient(Target.parse(self.url, self._tls), *loads) as client:
             wait_for(lambda: client.report.ok or client.report.failed, 10.0, what="a first answer")
             yield client
 

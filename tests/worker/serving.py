@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 import struct
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -14,6 +15,7 @@ from midair.observe.counters import Cell, Page
 from midair.worker.asgi import Asgi, Receive, Scope, Send
 from midair.worker.server import Server
 from midair.worker.settings import ServeSettings
+from midair.worker.tls import Tls
 
 CLOSED = tuple(cell for cell in Cell if cell.name.startswith("CLOSED_"))
 
@@ -103,8 +105,13 @@ class Served:
         host, port = self.listener.getsockname()[:2]
         return host, port
 
-    async def connect(self) -> Client:
+    async def connect(self, tls: ssl.SSLContext | None = None) -> Client:
         address = self.listener.getsockname()
+        if tls:
+            host, port = address[:2]
+            client = Client(*await asyncio.open_connection(host, port, ssl=tls, server_hostname="localhost"))
+            self.clients.append(client)
+            return client
         if isinstance(address, str):
             reader, writer = await asyncio.open_unix_connection(address)
         else:
@@ -142,13 +149,18 @@ def listen(family: int = socket.AF_INET, address: Any = ("127.0.0.1", 0)) -> soc
 
 @asynccontextmanager
 async def serving(
-    app: Asgi, listener: socket.socket | None = None, state: dict[str, Any] | None = None, **settings: Any
+    app: Asgi,
+    listener: socket.socket | None = None,
+    state: dict[str, Any] | None = None,
+    tls: Tls | None = None,
+    **settings: Any,
 ) -> AsyncIterator[Served]:
     """Serve ``app``; at the end cut what is left, and check that nothing is left and that the books balance."""
     listener = listener or listen()
     page = Page.create("test")
     chosen = ServeSettings(**({"access_log": False} | settings))
-    server = Server(app, chosen, page, state if state is not None else {}, loop=asyncio.get_running_loop())
+    loop = asyncio.get_running_loop()
+    server = Server(app, chosen, page, state if state is not None else {}, loop=loop, tls=tls)
     server.accept([listener])
     served = Served(server, page, listener)
     try:

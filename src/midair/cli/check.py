@@ -7,7 +7,7 @@ import os
 import click
 
 from midair.cli.options import Service, service_options
-from midair.cli.preflight import check_application, check_program
+from midair.cli.preflight import check_application, check_certificate, check_program
 from midair.cli.run import override_of_target
 from midair.config.schema import Settings
 from midair.sockets.configured import check_addresses
@@ -21,7 +21,10 @@ def command(service: Service, *, target: str, no_import: bool) -> int:
     """Check the configuration, and import the application in a process that is thrown away. Nothing is started."""
     loaded = service.sources(override_of_target((target,) if target else (), ())).load()
     check_addresses(loaded)
+    until = check_certificate(loaded.settings)
     said: dict[str, object] = {"name": loaded.settings.name, "file": loaded.file, "warnings": list(loaded.warnings)}
+    if until:
+        said["certificate_until"] = until
     if not no_import:
         said |= _check_target(loaded.settings)
     if service.show.as_json:
@@ -31,6 +34,8 @@ def command(service: Service, *, target: str, no_import: bool) -> int:
         service.show.warning(warning)
     for reason in _reasons(said):
         service.show.note(f"will not be forked: {reason}")
+    if until:
+        service.show.note(f"the certificate holds until {until}")
     service.show.line(_sentence(said, loaded.settings))
     return 0
 

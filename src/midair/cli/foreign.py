@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-_TLS = "TLS ends in front of midair (a proxy, a load balancer)"
 _DEV = "not needed: midair reload updates a running service to the code on disk"
 
 FLAGS = {
@@ -36,11 +35,6 @@ FLAGS = {
     "--reset-contextvars": "not needed: a request sees context variables neither of lifespan nor of another request",
     "--use-colors": "colours are for terminals; NO_COLOR=1 turns them off",
     "--no-use-colors": "colours are for terminals; NO_COLOR=1 turns them off",
-    "--ssl-keyfile-password": _TLS,
-    "--ssl-version": _TLS,
-    "--ssl-cert-reqs": _TLS,
-    "--ssl-ca-certs": _TLS,
-    "--ssl-ciphers": _TLS,
     "--log-config": "applications configure their own logging; ours: --log-format, --log-level",
     "--access-logfile": "write --access-log; lines go to the service's log",
     "--error-logfile": "the service's log goes to standard error; see --log-format, --log-level",
@@ -70,10 +64,9 @@ FLAGS = {
     "-D": "let systemd run it (Type=notify)",
     "--user": "let systemd run it as that user (User=)",
     "--group": "let systemd run it as that group (Group=)",
-    "--certfile": _TLS,
-    "--keyfile": _TLS,
-    "--ssl-keyfile": _TLS,
-    "--ssl-certfile": _TLS,
+    "--ssl-version": "write --set tls.min_version=1.2 (or 1.3)",
+    "--verify-mode": "write --cert-reqs none, optional or required",
+    "--do-handshake-on-connect": "not needed: a handshake holds up nobody else",
     "--env": "write --env-file FILE, or [env] in midair.toml",
     "-e": "write --env-file FILE, or [env] in midair.toml",
 }

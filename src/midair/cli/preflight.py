@@ -53,6 +53,15 @@ def check_program(settings: Settings) -> str:
     return found
 
 
+def check_certificate(settings: Settings) -> str:
+    """Until when the certificate holds that workers would show; empty without TLS. Raises CertificateUnusable."""
+    if not settings.tls.certfile:
+        return ""
+    from midair.worker.certificates import load
+
+    return load(settings.tls.within(settings.folder)).not_after.strftime("%Y-%m-%d %H:%M UTC")
+
+
 def check_application(settings: Settings, python: str, environment: Mapping[str, str]) -> Imported:
     """Import the application in a process that is thrown away, in the interpreter ``python``.
 

@@ -7,6 +7,7 @@ from typing import TypedDict, Unpack
 import click
 
 from midair.cli.options import Service, service_options
+from midair.cli.preflight import check_certificate
 from midair.config.layers import FlagValue
 from midair.config.load import Override
 from midair.sockets.configured import check_addresses
@@ -50,8 +51,17 @@ KEYS = {
     "ws_ping_interval": "serve.ws_ping_interval",
     "ws_ping_timeout": "serve.ws_ping_timeout",
     "ws_per_message_deflate": "serve.ws_per_message_deflate",
+    "certfile": "tls.certfile",
+    "keyfile": "tls.keyfile",
+    "keyfile_password": "tls.keyfile_password",
+    "ca_certs": "tls.ca_certs",
+    "cert_reqs": "tls.cert_reqs",
+    "ciphers": "tls.ciphers",
 }
 """Option -> the key that it sets. Values are checked where those of a file are, with the same words."""
+
+CERT_REQS = {"0": "none", "1": "optional", "2": "required"}
+"""The numbers of Python's ssl module, which uvicorn and gunicorn take."""
 
 
 class Options(TypedDict):
@@ -92,6 +102,12 @@ class Options(TypedDict):
     ws_ping_interval: str | None
     ws_ping_timeout: str | None
     ws_per_message_deflate: str | None
+    certfile: str | None
+    keyfile: str | None
+    keyfile_password: str | None
+    ca_certs: str | None
+    cert_reqs: str | None
+    ciphers: str | None
 
 
 class RunCommand(click.Command):
@@ -153,6 +169,21 @@ class RunCommand(click.Command):
 @click.option("--ws-ping-timeout", metavar="DURATION", help="How long a pong may take, such as 20s.")
 @click.option("--ws-per-message-deflate", metavar="BOOLEAN", help="Offer compression of WebSocket messages.")
 @click.option("--log-level", metavar="LEVEL", help="debug, info, warning, error.")
+@click.option("--certfile", "--ssl-certfile", "certfile", metavar="FILE", help="Speak TLS: the certificate, in PEM.")
+@click.option("--keyfile", "--ssl-keyfile", "keyfile", metavar="FILE", help="Its key, if not in the same file.")
+@click.option(
+    "--keyfile-password", "--ssl-keyfile-password", "keyfile_password", metavar="file:PATH", help="Of an encrypted key."
+)
+@click.option("--ca-certs", "--ssl-ca-certs", "ca_certs", metavar="FILE", help="Who signs clients' certificates.")
+@click.option(
+    "--cert-reqs",
+    "--ssl-cert-reqs",
+    "cert_reqs",
+    metavar="WHEN",
+    callback=lambda _ctx, _param, value: CERT_REQS.get(value, value),
+    help="Ask clients for a certificate: none, optional, required.",
+)
+@click.option("--ciphers", "--ssl-ciphers", "ciphers", metavar="SUITES", help="Of TLS 1.2, as OpenSSL writes them.")
 @click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Any key of midair.toml; several.")
 @service_options
 def command(
@@ -169,6 +200,7 @@ def command(
     sources = service.sources(overrides(target, program, options, assignments))
     loaded = sources.load()
     check_addresses(loaded)
+    check_certificate(loaded.settings)
     for warning in loaded.warnings:
         service.show.warning(warning)
     # Imported now, when all that can be wrong with what was typed has been said.

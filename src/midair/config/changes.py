@@ -11,7 +11,7 @@ import msgspec
 
 from midair.config.checks import value_at
 from midair.config.convert import write
-from midair.config.keys import all_keys
+from midair.config.keys import SECRETS, all_keys
 from midair.config.load import RunSources, load
 from midair.config.origins import DEFAULT, Origin
 from midair.config.schema import Settings
@@ -40,6 +40,7 @@ EFFECTS: dict[str, Effect] = {
     "runtime_dir": "restart",
     "serve": "update",
     "serve.backlog": "restart",
+    "tls": "update",
     "health": "update",
     "ready": "update",
     "start": "update",
@@ -71,7 +72,7 @@ def effect_of(name: str) -> Effect:
 
 
 def diff(running: Settings, file: Settings) -> list[Change]:
-    """The keys whose values differ, in the order of the schema, and when each counts. Values of ``[env]`` are hidden."""
+    """The keys whose values differ, in the order of the schema, and when each counts. Secrets are hidden."""
     changes = [
         Change(key=name, running=shown_value(running, name), file=shown_value(file, name), effect=effect_of(name))
         for name in all_keys()
@@ -116,7 +117,7 @@ def _environment_changes(running: Mapping[str, str], file: Mapping[str, str]) ->
 
 
 def values(settings: Settings, origins: Mapping[str, Origin]) -> tuple[Value, ...]:
-    """Every setting as written, with its origin. Values of ``[env]`` are hidden, never shown."""
+    """Every setting as written, with its origin. Secrets are hidden, never shown."""
     names = [name for name in all_keys() if name != "env"] + [f"env.{name}" for name in sorted(settings.env)]
     return tuple(
         Value(
@@ -135,12 +136,16 @@ def shown_value(settings: Settings, name: str) -> str:
         return _hidden(settings.env[name.removeprefix("env.")])
     if name == "process":
         return ", ".join(process.name for process in settings.process)
-    return write(all_keys()[name], value_at(settings, name))
+    value = write(all_keys()[name], value_at(settings, name))
+    return _hidden(value) if value and all_keys()[name].is_secret else value
 
 
 def redacted(settings: Settings) -> Settings:
-    """The same settings with every value of ``[env]`` hidden: what may be printed, logged or sent."""
-    return msgspec.structs.replace(settings, env={name: _hidden(value) for name, value in settings.env.items()})
+    """The same settings with every secret hidden: what may be printed, logged or sent."""
+    shown = msgspec.structs.replace(settings, env={name: _hidden(value) for name, value in settings.env.items()})
+    for name in SECRETS:
+        shown = _with_value(shown, all_keys()[name].path, shown_value(settings, name))
+    return shown
 
 
 def _hidden(value: str) -> str:

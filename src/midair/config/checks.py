@@ -29,6 +29,7 @@ NOT_ZERO = (
     "rollback.rate",
     "serve.timeout_head",
     "serve.head_max",
+    "tls.handshake_timeout",
     "worker.hang_timeout",
     "hooks.timeout",
 )
@@ -52,6 +53,7 @@ def check(
     _health(found, settings)
     _proxies(found, settings)
     _headers(found, settings)
+    _tls(found, settings)
     if reason := name_problem(settings.name):
         found.add("name", f"the name {settings.name!r} {reason}", 'give another: name = "…" or --name')
     if not settings.bind:
@@ -216,6 +218,51 @@ def _is_delay(scheme: str, rest: str) -> bool:
         return rest.isdigit() or read_duration(rest) >= 0
     except ValueError:
         return False
+
+
+def _tls(found: Found, settings: Settings) -> None:
+    tls = settings.tls
+    if tls.certfile and settings.command:
+        found.add(
+            "tls.certfile",
+            "TLS is for applications: a program accepts its connections itself",
+            "give the certificate to the program",
+            also=("command",),
+        )
+    if tls.certfile and settings.serve.proxy_protocol:
+        found.add(
+            "tls.certfile",
+            "TLS behind the PROXY protocol is not spoken: its header would come before the handshake",
+            "let the proxy end TLS, or leave serve.proxy_protocol out",
+            also=("serve.proxy_protocol",),
+        )
+    for name in ("keyfile", "keyfile_password", "ca_certs", "ciphers", "plain"):
+        if getattr(tls, name) and not tls.certfile:
+            found.add(
+                f"tls.{name}",
+                f"tls.{name} without tls.certfile means nothing",
+                'write certfile = "…"',
+                also=("tls.certfile",),
+            )
+    if tls.cert_reqs != "none" and not tls.ca_certs:
+        found.add(
+            "tls.cert_reqs",
+            f'tls.cert_reqs = "{tls.cert_reqs}": nobody is named whose certificates are believed',
+            'write ca_certs = "…", the authority that signs the clients\' certificates',
+            also=("tls.ca_certs",),
+        )
+    if tls.ca_certs and tls.cert_reqs == "none":
+        found.add(
+            "tls.ca_certs",
+            'tls.ca_certs while tls.cert_reqs = "none": no client is asked for a certificate',
+            'write cert_reqs = "required" (or "optional")',
+            also=("tls.cert_reqs",),
+        )
+    for plain in tls.plain:
+        if ":" in plain and plain not in settings.bind:
+            found.add(
+                "tls.plain", f"tls.plain has {plain}, which is not in bind", "write it as bind has it", also=("bind",)
+            )
 
 
 _ANY = ("", "*", "0.0.0.0", "::")

@@ -52,6 +52,8 @@ MAIN_KEYS = {"health": "health.path", "metrics": "metrics.address", "bake": "bak
 """A table written as a plain value sets its main key: ``health = "/healthz"``."""
 NOT_KEYS = {"folder"}
 """Fields that nobody writes: where the configuration was found."""
+SECRETS = {"tls.keyfile_password"}
+"""Keys whose values are shown nowhere, not even when they are refused. (Those of ``[env]`` are not, either.)"""
 MIRRORS = {"serve.drain_idle_grace_s": "drain.idle_grace_s"}
 """Fields that the worker must be told, under the name by which it knows them: field -> the field that it repeats."""
 
@@ -69,6 +71,10 @@ class Key:
     @property
     def variable(self) -> str:
         return variable_name(self.name)
+
+    @property
+    def is_secret(self) -> bool:
+        return self.name in SECRETS
 
 
 def variable_name(key: str) -> str:

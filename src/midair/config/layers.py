@@ -42,7 +42,8 @@ class Layer:
         try:
             self.settings[key.name] = Setting(convert.read(key, raw, is_text=is_text), origin)
         except BadValue as exc:
-            self.problems.append(Problem(str(origin), f"{key.name} = {shown(raw)} is not {exc}", exc.hint, key.name))
+            what, hint = (key.name, "") if key.is_secret else (f"{key.name} = {shown(raw)}", exc.hint)
+            self.problems.append(Problem(str(origin), f"{what} is not {exc}", hint, key.name))
 
 
 def shown(raw: object) -> str:

@@ -11,7 +11,7 @@ from typing import Literal
 
 import msgspec
 
-from midair.worker.settings import ServeSettings
+from midair.worker.settings import ServeSettings, TlsSettings
 
 
 class Table(msgspec.Struct, frozen=True, kw_only=True):
@@ -224,6 +224,7 @@ class Settings(Table, frozen=True, kw_only=True):
     runtime_dir: str = ""
     """Where the control socket and the lock are."""
     serve: ServeSettings = ServeSettings()
+    tls: TlsSettings = TlsSettings()
     health: Health = Health()
     ready: Ready = Ready()
     start: Start = Start()

@@ -62,10 +62,15 @@ class Cell(IntEnum):
     """One cell a bucket of LATENCY_BOUNDS_S (not cumulative), then one for everything above."""
     RESPONSES_ADOPTED = 36
     """Responses that another worker had begun. REQUESTS counts them there."""
+    CLOSED_HANDSHAKE = 40
+    """By either side: there was no TLS handshake, or none in time."""
+    TLS_NOT_AFTER_S = 41
+    """Seconds since the epoch when the certificate that the worker shows ends."""
 
 
 FORMAT = 1
-_NO_FIGURES = frozenset({Cell.FORMAT, Cell.BEAT_NS, Cell.LATENCY_FIRST})
+NOT_COUNTS = frozenset({Cell.FORMAT, Cell.BEAT_NS, Cell.LATENCY_FIRST, Cell.TLS_NOT_AFTER_S})
+"""Cells that cannot be added up over workers."""
 _LATENCY_FIRST, _LATENCY_SUM_US = int(Cell.LATENCY_FIRST), int(Cell.LATENCY_SUM_US)
 
 
@@ -100,8 +105,8 @@ class Page:
         return list(self.cells[first : first + len(LATENCY_BOUNDS_S) + 1])
 
     def snapshot(self) -> dict[str, int]:
-        """Every named figure by its lower-case name."""
-        return {cell.name.lower(): self.cells[cell] for cell in Cell if cell not in _NO_FIGURES}
+        """Every figure that can be added up, by its lower-case name."""
+        return {cell.name.lower(): self.cells[cell] for cell in Cell if cell not in NOT_COUNTS}
 
     def close(self) -> None:
         self.cells.release()

@@ -91,6 +91,14 @@ _TABLE = (
     Event("worker_output", "info", "A line that a worker wrote.", ("message",)),
     Event("worker_trouble", "warning", "A worker met trouble that is the machine's: no descriptors left, no memory.", ("what",)),
     Event("worker_cut", "warning", "A worker left while applications' calls still ran; they are named.", ("worker", "what")),
+    # --- TLS
+    Event("certificate_loaded", "info", "Workers show this certificate to new connections from now on.", ("file", "not_after")),
+    Event("certificate_refused", "error", "The renewed certificate cannot be used; the one before is still shown.",
+          ("error", "hint")),
+    Event("certificate_expires", "warning", "The certificate ends in less than 14 days. Renew its files; no update is needed.",
+          ("not_after", "days")),
+    Event("certificate_expired", "error", "The certificate has ended: clients turn away. Renew its files.", ("not_after",)),
+    # --- connections
     Event(
         "connections_moving", "info", "Live connections are on their way to the serving version.",
         ("left", "of", "moved", "for_s", "rate_per_s", "share"),

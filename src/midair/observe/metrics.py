@@ -79,6 +79,8 @@ class MetricsSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     crash_loops: int = 0
     """How often workers of a version died faster than they could serve."""
     log_lines_dropped: int = 0
+    certificate_not_after_s: float = 0.0
+    """Seconds since the epoch when the first of the certificates that are shown ends; 0: there is no TLS."""
     supervisor_resident_bytes: int = 0
     totals: dict[str, int] = {}
     """Sums of the cells over all generations, those that are gone included, by lower-case name."""
@@ -141,6 +143,7 @@ CLOSED_BY = {
     "closed_refused": "refused",
     "closed_cut": "cut",
     "closed_error": "error",
+    "closed_handshake": "handshake",
 }
 """Cell → value of the label ``why``. Together with handed over and open they balance accepted and adopted."""
 
@@ -198,6 +201,10 @@ def _roles(snapshot: MetricsSnapshot) -> Iterable[Sample]:
     return [Sample(1, (*_of(each), ("role", each.role))) for each in snapshot.generations]
 
 
+def _expiration(snapshot: MetricsSnapshot) -> Iterable[Sample]:
+    return [Sample(snapshot.certificate_not_after_s)] if snapshot.certificate_not_after_s else []
+
+
 def _build(snapshot: MetricsSnapshot) -> Iterable[Sample]:
     return [Sample(1, (("midair", snapshot.midair), ("python", snapshot.python)))]
 
@@ -237,6 +244,8 @@ METRICS = (
            _one(lambda s: s.totals.get("requests_cut", 0))),
     Metric("midair_service_connections_lost_total", "counter", "Connections of workers that died or were killed.",
            _one(lambda s: s.totals.get("lost", 0))),
+    Metric("midair_tls_certificate_expiration_timestamp_seconds", "gauge",
+           "When the TLS certificate that is shown ends; of several the first. Not there without TLS.", _expiration),
     Metric("midair_log_lines_dropped_total", "counter", "Log lines lost because nobody read them.",
            _one(lambda s: s.log_lines_dropped)),
     Metric("midair_start_time_seconds", "gauge", "When the service started.",

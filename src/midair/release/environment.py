@@ -33,9 +33,11 @@ NEVER_PASSED = frozenset(
         "MIDAIR_VERSION",
         "MIDAIR_GENERATION",
         "MIDAIR_SLOT",
+        "MIDAIR_TLS_KEYFILE_PASSWORD",
     }
 )
-"""Words between systemd and the supervisor, and ours. By name, not by prefix: LISTEN_ADDR is the application's."""
+"""Words between systemd and the supervisor, and ours; a secret that is not the application's. By name, not by prefix:
+LISTEN_ADDR is the application's."""
 
 
 class EnvironmentUnreadable(ConfigError):

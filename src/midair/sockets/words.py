@@ -20,7 +20,7 @@ import msgspec
 
 from midair.errors import Fault
 from midair.sockets.passing import MESSAGE_MAX_BYTES
-from midair.worker.settings import ServeSettings
+from midair.worker.settings import ServeSettings, TlsSettings
 
 PROTOCOL = 1
 DETAIL_MAX = 16 * 1024
@@ -42,6 +42,10 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True):
     environment: dict[str, str]
     serve: ServeSettings
     exit_s: float
+    tls: TlsSettings = TlsSettings()
+    """Its paths are absolute."""
+    plain: tuple[int, ...] = ()
+    """Places of the listeners that speak without TLS."""
     max_requests: int = 0
     max_requests_jitter: int = 0
     max_memory_bytes: int = 0

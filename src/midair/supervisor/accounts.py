@@ -194,10 +194,16 @@ class Accounts:
             worker_ends=counted.worker_ends,
             crash_loops=counted.crash_loops,
             log_lines_dropped=self.lines_dropped(),
+            certificate_not_after_s=self._certificate_not_after_s(),
             supervisor_resident_bytes=resident_bytes(os.getpid()),
             totals=self._total(),
             generations=tuple(generations),
         )
+
+    def _certificate_not_after_s(self) -> int:
+        """The earliest end of a certificate that new connections are shown; 0: none is shown."""
+        workers = [w for w in self._estate.fleet.workers.values() if w.generation == self._estate.service.serving]
+        return min((found for w in workers if (found := w.page.cells[Cell.TLS_NOT_AFTER_S])), default=0)
 
     def _figures(self, generation: GenerationId) -> GenerationFigures:
         known = self._estate.service.generations[generation]

@@ -54,6 +54,10 @@ class Preparing:
                 now = taken_in(settings, loaded.settings)
                 left_out = diff(now, loaded.settings)
                 warnings = (*loaded.warnings, *(f"{c.key} = {c.file} counts only after a {c.effect}" for c in left_out))
+            if now.tls.certfile:
+                from midair.worker.certificates import load
+
+                load(now.tls.within(now.folder))
             found = survey(now, generation, ambient, earlier=earlier)
             lack = lack_of_room(workers, zygotes, now.workers) if now.surge == "auto" else None
             return Prepared(now, found, warnings, lack)
@@ -91,7 +95,7 @@ class Preparing:
         return workers, [each.pid for each in fleet.zygotes.values() if each.generation == serving and each.pid]
 
     def _adopt(self, generation: GenerationId, prepared: Prepared) -> None:
-        release = make_release(generation, prepared.settings, prepared.survey, self._estate.loop.clock.now_s())
+        release = self._make(generation, prepared.settings, prepared.survey)
         release.warnings = [*prepared.warnings, *prepared.survey.warnings]
         self._estate.releases[generation] = release
         receipt = self._estate.ledger.of_generation(generation)
@@ -112,6 +116,9 @@ class Preparing:
             self._estate.say_update(receipt, "unchanged", serving=serving.generation)
             self._estate.on_progress(receipt, "unchanged", "", {"note": receipt.note})
 
+    def _make(self, generation: GenerationId, settings: Settings, survey: Survey) -> Release:
+        return make_release(generation, settings, survey, self._estate.listeners, self._estate.loop.clock.now_s())
+
     def release_of(self, generation: GenerationId) -> Release:
         """The release of a generation. One that is a rollback to another has its code under its own number."""
         release = self._estate.releases.get(generation)
@@ -121,7 +128,7 @@ class Preparing:
             assert update.rollback_to is not None
             source = self._estate.releases[update.rollback_to]
             survey = source.survey
-            release = make_release(generation, source.settings, survey, self._estate.loop.clock.now_s())
+            release = self._make(generation, source.settings, survey)
             self._estate.releases[generation] = release
         return release
 

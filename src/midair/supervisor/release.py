@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -12,6 +13,7 @@ from midair.core.ids import GenerationId
 from midair.core.policy import Policy
 from midair.release.survey import Survey
 from midair.sockets import words
+from midair.sockets.listener import Listener
 from midair.supervisor import document
 from midair.supervisor.readiness import read_readiness
 
@@ -76,15 +78,17 @@ def adopt_release(state: document.ReleaseState) -> Release:
     )
 
 
-def make_release(generation: GenerationId, settings: Settings, survey: Survey, now_s: float) -> Release:
+def make_release(
+    generation: GenerationId, settings: Settings, survey: Survey, listeners: Sequence[Listener], now_s: float
+) -> Release:
     """A release ready to be launched. Owns a descriptor: close it when the generation can no longer be needed."""
     release = Release(generation, settings, survey, born_s=now_s)
     if not settings.is_command:
-        release.launch_fd = _launch_fd(release)
+        release.launch_fd = _launch_fd(release, listeners)
     return release
 
 
-def _launch_fd(release: Release) -> int:
+def _launch_fd(release: Release, listeners: Sequence[Listener]) -> int:
     settings, survey = release.settings, release.survey
     launch = words.Launch(
         generation=release.generation,
@@ -95,6 +99,12 @@ def _launch_fd(release: Release) -> int:
         environment=survey.environment.variables,
         serve=msgspec.structs.replace(settings.serve, drain_idle_grace_s=settings.drain.idle_grace_s),
         exit_s=settings.exit.timeout_s,
+        tls=settings.tls.within(settings.folder),
+        plain=tuple(
+            place
+            for place, listener in enumerate(listeners)
+            if {listener.typed, listener.actual, listener.name}.intersection(settings.tls.plain)
+        ),
         max_requests=settings.worker.max_requests,
         max_requests_jitter=settings.worker.max_requests_jitter,
         max_memory_bytes=settings.worker.max_memory_bytes,

@@ -24,7 +24,7 @@ import struct
 import sys
 import termios
 from time import monotonic
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import unquote
 
 from midair.observe.counters import Cell
@@ -69,12 +69,14 @@ class Connection(asyncio.Protocol):
         "client",
         "cycle",
         "deadline_s",
+        "extension",
         "is_write_paused",
         "opened_s",
         "page",
         "phase",
         "reader",
         "reason",
+        "scheme",
         "server",
         "server_address",
         "stays_with",
@@ -92,6 +94,9 @@ class Connection(asyncio.Protocol):
         self.client, self.server_address = client, server_address
         self.told: Told | None = None
         """What the PROXY protocol said of it."""
+        self.scheme = "http"
+        self.extension: dict[str, Any] | None = None
+        """What the application is told of its TLS."""
         self.reader = RequestReader(server.parsers)
         self.phase = IDLE
         self.cycle: Cycle | None = None
@@ -131,6 +136,10 @@ class Connection(asyncio.Protocol):
     def is_frozen(self) -> bool:
         """Whose it is will be known soon."""
         return self.phase == FROZEN
+
+    def send_off(self) -> bool:
+        """It cannot move: have its next response end it. False: there is nothing (more) to be said to its client."""
+        return False
 
     def fileno(self) -> int:
         return cast(socket.socket, self.transport.get_extra_info("socket")).fileno()
@@ -376,6 +385,10 @@ class Connection(asyncio.Protocol):
         """Draining; but not while a pipeline waits behind this request, which would be lost."""
         return self.server.is_draining and not self.reader.unread_bytes
 
+    def is_draining(self) -> bool:
+        """What ends it now is that this worker retires."""
+        return self.server.is_draining
+
     def response_complete(self, cycle: Cycle) -> None:
         """The last byte of the response is written. What comes next depends on the request's body and on both sides."""
         now_s = monotonic()
@@ -384,7 +397,7 @@ class Connection(asyncio.Protocol):
         page.observe_latency(now_s - cycle.started_s)
         self.cycle = None
         if not cycle.keep_alive or (self._is_eof and not reader.unread_bytes):
-            self.close(Cell.CLOSED_DRAINED if server.is_draining else Cell.CLOSED_AFTER_RESPONSE)
+            self.close(Cell.CLOSED_DRAINED if self.is_draining() else Cell.CLOSED_AFTER_RESPONSE)
         elif reader.is_body_complete:
             self.phase = IDLE
             self.deadline_s = now_s + server.idle_s
@@ -429,6 +442,10 @@ class Connection(asyncio.Protocol):
             self.transport.write_eof()
         except OSError:
             self.transport.abort()  # reset by the client, and the loop has not told us yet
+
+    def hang_up(self) -> None:
+        """Close, when what is still to be written has been."""
+        self.transport.close()
 
     def _close_when_read(self) -> None:
         """Close once the client has taken what is written, or takes no more."""
@@ -526,7 +543,7 @@ class Connection(asyncio.Protocol):
                 cycle.task.cancel()
         elif self.phase != FROZEN:  # Whose that is will be told by the other worker.
             self.reason = self.reason or Cell.CLOSED_CUT
-            self.transport.close()
+            self.hang_up()
 
     # ------------------------------------------------------------------------------------------------------- requests
 
@@ -555,7 +572,7 @@ class Connection(asyncio.Protocol):
 
     def _await_head(self) -> None:
         if self._is_eof:
-            self.transport.close()
+            self.hang_up()
         elif not self._is_head_begun and self.reader.has_unread():
             self._is_head_begun = True
             self.deadline_s = monotonic() + self.server.settings.timeout_head_s
@@ -606,7 +623,7 @@ class Connection(asyncio.Protocol):
             "http_version": request.http_version,
             "server": self.server_address,
             "client": self.client,
-            "scheme": "http",
+            "scheme": self.scheme,
             "method": request.method,
             "root_path": server.root_path,
             "path": path,
@@ -614,7 +631,7 @@ class Connection(asyncio.Protocol):
             "query_string": query,
             "headers": request.headers,
             "state": server.state.copy(),
-            "extensions": EXTENSIONS.copy(),
+            "extensions": EXTENSIONS.copy() if self.extension is None else EXTENSIONS | {"tls": self.extension},
         }
 
     def _is_taken(self, request: Request, scope: Scope) -> bool:
@@ -654,7 +671,7 @@ class Connection(asyncio.Protocol):
         self._more_body()
         if self._is_eof and self.phase == BODY:
             self._end_cycle(cycle)
-            self.transport.close()
+            self.hang_up()
         return self.cycle is cycle
 
     def _more_body(self) -> None:

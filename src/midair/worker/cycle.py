@@ -458,7 +458,7 @@ class Cycle:
             self.framing == "length"
             and self.is_usual
             and self.keep_alive
-            and not server.is_draining
+            and not server.is_ending_any
             and status not in BODILESS
         ):
             end = b"\r\n"

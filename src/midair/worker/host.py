@@ -26,15 +26,18 @@ import time
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import msgspec
 
 import midair
 from midair import hooks
-from midair.errors import ApplicationError
+from midair.errors import ApplicationError, ConfigError
 from midair.sockets import passing, words
 from midair.worker import forksafety
+
+if TYPE_CHECKING:
+    from midair.worker.certificates import Certificate
 
 IMPORT_ALWAYS = ("asyncio", "midair.worker.runtime", "midair.worker.loader")
 """What the base imports, so that no worker pays for it: about 100 ms."""
@@ -56,6 +59,8 @@ class Host:
     launch_fd: int = -1
     application: Callable[..., Any] | None = None
     interface: str = ""
+    certificate: Certificate | None = None
+    """What it has read of the files of ``[tls]``: forked workers begin with it, should the files be unusable just then."""
     known_fds: frozenset[forksafety.Descriptor] = field(default_factory=frozenset)
 
     def say(self, word: words.FromHost) -> None:
@@ -165,6 +170,7 @@ def _in_the_child(host: Host, word: words.Fork, fds: Sequence[int]) -> NoReturn:
     child = Host(
         socket.socket(fileno=link_fd), host.supervisor, host.launch, launch_fd, host.application, host.interface
     )
+    child.certificate = host.certificate
     child.link.setblocking(True)
     _die_with(child.supervisor)
     if host.launch is None:
@@ -270,7 +276,11 @@ def load_application(host: Host) -> None:
             interface=launch.serve.interface,
             factory=launch.factory,
         )
-    except ApplicationError as error:
+        if launch.tls.certfile:
+            from midair.worker import certificates
+
+            host.certificate = certificates.load(launch.tls)
+    except (ApplicationError, ConfigError) as error:
         fault = error.fault()
         host.say(
             words.Failed(code=fault.code, message=fault.message, hint=fault.hint, detail=words.shorten(fault.detail))
@@ -351,7 +361,10 @@ def be_worker(host: Host, slot: int, fds: Sequence[int]) -> NoReturn:
         )
         _flush_and_exit(1)
     sockets = [socket.socket(fileno=fd) for fd in listeners]
-    code = runtime.run(runtime.Place(host.application, host.interface, launch, host.link, page_fd, stacks_fd, sockets))
+    place = runtime.Place(
+        host.application, host.interface, launch, host.link, page_fd, stacks_fd, sockets, slot, host.certificate
+    )
+    code = runtime.run(place)
     with contextlib.suppress(Exception):
         atexit._run_exitfuncs()
     _flush_and_exit(code)

@@ -134,6 +134,11 @@ class Source:
         """Send a batch if we may and can. All in one turn of the loop: nothing is read of a connection in between."""
         if not self._is_open or not self._is_welcome or self._batch or self._is_waiting or not self._allowance:
             return
+        if self._server.tls:
+            self._send_off()
+        if not self._allowance:
+            self._settle()
+            return
         batch, states = self._pick(min(self._allowance, BATCH))
         if not batch:
             if self._movable:
@@ -147,6 +152,16 @@ class Source:
             self._later()
         except OSError as exc:
             self._end(exc.strerror or str(exc))
+
+    def _send_off(self) -> None:
+        """Those that can never move are told to come again. That loads the new version as one that moves does, and counts so."""
+        for connection in list(self._movable):
+            if not self._allowance:
+                break
+            if connection.send_off():
+                del self._movable[connection]
+                self._allowance -= 1
+                self._used += 1
 
     def _pick(self, most: int) -> tuple[list[Connection], list[frozen.Frozen]]:
         """Freeze some that can move, of one kind: who has to be entered anew takes longer. The rest is looked at again."""

@@ -28,9 +28,11 @@ from midair.errors import ApplicationError
 from midair.observe.counters import Cell, Page
 from midair.sockets import passing, words
 from midair.worker.asgi import Asgi
+from midair.worker.certificates import Certificate
 from midair.worker.lifespan import Lifespan
 from midair.worker.moving import Source, Target
 from midair.worker.server import Server
+from midair.worker.tls import Renewal, Tls
 from midair.worker.wsgi import as_asgi
 
 BEAT_S = 0.5
@@ -61,6 +63,8 @@ class Place:
     page_fd: int
     stacks_fd: int
     listeners: Sequence[socket.socket]
+    slot: int = 0
+    certificate: Certificate | None = None
 
 
 def run(place: Place) -> int:
@@ -97,7 +101,7 @@ class _Worker:
         self._deadline_changed = asyncio.Event()
         self._server: Server | None = None
         self._targets: set[Target] = set()
-        self._is_accepting = False
+        self._is_accepting = self._has_accepted = False
         self._worn_said_s = 0.0
         jitter = random.randint(0, self._launch.max_requests_jitter) if self._launch.max_requests_jitter else 0
         self._requests_max = self._launch.max_requests + jitter if self._launch.max_requests else 0
@@ -118,8 +122,10 @@ class _Worker:
             self._link.say(words.Failed(code=fault.code, message=fault.message, hint=fault.hint, detail=detail))
             return 3
         self._server = Server(
-            self._asgi, self._launch.serve, self._page, lifespan.state, loop=loop, report=self._report
+            self._asgi, self._launch.serve, self._page, lifespan.state, loop=loop, report=self._report, tls=self._tls()
         )
+        if self._server.tls:
+            Renewal(self._server.tls, self._server, self._say_for_all).begin()
         self._link.say(words.Started(seconds=time.perf_counter() - began_s))
         if self._requests_max or self._launch.max_memory_bytes:
             loop.call_later(LIMITS_S, self._check_limits, loop)
@@ -128,6 +134,12 @@ class _Worker:
         unfinished = await self._shut_down(lifespan)
         self._link.say(words.Left(cut=words.shorten_lines([*cut, *unfinished])))
         return 0
+
+    def _tls(self) -> Tls | None:
+        if self._place.certificate is None:
+            return None
+        plain = [self._place.listeners[place] for place in self._launch.plain]
+        return Tls(self._launch.tls, self._place.certificate, plain)
 
     # --- what the supervisor says ---------------------------------------------------------------------------------
 
@@ -138,7 +150,7 @@ class _Worker:
                 live.draining.clear()
                 server.resume()
                 server.accept(self._place.listeners)
-                self._is_accepting = True
+                self._is_accepting = self._has_accepted = True
                 self._link.say(words.Accepting())
             case words.StopAccepting() if server:
                 live.draining.set()
@@ -276,6 +288,11 @@ class _Worker:
     def _report(self, line: str) -> None:
         """Trouble that is the machine's: no descriptors left to accept with."""
         self._link.say(words.Said(event="worker_trouble", fields={"what": line[:500]}))
+
+    def _say_for_all(self, event: str, fields: dict[str, str | int | float | None]) -> None:
+        """What every worker of the generation has seen stands in the log once, unless it retires."""
+        if self._place.slot == 0 and (self._is_accepting or not self._has_accepted):
+            self._link.say(words.Said(event=event, fields=fields))
 
     # --- pulse and limits -----------------------------------------------------------------------------------------
 

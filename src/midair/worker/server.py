@@ -24,6 +24,7 @@ from midair.worker.frozen import Frozen
 from midair.worker.http1 import Parsers
 from midair.worker.response import HeadStarts
 from midair.worker.settings import ServeSettings
+from midair.worker.tls import Tls, TlsConnection
 
 if TYPE_CHECKING:
     from midair.worker.moving import Source
@@ -64,8 +65,10 @@ class Server:
         *,
         loop: asyncio.AbstractEventLoop,
         report: Callable[[str], None] | None = None,
+        tls: Tls | None = None,
     ) -> None:
-        """``state``: what lifespan start-up left there; each request gets its own shallow copy.
+        """``state``: what lifespan start-up left there; each request gets its own shallow copy. tls: for the listeners
+        that it covers.
 
         report: takes a line about trouble that is the machine's (no descriptors left). Default: the log.
         """
@@ -90,13 +93,18 @@ class Server:
         """Calls of the application that have not returned."""
         self.source: Source | None = None
         """Who gives our connections to another worker, while we retire."""
+        self.tls = tls
         self.is_draining = False
+        self.is_ending_any = False
+        """There are connections whose next response is their last: ``Connection.is_to_close`` says which."""
         self.is_cut = False
         self._when_empty: list[Callable[[], None]] = []
         self._report = report or log.warning
         self._probe_page = Page(-1)  # probes are counted like all others, where nobody looks
         self._acceptors: list[Acceptor] = []
         self._opening: set[asyncio.Task[None]] = set()
+        self._handshakes: set[asyncio.Task[None]] = set()
+        """Those of ``_opening`` that wait for the client."""
         self._sweep: asyncio.TimerHandle | None = None
         self._sweep_every_s = _sweep_interval_s(settings)
         self.make_task: Callable[..., asyncio.Task[None]] = loop.create_task
@@ -112,7 +120,8 @@ class Server:
         acceptors: list[Acceptor] = []
         try:
             for listener in listeners:
-                acceptors.append(Acceptor(listener, self.settings.backlog, self._accepted, self._report, self.loop))
+                take = self._accepted_tls if self.tls and self.tls.covers(listener) else self._accepted
+                acceptors.append(Acceptor(listener, self.settings.backlog, take, self._report, self.loop))
         except OSError:
             for acceptor in acceptors:
                 acceptor.stop()
@@ -129,7 +138,9 @@ class Server:
     def adopt(self, sock: socket.socket, *, counted: bool = True) -> None:
         """Take over a connected stream socket. counted=False: a probe, absent from books, metrics and access log."""
         sock.setblocking(False)
-        self._take(sock, Cell.ADOPTED, self.page if counted else self._probe_page)
+        connection = self._take(sock, Cell.ADOPTED, self.page if counted else self._probe_page)
+        if self.tls and not counted:
+            connection.scheme = "https"  # as its clients ask: many an application answers http by a redirect
 
     def enter(self, sock: socket.socket, state: Frozen) -> Entered:
         """Begin with another worker's connection: its application is entered, nothing is read or written.
@@ -145,7 +156,7 @@ class Server:
 
     def take_over(self, entered: Entered) -> None:
         """It is ours."""
-        self._open_soon(entered.connection, entered.sock)
+        self._open_soon(self._open(entered.connection, entered.sock))
 
     def disown(self, entered: Entered) -> None:
         """It stays another worker's, who counts it."""
@@ -193,6 +204,8 @@ class Server:
                 call.connection.page.cells[Cell.REQUESTS_CUT] += 1
         for connection in tuple(self.connections):
             connection.cut()
+        for handshake in self._handshakes:
+            handshake.cancel()
         return lines
 
     def is_empty(self) -> bool:
@@ -256,21 +269,35 @@ class Server:
     def _accepted(self, sock: socket.socket) -> None:
         self._take(sock, Cell.ACCEPTED, self.page, with_header=self.settings.proxy_protocol)
 
-    def _take(self, sock: socket.socket, how: Cell, page: Page, *, with_header: bool = False) -> None:
+    def _accepted_tls(self, sock: socket.socket) -> None:
+        assert self.tls is not None
+        connection = TlsConnection(self, self.page, *_addresses(sock), self.tls.certificate)
+        self._count_in(connection, Cell.ACCEPTED)
+        handshake = self._open_soon(self.tls.shake_hands(self, connection, sock))
+        self._handshakes.add(handshake)
+        handshake.add_done_callback(self._handshakes.discard)
+
+    def _take(self, sock: socket.socket, how: Cell, page: Page, *, with_header: bool = False) -> Connection:
         """with_header: it begins with a header of the PROXY protocol, if it is a trusted proxy's."""
         connection = Connection(self, page, *_addresses(sock))
         if with_header and self.trusted.covers(connection.client):
             connection.await_header()
-        page.cells[how] += 1
-        page.cells[Cell.OPEN] += 1
-        self._choose_tasks()
-        self._open_soon(connection, sock)
+        self._count_in(connection, how)
+        self._open_soon(self._open(connection, sock))
+        return connection
 
-    def _open_soon(self, connection: Connection, sock: socket.socket) -> None:
+    def _count_in(self, connection: Connection, how: Cell) -> None:
+        cells = connection.page.cells
+        cells[how] += 1
+        cells[Cell.OPEN] += 1
+        self._choose_tasks()
+
+    def _open_soon(self, opening: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         self._keep_sweeping()
-        task = self.loop.create_task(self._open(connection, sock))
+        task = self.loop.create_task(opening)
         self._opening.add(task)
         task.add_done_callback(self._opened)
+        return task
 
     def _opened(self, task: asyncio.Task[None]) -> None:
         self._opening.discard(task)
@@ -296,7 +323,7 @@ class Server:
             self.make_task = asyncio.Task
 
     def _set_draining(self, is_draining: bool) -> None:
-        self.is_draining = is_draining
+        self.is_draining = self.is_ending_any = is_draining
         self.idle_s = self.settings.drain_idle_grace_s if is_draining else self.settings.timeout_keep_alive_s
         now_s = time.monotonic()
         for connection in self.connections:

@@ -5,6 +5,7 @@ Names are uvicorn's where uvicorn has the option; units are part of the names.
 
 from __future__ import annotations
 
+import os
 from typing import Literal
 
 import msgspec
@@ -73,3 +74,43 @@ class ServeSettings(msgspec.Struct, frozen=True, kw_only=True):
     """After a response that closes: how long what the client still sends is read away."""
     linger_max_bytes: int = 64 * 1024
     """And how much of it."""
+
+
+class TlsSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Which certificate is shown, to whom, and how; without ``certfile`` there is no TLS."""
+
+    certfile: str = ""
+    """Certificate and the chain behind it, in PEM. With it every TCP address of ``bind`` speaks TLS; Unix sockets never do."""
+    keyfile: str = ""
+    """Its private key, in PEM; empty: it stands in ``certfile``."""
+    keyfile_password: str = ""
+    """Of an encrypted key. May be ``file:PATH``, which is better: it is read when it is needed. Never shown."""
+    ca_certs: str = ""
+    """Authorities whose client certificates are believed, in PEM."""
+    cert_reqs: Literal["none", "optional", "required"] = "none"
+    """Whether clients are asked for a certificate."""
+    ciphers: str = ""
+    """Cipher suites of TLS 1.2 as OpenSSL writes them; empty: Python's choice."""
+    min_version: Literal["1.2", "1.3"] = "1.2"
+    """Older ones are refused."""
+    handshake_timeout_s: float = 10.0
+    """From the connection to the end of its handshake: enough for a bad line, and a scanner holds no descriptor for long."""
+    reload_interval_s: float = 10.0
+    """How often workers look whether the files were renewed; 0: they are read again at updates only."""
+    plain: tuple[str, ...] = ()
+    """Addresses of ``bind`` that speak without TLS all the same; a socket that was passed to us by its name."""
+
+    def within(self, folder: str) -> TlsSettings:
+        """The same with absolute paths: what is relative starts from ``folder``, as typed, so a swapped link is seen."""
+
+        def absolute(path: str) -> str:
+            return os.path.join(folder, path) if path else ""
+
+        secret = self.keyfile_password.removeprefix("file:")
+        return msgspec.structs.replace(
+            self,
+            certfile=absolute(self.certfile),
+            keyfile=absolute(self.keyfile),
+            ca_certs=absolute(self.ca_certs),
+            keyfile_password=self.keyfile_password if secret == self.keyfile_password else f"file:{absolute(secret)}",
+        )

@@ -104,7 +104,7 @@ class WebSocket:
         scope["subprotocols"] = [
             part.strip() for value in offered for part in value.decode("latin-1").split(",") if part.strip()
         ]
-        scope["extensions"] = {"websocket.http.response": {}, EXTENSION: self}
+        scope["extensions"] |= {"websocket.http.response": {}, EXTENSION: self}
 
     # ------------------------------------------------------------------------------------------- for the connection
 
