@@ -23,6 +23,8 @@ from midair.config.checks import value_at
 from midair.config.keys import all_keys
 from midair.config.load import Loaded, RunSources
 from midair.errors import USAGE
+from midair.worker.settings import TlsSettings
+from tests.support.authority import Authority, needs_openssl
 from tests.support.service import clean_environment
 
 CONTEXT = click.Context(midair)
@@ -62,6 +64,26 @@ def test_flags_of_run_become_settings_with_their_origin(monkeypatch: pytest.Monk
     assert (settings.serve.interface, settings.serve.access_log) == ("wsgi", False)
     assert (str(loaded.origins["bind"]), str(loaded.origins["serve.access_log"])) == ("--bind", "--no-access-log")
     assert sources.origins == loaded.origins
+
+
+@needs_openssl
+@pytest.mark.parametrize("prefix", ["--", "--ssl-"])
+def test_flags_of_tls_are_those_of_gunicorn_and_of_uvicorn(
+    prefix: str, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority = Authority(here / "authority")
+    authority.issue(password="hunter2").install(here)
+    flags = ("certfile cert.pem", "keyfile key.pem", "keyfile-password hunter2", f"ca-certs {authority.ca_certs}")
+    more = ("cert-reqs 2", "ciphers ECDHE+AESGCM")
+    loaded, _ = _loaded(monkeypatch, " ".join(["shop:app", *(prefix + flag for flag in (*flags, *more))]))
+    assert loaded.settings.tls == TlsSettings(
+        certfile="cert.pem",
+        keyfile="key.pem",
+        keyfile_password="hunter2",
+        ca_certs=str(authority.ca_certs),
+        cert_reqs="required",
+        ciphers="ECDHE+AESGCM",
+    )
 
 
 def test_a_program_keeps_its_own_flags(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -211,6 +233,19 @@ def test_check_imports_the_application_elsewhere(here: Path, capfd: pytest.Captu
     assert "shop:app is ASGI" in printed.out
     assert "noise" in printed.err
     assert "shop" not in sys.modules
+
+
+@needs_openssl
+@pytest.mark.parametrize(("days", "says"), [(30, "the certificate holds until"), (0, "the certificate ended on")])
+def test_check_says_until_when_the_certificate_holds(
+    here: Path, capfd: pytest.CaptureFixture[str], days: int, says: str
+) -> None:
+    Authority(here / "authority").issue(days=days).install(here)
+    (here / "midair.toml").write_text('app = "shop:app"\n[tls]\ncertfile = "cert.pem"\nkeyfile = "key.pem"\n')
+    assert main(["check", "--no-import"]) == 0
+    assert says in capfd.readouterr().err
+    assert main(["check", "--no-import", "--json"]) == 0
+    assert json.loads(capfd.readouterr().out)["certificate_ends_s"] > 1e9
 
 
 def test_check_as_json(here: Path, capfd: pytest.CaptureFixture[str]) -> None:

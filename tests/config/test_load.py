@@ -177,6 +177,13 @@ def test_all_problems_are_told_at_once_with_their_lines(read: Load) -> None:
         ("drain = 3", "write [drain]"),
         ("workers = 2\n[canary]\nworkers = 2", "leaves nobody"),
         ('[worker]\nhang_warn = "1h"', "longer than"),
+        ('command = "x"\n[tls]\ncertfile = "x"', "TLS is for applications"),
+        ('[tls]\nkeyfile = "x"', "without tls.certfile"),
+        ('[tls]\ncertfile = "x"\ncert_reqs = "required"', "nobody is named"),
+        ('[tls]\ncertfile = "x"\nca_certs = "x"', "no client is asked"),
+        ('[tls]\ncertfile = "x"\nplain = ":81"', "not in bind"),
+        ('[tls]\ncertfile = "x"\nmin_version = "1.1"', '"1.2", "1.3"'),
+        ('[tls]\ncertfile = "x"\nhandshake_timeout = 0', "no meaning"),
         ("env = 3", "write [env]"),
         ("[env]\nX = 3", "not a string"),
         ('[[process]]\nname = "x"', "needs command"),
@@ -201,6 +208,7 @@ def test_a_value_that_could_not_be_read_causes_no_second_complaint(read: Load) -
 
 def test_a_secret_of_the_wrong_type_is_not_shown(read: Load) -> None:
     assert "42" not in str(problems(read, "[env]\nTOKEN = 42424242"))
+    assert "42" not in str(problems(read, '[tls]\ncertfile = "x"\nkeyfile_password = 42424242'))
 
 
 def test_a_target_is_needed_to_run(folder: Path) -> None:

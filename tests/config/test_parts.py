@@ -15,8 +15,15 @@ from midair.config.lines import key_lines, line_of
 from midair.config.load import load, sources_for_run
 from midair.config.quota import usable_cpus
 from midair.config.schema import Bake, Process, Settings
+from midair.worker.settings import TlsSettings
 
-SETTINGS = Settings(name="shop", folder="/srv/shop", app="m:a", env={"TOKEN": "hunter2", "KEY": "file:/run/key"})
+SETTINGS = Settings(
+    name="shop",
+    folder="/srv/shop",
+    app="m:a",
+    env={"TOKEN": "hunter2", "KEY": "file:/run/key"},
+    tls=TlsSettings(certfile="cert.pem", keyfile_password="hunter2"),
+)
 
 
 def test_every_setting_says_when_a_change_counts_and_nothing_else_does() -> None:
@@ -54,12 +61,14 @@ def test_the_difference_names_each_key_and_when_it_counts() -> None:
         workers=3,
         bake=Bake(for_s=5.0),
         env={"TOKEN": "hunter3", "NEW": "x"},
+        tls=TlsSettings(certfile="cert.pem", keyfile_password="hunter3"),
         process=(Process(name="beat", command=("beat",)),),
     )
     found = {change.key: (change.running, change.file, change.effect) for change in changes.diff(SETTINGS, after)}
     assert found == {
         "name": ("shop", "till", "restart"),
         "workers": ("1", "3", "update"),
+        "tls.keyfile_password": ("(set)", "(changed)", "update"),
         "bake.for": ("10s", "5s", "update"),
         "env.TOKEN": ("(set)", "(changed)", "update"),
         "env.NEW": ("", "(set)", "update"),
@@ -92,6 +101,8 @@ def test_nothing_that_is_shown_has_a_secret_in_it() -> None:
     assert "hunter2" not in shown
     assert "/run/key" not in shown
     assert changes.redacted(SETTINGS).env.keys() == SETTINGS.env.keys()
+    assert changes.redacted(SETTINGS).tls.keyfile_password == "(set)"
+    assert changes.redacted(Settings(name="shop", folder="/srv/shop")).tls.keyfile_password == ""
 
 
 def test_a_configuration_that_cannot_be_read_is_a_fault_not_a_difference(tmp_path: Path) -> None:

@@ -103,6 +103,7 @@ def test_a_secret_is_read_from_its_file_and_only_its_name_is_listed(make_setting
 
 def test_words_between_systemd_and_the_supervisor_go_no_further(make_settings: MakeSettings) -> None:
     ours = {"NOTIFY_SOCKET": "@x", "LISTEN_FDS": "1", "LISTEN_PID": "1", "WATCHDOG_USEC": "1", "MIDAIR_SLOT": "3"}
+    ours["MIDAIR_TLS_KEYFILE_PASSWORD"] = "hunter2"
     theirs = {"LISTEN_ADDR": ":80", "WATCHDOG_DOG": "yes"}
     settings = make_settings(env={"NOTIFY_SOCKET": "@y", "MIDAIR_VERSION": "mine"})
     environment = build_environment(settings, AMBIENT | ours | theirs)

@@ -406,6 +406,17 @@ async def test_half_of_a_renewal_is_refused_once_and_the_whole_is_taken(authorit
         assert shown_to(await served.connect(authority.client())) == ssl.PEM_cert_to_DER_cert(new.certfile.read_text())
 
 
+async def test_a_worker_begins_with_what_is_on_the_disk_and_not_with_what_its_zygote_had_read(
+    authority: Authority, tmp_path: Path
+) -> None:
+    authority.issue().install(tmp_path)
+    tls = make_tls(Pair(tmp_path / "cert.pem", tmp_path / "key.pem"))
+    (new := authority.issue()).install(tmp_path)
+    async with serving(hello, tls=tls) as served:
+        Renewal(tls, served.server, lambda event, fields: None).begin()
+        assert shown_to(await served.connect(authority.client())) == ssl.PEM_cert_to_DER_cert(new.certfile.read_text())
+
+
 async def test_what_an_operator_should_know_is_said(authority: Authority, tmp_path: Path) -> None:
     said: list[tuple[str, dict[str, Any]]] = []
 

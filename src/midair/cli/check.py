@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import time
 
 import click
 
 from midair.cli.options import Service, service_options
 from midair.cli.preflight import check_application, check_certificate, check_program
 from midair.cli.run import override_of_target
+from midair.cli.show import Show
 from midair.config.schema import Settings
 from midair.sockets.configured import check_addresses
 
@@ -21,10 +23,10 @@ def command(service: Service, *, target: str, no_import: bool) -> int:
     """Check the configuration, and import the application in a process that is thrown away. Nothing is started."""
     loaded = service.sources(override_of_target((target,) if target else (), ())).load()
     check_addresses(loaded)
-    until = check_certificate(loaded.settings)
+    ends_s = check_certificate(loaded.settings)
     said: dict[str, object] = {"name": loaded.settings.name, "file": loaded.file, "warnings": list(loaded.warnings)}
-    if until:
-        said["certificate_until"] = until
+    if ends_s:
+        said["certificate_ends_s"] = ends_s
     if not no_import:
         said |= _check_target(loaded.settings)
     if service.show.as_json:
@@ -34,10 +36,18 @@ def command(service: Service, *, target: str, no_import: bool) -> int:
         service.show.warning(warning)
     for reason in _reasons(said):
         service.show.note(f"will not be forked: {reason}")
-    if until:
-        service.show.note(f"the certificate holds until {until}")
+    if ends_s:
+        _show_end(service.show, ends_s)
     service.show.line(_sentence(said, loaded.settings))
     return 0
+
+
+def _show_end(show: Show, ends_s: float) -> None:
+    moment = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(ends_s))
+    if ends_s > time.time():
+        show.note(f"the certificate holds until {moment}")
+    else:
+        show.warning(f"the certificate ended on {moment}: clients turn away")
 
 
 def _check_target(settings: Settings) -> dict[str, object]:

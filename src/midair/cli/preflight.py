@@ -53,13 +53,13 @@ def check_program(settings: Settings) -> str:
     return found
 
 
-def check_certificate(settings: Settings) -> str:
-    """Until when the certificate holds that workers would show; empty without TLS. Raises CertificateUnusable."""
+def check_certificate(settings: Settings) -> float:
+    """When the certificate ends that workers would show, in seconds since the epoch; 0 without TLS. Raises CertificateUnusable."""
     if not settings.tls.certfile:
-        return ""
+        return 0.0
     from midair.worker.certificates import load
 
-    return load(settings.tls.within(settings.folder)).not_after.strftime("%Y-%m-%d %H:%M UTC")
+    return load(settings.tls.within(settings.folder)).not_after.timestamp()
 
 
 def check_application(settings: Settings, python: str, environment: Mapping[str, str]) -> Imported:

@@ -64,6 +64,7 @@ EFFECTS: dict[str, Effect] = {
 
 SET = "(set)"
 FROM_FILE = "(from a file)"
+CHANGED = "(changed)"
 
 
 def effect_of(name: str) -> Effect:
@@ -74,7 +75,7 @@ def effect_of(name: str) -> Effect:
 def diff(running: Settings, file: Settings) -> list[Change]:
     """The keys whose values differ, in the order of the schema, and when each counts. Secrets are hidden."""
     changes = [
-        Change(key=name, running=shown_value(running, name), file=shown_value(file, name), effect=effect_of(name))
+        Change(key=name, running=shown_value(running, name), file=_shown_anew(file, name), effect=effect_of(name))
         for name in all_keys()
         if name not in ("env", "process") and value_at(running, name) != value_at(file, name)
     ]
@@ -108,7 +109,7 @@ def _environment_changes(running: Mapping[str, str], file: Mapping[str, str]) ->
         Change(
             key=f"env.{name}",
             running=_hidden(running[name]) if name in running else "",
-            file=(_hidden(file[name]) if name not in running else "(changed)") if name in file else "",
+            file=(_hidden(file[name]) if name not in running else CHANGED) if name in file else "",
             effect=effect_of("env"),
         )
         for name in sorted(running.keys() | file.keys())
@@ -138,6 +139,12 @@ def shown_value(settings: Settings, name: str) -> str:
         return ", ".join(process.name for process in settings.process)
     value = write(all_keys()[name], value_at(settings, name))
     return _hidden(value) if value and all_keys()[name].is_secret else value
+
+
+def _shown_anew(settings: Settings, name: str) -> str:
+    """As ``shown_value``, but a hidden one that differs must not look like the one before."""
+    shown = shown_value(settings, name)
+    return CHANGED if shown and all_keys()[name].is_secret else shown
 
 
 def redacted(settings: Settings) -> Settings:

@@ -248,8 +248,10 @@ class Renewal:
         self._reminded_s = -REMIND_EVERY_S
 
     def begin(self) -> None:
-        self._look_again()
+        if self._tls.settings.reload_interval_s:
+            self._is_renewed()  # A zygote may have read it weeks ago.
         self._took()
+        self._look_again()
 
     def _look_again(self) -> None:
         interval_s = self._tls.settings.reload_interval_s
@@ -258,20 +260,23 @@ class Renewal:
 
     def _look(self) -> None:
         self._look_again()
+        if self._is_renewed():
+            self._took()
+        else:
+            self._remind()
+
+    def _is_renewed(self) -> bool:
         try:
-            is_new = self._tls.renew()
+            return self._tls.renew()
         except CertificateUnusable as error:
             self._say("certificate_refused", {"error": str(error), "hint": error.hint})
-            is_new = False
-        if is_new:
-            self._reminded_s = -REMIND_EVERY_S
-            self._took()
-        self._remind()
+            return False
 
     def _took(self) -> None:
         not_after = self._tls.certificate.not_after
         self._server.page.cells[Cell.TLS_NOT_AFTER_S] = max(0, int(not_after.timestamp()))
         self._say("certificate_loaded", {"file": self._tls.settings.certfile, "not_after": _shown(not_after)})
+        self._reminded_s = -REMIND_EVERY_S
         self._remind()
 
     def _remind(self) -> None:
