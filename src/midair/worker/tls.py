@@ -92,7 +92,7 @@ class Tls:
 class TlsConnection(Connection):
     """A connection behind a handshake. The loop's transport encrypts; what differs is how it ends."""
 
-    __slots__ = ("_certificate", "_is_closing", "_taken_bytes", "is_open", "is_sent_off")
+    __slots__ = ("_certificate", "_is_closing", "_taken_bytes", "_taken_s", "is_open", "is_sent_off")
 
     def __init__(
         self,
@@ -110,7 +110,7 @@ class TlsConnection(Connection):
         self.is_sent_off = False
         """Its client was told, or will be by the next response, to ask elsewhere."""
         self._is_closing = False
-        self._taken_bytes = 0
+        self._taken_bytes, self._taken_s = 0, 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.is_open = True
@@ -147,13 +147,12 @@ class TlsConnection(Connection):
 
     def close(self, reason: Cell) -> None:
         """Say the last word. A client that may still be sending is read away first: after our ``close_notify`` the loop takes
-        whatever else comes for an error, and would throw the answer away with it."""
-        reader, settings = self.reader, self.server.settings
+        whatever else comes for an error, and would throw away what is unsent of the answer."""
+        reader = self.reader
         may_send = self.phase != UPGRADED and (not reader.is_body_complete or reader.has_unread())
         self.reason = self.reason or reason
-        self.phase = LINGER
-        self._left = settings.linger_max_bytes
-        self.deadline_s = monotonic() + settings.linger_s
+        self._left = self.server.settings.linger_max_bytes
+        self._linger()
         self.resume_reading()
         if not may_send or self._is_eof:
             self.hang_up()
@@ -161,22 +160,30 @@ class TlsConnection(Connection):
     def hang_up(self) -> None:
         """Say ``close_notify`` behind what is still to be written. The client's own is waited for, but not for long."""
         if self.phase != GONE:
-            self.phase, self._is_closing = LINGER, True
-            self._taken_bytes, _ = self._taken()
-            self.deadline_s = monotonic() + self.server.settings.linger_s
+            self._is_closing = True
+            self._linger()
             self.transport.close()
+
+    def _linger(self) -> None:
+        self.phase = LINGER
+        self._taken_bytes, _ = self._taken()
+        self._taken_s = monotonic()
+        self.deadline_s = self._taken_s + self.server.settings.linger_s
 
     def on_deadline(self, now_s: float) -> None:
         if self.phase != LINGER:
             super().on_deadline(now_s)
+            return
+        # A slow reader's last response is not cut short. An empty queue alone says little: the loop may have more for it, and
+        # would have filled it by the next look.
+        taken_bytes, is_more_waiting = self._taken()
+        if taken_bytes != self._taken_bytes:
+            self._taken_bytes, self._taken_s = taken_bytes, now_s
+        settings = self.server.settings
+        if now_s - self._taken_s < (settings.timeout_keep_alive_s if is_more_waiting else settings.linger_s):
+            self.deadline_s = now_s + settings.linger_s
         elif not self._is_closing:
             self.hang_up()
-        elif (taken := self._taken())[0] != self._taken_bytes:
-            # A slow reader's last response is not cut short. An empty queue alone says little: the loop may have more for it,
-            # and would have filled it by the next look.
-            self._taken_bytes, is_more_waiting = taken
-            settings = self.server.settings
-            self.deadline_s = now_s + (settings.timeout_keep_alive_s if is_more_waiting else settings.linger_s)
         else:
             self.transport.abort()
 
