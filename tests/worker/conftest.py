@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 import uvloop
 
+from tests.support.authority import Authority, Pair
+
 LOOPS: dict[str, Any] = {"asyncio": asyncio.SelectorEventLoop, "uvloop": uvloop.Loop}
 WITHIN_S = 10
 
@@ -28,3 +30,14 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     with asyncio.Runner(loop_factory=LOOPS[str(pyfuncitem.callspec.params["loop_name"])]) as runner:
         runner.run(asyncio.wait_for(test(**arguments), WITHIN_S))
     return True
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture(scope="session")
+def pair(authority: Authority) -> Pair:
+    """A certificate that holds for 90 days."""
+    return authority.issue(days=90)

@@ -22,16 +22,6 @@ from tests.support.authority import Authority, Pair, needs_openssl
 pytestmark = needs_openssl
 
 
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return Authority(tmp_path_factory.mktemp("authority"))
-
-
-@pytest.fixture(scope="module")
-def pair(authority: Authority) -> Pair:
-    return authority.issue(days=90)
-
-
 def settings(pair: Pair, **more: str) -> TlsSettings:
     chosen = {"certfile": str(pair.certfile), "keyfile": str(pair.keyfile)} | more
     return TlsSettings(**chosen)  # type: ignore[arg-type]  # each is a string, and some are of a closed set

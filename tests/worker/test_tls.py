@@ -28,16 +28,6 @@ pytestmark = needs_openssl
 
 
 @pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return Authority(tmp_path_factory.mktemp("authority"))
-
-
-@pytest.fixture(scope="module")
-def pair(authority: Authority) -> Pair:
-    return authority.issue()
-
-
-@pytest.fixture(scope="module")
 def new(authority: Authority) -> Pair:
     """What ``pair`` is renewed to. Made here: a test's own time is for its server."""
     return authority.issue()
