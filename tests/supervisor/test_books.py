@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from midair.observe.counters import LATENCY_BOUNDS_S, Cell
+from midair.observe.counters import LATENCY_BOUNDS_S, NOT_COUNTS, Cell
 from midair.supervisor.books import GRACEFUL, Sums, balance, close
 
 NO_LATENCIES = [0] * (len(LATENCY_BOUNDS_S) + 1)
@@ -14,7 +14,7 @@ ENDS = [cell.name.lower() for cell in Cell if cell.name.startswith("CLOSED_")] +
 
 def _figures(ends: list[str], still_open: int, adopted: int = 0) -> dict[str, int]:
     """What a worker had counted whose connections ended so, and some had not."""
-    figures = {cell.name.lower(): 0 for cell in Cell if Cell.BEAT_NS < cell < Cell.LATENCY_FIRST}
+    figures = {cell.name.lower(): 0 for cell in Cell if cell not in NOT_COUNTS}
     for end in ends:
         figures[end] += 1
     began = len(ends) + still_open
