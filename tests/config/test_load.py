@@ -178,6 +178,7 @@ def test_all_problems_are_told_at_once_with_their_lines(read: Load) -> None:
         ("workers = 2\n[canary]\nworkers = 2", "leaves nobody"),
         ('[worker]\nhang_warn = "1h"', "longer than"),
         ('command = "x"\n[tls]\ncertfile = "x"', "TLS is for applications"),
+        ('[tls]\ncertfile = "x"\n[serve]\nproxy_protocol = true', "before the handshake"),
         ('[tls]\nkeyfile = "x"', "without tls.certfile"),
         ('[tls]\ncertfile = "x"\ncert_reqs = "required"', "nobody is named"),
         ('[tls]\ncertfile = "x"\nca_certs = "x"', "no client is asked"),

@@ -164,6 +164,9 @@ class TlsConnection(Connection):
             self._linger()
             self.transport.close()
 
+    def _close_when_read(self) -> None:
+        self.hang_up()
+
     def _linger(self) -> None:
         self.phase = LINGER
         self._taken_bytes, _ = self._taken()
