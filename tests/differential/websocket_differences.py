@@ -475,11 +475,6 @@ DIFFERENCES = (
 
 DEVIATIONS = (
     Deviation(
-        "UTF-8: invalid, with a close frame right behind it",
-        "101, close 1000",
-        "If both arrive in one segment, the close frame is answered before the text is looked at.",
-    ),
-    Deviation(
         PING_AT_THE_LIMIT,
         "101, close 1009",
         "A ping between two fragments counts towards the size of the message: the connection ends a fragment too early.",

@@ -38,7 +38,6 @@ def test_the_client_notices_when_nothing_is_carried() -> None:
     assert report.moves == 0
 
 
-@pytest.mark.xfail(strict=True, reason="what is sent away before the deadline includes what would still have moved")
 def test_a_websocket_whose_turn_comes_before_the_deadline_is_not_sent_away() -> None:
     # At this pace all have moved after 5 s, and the deadline is at 8 s.
     run = Run("", 1, "20%", replace(SQUEEZED, connections=CONNECTIONS), within="8s")

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import msgspec
 from websockets.extensions import Extension
 from websockets.extensions.permessage_deflate import PerMessageDeflate, ServerPerMessageDeflateFactory
-from websockets.frames import Frame
+from websockets.frames import Frame, Opcode
 from websockets.typing import ExtensionParameter
 
 # uvicorn's figures: 4 KiB windows are most of the gain for a tenth of the memory.
@@ -43,6 +43,14 @@ class Deflate(PerMessageDeflate):
             data = bytes(decoded.data[-width:])
             self._window = data if len(data) == width else (self._window + data)[-width:]
         return decoded
+
+    def inflate(self, payload: bytes, limit: int) -> bytes:
+        """A whole message's data. Raises ProtocolError, PayloadTooBig (more than ``limit`` bytes; 0: no limit)."""
+        return bytes(self.decode(Frame(Opcode.BINARY, payload, rsv1=True), max_size=limit or None).data)
+
+    def deflate(self, data: bytes) -> bytes:
+        """The payload for a whole message."""
+        return bytes(self.encode(Frame(Opcode.BINARY, data)).data)
 
     def freeze(self) -> DeflateState:
         """Between two messages."""

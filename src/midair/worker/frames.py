@@ -7,6 +7,18 @@ would refuse by its head is passed on at once: nothing is waited for, or kept, t
 
 from __future__ import annotations
 
+import struct
+
+try:
+    from websockets.speedups import apply_mask
+except ImportError:  # no C extension on this platform
+    from websockets.utils import apply_mask
+
+TEXT, BINARY = 0x81, 0x82
+"""First bytes of frames that hold a whole message."""
+COMPRESSED = 0x40
+"""Added to them: RSV1, by which permessage-deflate marks its messages."""
+_WHOLE = frozenset((TEXT, BINARY, TEXT | COMPRESSED, BINARY | COMPRESSED))
 _OPCODES = frozenset((0x0, 0x1, 0x2, 0x8, 0x9, 0xA))
 _MASKED = 0x80
 _MASK_BYTES = 4
@@ -73,3 +85,36 @@ class FrameCutter:
             end += head + length
         self._needed = 2
         return end
+
+
+def whole_message(frames: bytes, at: int, limit: int) -> tuple[int, bytes, int] | None:
+    """The message that stands whole in one frame at ``at``: the frame's first byte, its payload, where it ends.
+
+    None: what stands there is something else (a fragment, a control frame, one longer than 64 KiB or than ``limit``), which is
+    the protocol object's to read. Most messages are of this kind, and cost a third this way. The first byte is the opcode,
+    FIN and, of a compressed one, COMPRESSED.
+    """
+    if len(frames) - at < 6:
+        return None
+    first, length = frames[at], frames[at + 1] & 0x7F
+    if first not in _WHOLE or length == 127 or not frames[at + 1] & _MASKED:
+        return None
+    begin = at + 2
+    if length == 126:
+        length = int.from_bytes(frames[begin : begin + 2], "big")
+        begin += 2
+    if limit and length > limit:
+        return None
+    payload = begin + _MASK_BYTES
+    end = payload + length
+    return first, apply_mask(frames[payload:end], frames[begin:payload]), end
+
+
+def message_frame(first: int, data: bytes) -> bytes:
+    """A whole message as a server sends it: in one frame, not masked (RFC 6455, 5.2)."""
+    size = len(data)
+    if size < 126:
+        return bytes((first, size)) + data
+    if size < 1 << 16:
+        return struct.pack("!BBH", first, 126, size) + data
+    return struct.pack("!BBQ", first, 127, size) + data

@@ -267,7 +267,7 @@ class _Worker:
         time_s = left_s - self._close_s
         if time_s > self._spread_s:
             return time_s - self._spread_s
-        left = server.websockets()
+        left = server.staying_websockets()
         if not left:
             return min(left_s, WEBSOCKETS_LOOK_S)
         time_s = max(time_s, WEBSOCKETS_STEP_S)

@@ -185,10 +185,11 @@ class Server:
         self.not_ready_path = self.settings.ready_path
         self.has_limits = True
 
-    def websockets(self) -> list[WebSocket]:
-        """Those that are open."""
+    def staying_websockets(self) -> list[WebSocket]:
+        """Those that are open and that no other worker will take over."""
         found = (connection.websocket for connection in self.connections)
-        return [websocket for websocket in found if websocket is not None and websocket.is_open]
+        is_moving = self.source is not None
+        return [each for each in found if each is not None and each.is_open and not (is_moving and each.may_move)]
 
     def cut(self) -> list[str]:
         """End everything now; return a line for each request and WebSocket that was still going on.

@@ -20,7 +20,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from websockets.datastructures import Headers
-from websockets.extensions import Extension
+from websockets.exceptions import PayloadTooBig, ProtocolError
 from websockets.frames import Frame, Opcode
 from websockets.http11 import Request as Handshake
 from websockets.protocol import State as ProtocolState
@@ -30,7 +30,7 @@ from midair.live import EXTENSION, Carriage
 from midair.observe.counters import Cell
 from midair.worker.asgi import ClientDisconnected, Message, Scope, is_departure
 from midair.worker.deflate import Deflate, DeflateFactory
-from midair.worker.frames import FrameCutter
+from midair.worker.frames import BINARY, COMPRESSED, TEXT, FrameCutter, message_frame, whole_message
 from midair.worker.frozen import CarriedBytes, RequestHead, WebSocketConnection
 from midair.worker.http1 import Request
 from midair.worker.response import check_block, kind_of
@@ -40,7 +40,14 @@ if TYPE_CHECKING:
     from midair.worker.connection import Connection
 
 CONNECTING, DENYING, RESUMING, OPEN, CLOSING, CLOSED = range(6)
-ABNORMAL, INVALID_DATA, INTERNAL_ERROR, SERVICE_RESTART = 1006, 1007, 1011, 1012
+PROTOCOL_ERROR, ABNORMAL, INVALID_DATA, MESSAGE_TOO_BIG, INTERNAL_ERROR, SERVICE_RESTART = (
+    1002,
+    1006,
+    1007,
+    1009,
+    1011,
+    1012,
+)
 
 HIGH_WATER_BYTES = 64 * 1024
 """Messages waiting for the application, above which we stop reading from the client."""
@@ -76,7 +83,8 @@ class WebSocket:
         self._extensions = [_DEFLATE] if settings.ws_per_message_deflate else []
         self._protocol: ServerProtocol | None = None  # from the acceptance on
         self._handshake_headers: list[tuple[bytes, bytes]] = []
-        self._extensions_agreed: list[Extension] = []
+        self._deflate: Deflate | None = None
+        """As agreed with the client."""
         self._early = b""
         self._queue: deque[Message] = deque([{"type": "websocket.connect"}])
         self._queued_bytes = 0
@@ -104,7 +112,9 @@ class WebSocket:
         scope["subprotocols"] = [
             part.strip() for value in offered for part in value.decode("latin-1").split(",") if part.strip()
         ]
-        scope["extensions"] |= {"websocket.http.response": {}, EXTENSION: self}
+        scope["extensions"] = {"websocket.http.response": {}, EXTENSION: self}
+        if connection.extension is not None:
+            scope["extensions"]["tls"] = connection.extension
 
     # ------------------------------------------------------------------------------------------- for the connection
 
@@ -126,7 +136,7 @@ class WebSocket:
             for name, value in response.headers.raw_items()
             if name.lower() != "date"
         ]
-        self._extensions_agreed = negotiator.extensions
+        self._deflate = next((each for each in negotiator.extensions if isinstance(each, Deflate)), None)
         self._call()
 
     def _call(self) -> None:
@@ -142,6 +152,8 @@ class WebSocket:
             self.connection.pause_reading()
             return
         frames = self._cutter.cut(data)
+        if self.phase == OPEN and not self._is_in_message:
+            frames = self._take_whole(frames)
         if not frames:
             return
         try:
@@ -154,6 +166,24 @@ class WebSocket:
         self._flush()
         if self._protocol.parser_exc is not None:
             self._broken_by_client()
+
+    def _take_whole(self, frames: bytes) -> bytes:
+        """Take the messages that need no protocol object; return what is left for it."""
+        at, limit = 0, self._cutter.max_bytes
+        while self.phase == OPEN and (message := whole_message(frames, at, limit)) is not None:
+            first, data, end = message
+            if first & COMPRESSED:
+                if self._deflate is None:
+                    break
+                try:
+                    data = self._deflate.inflate(data, limit)
+                except (ProtocolError, PayloadTooBig) as exc:
+                    self._fail(MESSAGE_TOO_BIG if isinstance(exc, PayloadTooBig) else PROTOCOL_ERROR, str(exc))
+                    return b""
+            self._is_text = first & ~COMPRESSED == TEXT
+            self._on_message(data)
+            at = end
+        return frames[at:] if at else frames
 
     def connection_lost(self) -> None:
         self._ended({"type": "websocket.disconnect", "code": ABNORMAL, "reason": ""})
@@ -182,6 +212,11 @@ class WebSocket:
     @property
     def is_open(self) -> bool:
         return self.phase == OPEN and not self.connection.is_frozen
+
+    @property
+    def may_move(self) -> bool:
+        """Its application carries what it needs, and the new version has not declined it."""
+        return self._carriage is not None and self._carriage.is_taken and self.connection.stays_with is None
 
     def send_away(self) -> None:
         """Close with 1012 (service restart): the client comes back, to whoever serves then. Its answer tells the application."""
@@ -231,14 +266,13 @@ class WebSocket:
             self.connection.server.application_failed(self.scope, exc, "")
             self._carriage = None  # it stays, and is not asked again
             return None
-        deflate = next((each for each in self._extensions_agreed if isinstance(each, Deflate)), None)
         left_s = self.connection.deadline_s - now_s
         request = self.request
         return WebSocketConnection(
             request=RequestHead(method=request.method, target=request.target, headers=tuple(request.headers)),
             carried=CarriedBytes(data=data, version=self._carriage.version),
             subprotocol=self._subprotocol,
-            deflate=deflate.freeze() if deflate is not None else None,
+            deflate=self._deflate.freeze() if self._deflate is not None else None,
             unread=self._cutter.unread,
             left_s=0.0 if left_s == float("inf") else max(left_s, 0.01),
             ping=self._ping,
@@ -255,7 +289,7 @@ class WebSocket:
         """Enter the application for a WebSocket that another worker accepted. Sends nothing before ``go_on``."""
         settings = self.connection.server.settings
         self.phase = RESUMING
-        self._extensions_agreed = [Deflate.thaw(state.deflate)] if state.deflate is not None else []
+        self._deflate = Deflate.thaw(state.deflate) if state.deflate is not None else None
         self._subprotocol = state.subprotocol
         self._ping = state.ping
         self._cutter = FrameCutter(settings.ws_max_bytes, state.unread)
@@ -399,9 +433,7 @@ class WebSocket:
             try:
                 message["text"] = data.decode()
             except UnicodeDecodeError:
-                assert self._protocol is not None
-                self._protocol.fail(INVALID_DATA, "invalid UTF-8")
-                self._broken_by_client(INVALID_DATA)
+                self._fail(INVALID_DATA, "invalid UTF-8")
                 return
         else:
             message["bytes"] = data
@@ -425,6 +457,11 @@ class WebSocket:
             }
         )
         self.connection.close(self.connection.reason or Cell.CLOSED_BY_CLIENT)
+
+    def _fail(self, code: int, why: str) -> None:
+        assert self._protocol is not None
+        self._protocol.fail(code, why)
+        self._broken_by_client(code)
 
     def _broken_by_client(self, code: int = 0) -> None:
         """What came is no WebSocket traffic, or too large. The protocol has said so in a close frame."""
@@ -494,16 +531,16 @@ class WebSocket:
         raise RuntimeError(f"unexpected ASGI message {kind!r} on a WebSocket that is {_PHASES[self.phase]}")
 
     def _send_message(self, message: Message) -> None:
-        protocol = self._protocol
-        assert protocol is not None
         data, text = message.get("bytes"), message.get("text")
         if data is not None:
-            protocol.send_binary(data)
+            first = BINARY
         elif text is not None:
-            protocol.send_text(text.encode())
+            first, data = TEXT, text.encode()
         else:
             raise RuntimeError("websocket.send has neither bytes nor text")
-        self._flush()
+        if self._deflate is not None:
+            first, data = first | COMPRESSED, self._deflate.deflate(data)
+        self.connection.write(message_frame(first, data))
 
     def _accept(self, message: Message) -> None:
         connection = self.connection
@@ -537,7 +574,7 @@ class WebSocket:
     def _open_protocol(self) -> ServerProtocol:
         limit = self.connection.server.settings.ws_max_bytes or None
         protocol = _Protocol(state=ProtocolState.OPEN, max_size=limit)
-        protocol.extensions = self._extensions_agreed
+        protocol.extensions = [self._deflate] if self._deflate is not None else []
         return protocol
 
     def _count(self) -> None:
