@@ -291,6 +291,13 @@ def test_what_can_be_no_head_any_more_is_not_waited_for(begun: bytes) -> None:
             read_all(RequestReader(Parsers()), pieces)
 
 
+@pytest.mark.parametrize("begun", [b"x", b"5\r ", b"5\n", b"5 ", b"-", b"0x", b"5;a\rb", b"1" * 16])
+def test_what_can_be_no_chunk_size_any_more_is_not_waited_for(begun: bytes) -> None:
+    for pieces in ([CHUNKED_HEAD + begun], [CHUNKED_HEAD, *(bytes([byte]) for byte in begun)]):
+        with pytest.raises(BadRequest):
+            read_all(RequestReader(Parsers()), pieces)
+
+
 @pytest.mark.parametrize("begun", [b"\r", b"\r\n\r", b"G", b"GET / HTTP/1.1\r", b"GET / HTTP/1.1\r\n", GET[:-1]])
 def test_what_can_be_a_head_yet_is_waited_for(begun: bytes) -> None:
     for pieces in ([begun], [bytes([byte]) for byte in begun]):

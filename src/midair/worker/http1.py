@@ -43,6 +43,7 @@ _WEIGHTY = frozenset(
     )
 )
 _HOST = re.compile(rb"[A-Za-z0-9\-._~%!$&'()*+,;=:\[\]\x80-\xff]*")
+_CHUNK_LINE_BEGUN = re.compile(rb"[0-9A-Fa-f]{0,15}(?:;[\t\x20-\x7e\x80-\xff]*)?\r?")
 _CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,15})(?:;[\t\x20-\x7e\x80-\xff]*)?")
 _TOKEN_CHARS = frozenset(b"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
 _DIGITS = re.compile(rb"[0-9]{1,18}")
@@ -373,7 +374,7 @@ class RequestReader:
             if line_end < 0:
                 if len(buffer) - at >= _CHUNK_LINE_MAX:
                     raise BadRequest(400, "the chunk's size line is too long")
-                if buffer.find(b"\n", at) >= 0:
+                if _CHUNK_LINE_BEGUN.fullmatch(buffer, at) is None:
                     raise BadRequest(400, "invalid chunk size")
                 return at
             line = _CHUNK_LINE.fullmatch(buffer, at, line_end)
