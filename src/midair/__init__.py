@@ -11,14 +11,24 @@ _HOME = {
     "before_fork": "hooks",
     "carry_on": "live",
     "draining": "live",
+    "serve": "library.serve",
     "worker_exited": "hooks",
 }
 """What an application may import from here, and where it is made."""
-__all__ = ["__version__", "after_fork", "before_fork", "carry_on", "draining", "worker_exited"]
+__all__ = [
+    "__version__",
+    "after_fork",
+    "before_fork",
+    "carry_on",
+    "draining",
+    "serve",
+    "worker_exited",
+]
 
 TYPE_CHECKING = False  # typing's own would be an import, and ``midair --version`` pays for each
 if TYPE_CHECKING:
     from midair.hooks import after_fork, before_fork, worker_exited
+    from midair.library.serve import serve
     from midair.live import carry_on, draining
 
 

@@ -1,4 +1,4 @@
-"""A configuration is put together from four layers, every value knows its origin, and every mistake is told at once."""
+"""A configuration is put together from five layers, every value knows its origin, and every mistake is told at once."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from midair.config.file import Unreadable
 from midair.config.load import Loaded, Override, load, load_client, sources_for_run
 from midair.config.problems import BadConfig
-from midair.worker.settings import ServeSettings
+from midair.worker.settings import Served, ServeSettings
 
 Load = Callable[..., Loaded]
 
@@ -49,6 +49,37 @@ def test_without_any_layer_the_defaults_of_the_schema_hold(read: Load, folder: P
     assert loaded.settings.folder == str(folder)
     assert loaded.settings.serve == ServeSettings()
     assert {origin.kind for origin in loaded.origins.values()} == {"default"}
+
+
+def test_a_program_counts_over_the_file_and_under_the_environment_and_the_flags(folder: Path) -> None:
+    (folder / "midair.toml").write_text('main = "main.py"\nworkers = 1\n[drain]\ntimeout = "1m"\n')
+    values: dict[str, str | int | bool | tuple[str, ...]] = {
+        "workers": 2,
+        "drain.timeout": "2m",
+        "bind": ("127.0.0.1:1",),
+        "bake.for": "1s",
+        "of.another.midair": 1,
+    }
+    sources = sources_for_run(
+        folder=str(folder),
+        overrides={"bake": Override("3s", "--bake")},
+        environ={"MIDAIR_DRAIN_TIMEOUT": "3m", "PORT": "3"},
+    )
+    served = Served(where="main.py:9, midair.serve()", values=values)
+    loaded = load(msgspec.structs.replace(sources, served=served), needs_target=True)
+    settings, origins = loaded.settings, loaded.origins
+    assert (settings.workers, str(origins["workers"])) == (2, "main.py:9, midair.serve()")
+    assert (settings.drain.timeout_s, str(origins["drain.timeout"])) == (180, "$MIDAIR_DRAIN_TIMEOUT")
+    assert settings.bind == ("127.0.0.1:3",)
+    assert (settings.bake.for_s, str(origins["bake.for"])) == (3, "--bake")
+
+
+def test_one_thing_runs_and_only_a_main_file_has_arguments(read: Load) -> None:
+    assert "exclude each other" in problems(read, 'app = "a:b"\nmain = "main.py"')[0]
+    assert "there is none" in problems(read, 'app = "a:b"\narguments = ["-v"]')[0]
+    assert "midair.serve(make_app, factory=True)" in problems(read, 'main = "main.py"\nfactory = true')[0]
+    typed = read('main = "main.py"\narguments = ["-v"]', app="a:b").settings
+    assert (typed.app, typed.main, typed.arguments) == ("a:b", "", ())
 
 
 def test_units_are_part_of_values_and_not_of_keys(read: Load) -> None:

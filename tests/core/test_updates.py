@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -25,6 +26,22 @@ def test_a_good_version_goes_through_its_phases_to_the_commit() -> None:
     began_s = play.world.now_s
     assert play.until_end(update).result == "committed"
     assert play.world.now_s - began_s == pytest.approx(10.0, abs=0.1)
+
+
+def test_what_a_version_sets_at_its_import_counts_with_it_and_goes_with_it() -> None:
+    play = Play()
+    play.serve()
+    code = play.history.deploy()
+    play.world.deploy(replace(code, at_import=replace(code.policy, workers=3, bake_s=1.0)))
+    update = play.opened(play.ask())
+    play.until_phase(update, "bake")
+    assert play.serving == [code.fingerprint] * 3
+    began_s = play.world.now_s
+    assert play.until_end(update).result == "committed"
+    assert play.world.now_s - began_s == pytest.approx(1.0, abs=0.1)
+    play.until_end(play.opened(play.rollback()))
+    play.wait(1)
+    assert play.serving == ["f1"] * 2
 
 
 def test_the_old_version_serves_until_every_slot_of_the_new_one_is_ready() -> None:

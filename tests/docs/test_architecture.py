@@ -15,6 +15,7 @@ LEVELS = (
     {"cli"},
     {"supervisor"},
     {"control", "worker"},
+    {"library"},
     {"release", "systemd"},
     {"sockets", "observe"},
     {"config"},

@@ -192,9 +192,11 @@ class Watch:
             case Verified(generation, fingerprint):
                 book = self._generation(generation)
                 book.is_verified = book.is_verified or fingerprint == book.fingerprint
-            case ZygoteReady(zygote, unsafe):
+            case ZygoteReady(zygote, unsafe, policy):
                 if zygote in self.zygotes:
                     self.ready_zygotes.add(zygote)
+                    book = self._generation(self.zygotes[zygote])
+                    book.policy = policy or book.policy
                     if unsafe:
                         self._generation(self.zygotes[zygote]).may_spawn = True
             case ZygoteFailed(zygote) | ZygoteExited(zygote):

@@ -23,7 +23,7 @@ import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from midair.testing.client import BackgroundClient, Load, Target
 from tests.support.authority import Authority
@@ -187,16 +187,20 @@ class Service:
 
     # --- start and stop ---------------------------------------------------------------------------------------------
 
-    def __enter__(self) -> Service:
+    def __enter__(self) -> Self:
         self.start()
         return self
+
+    def line(self, fd: int) -> list[str]:
+        """What is executed. fd: the listening socket."""
+        return [*self._prefix, sys.executable, "-m", "midair", "run", "--bind", f"fd://{fd}", *self._flags]
 
     def start(self) -> None:
         """Start ``midair run`` and wait for its first answer. Raises DidNotHappen, with the log."""
         fd = self._sock.fileno()
         with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(
-                [*self._prefix, sys.executable, "-m", "midair", "run", "--bind", f"fd://{fd}", *self._flags],
+                self.line(fd),
                 cwd=self.folder,
                 env=self._env,
                 pass_fds=(fd,),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 import tomllib
 from pathlib import Path
 
@@ -83,3 +84,25 @@ def test_a_chat_goes_on_in_the_next_version(tmp_path: Path) -> None:
             assert not [text for text in heard if "left" in text]
             assert [text for text in heard if "is here" in text] == ["bob is here"]
         assert client.report.failed == 0, client.report.summary() + service.log()
+
+
+class DropIn(Service):
+    """The example's one command; the environment alone says that it listens on the test's socket."""
+
+    def line(self, fd: int) -> list[str]:
+        self._env["MIDAIR_BIND"] = f"fd://{fd}"
+        return [sys.executable, "main.py"]
+
+
+@pytest.mark.slow
+def test_the_drop_in_example_is_a_service_after_its_one_command(tmp_path: Path) -> None:
+    service = DropIn(tmp_path)
+    shutil.copy(EXAMPLES / "drop-in" / "main.py", service.folder)
+    with service, service.asked(*ASKING) as client:
+        for version in ("2", "3"):
+            _save(service, "main.py", version)
+            done = service.reload()
+            assert done.code == 0, f"{done}\n{service.log()}"
+            assert service.serving_version() == version
+    assert client.report.failed == 0, client.report.summary() + service.log()
+    assert list(client.report.versions) == ["1", "2", "3"]

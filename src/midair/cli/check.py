@@ -8,7 +8,7 @@ import time
 import click
 
 from midair.cli.options import Service, service_options
-from midair.cli.preflight import check_application, check_certificate, check_program
+from midair.cli.preflight import check_certificate, check_program, import_application
 from midair.cli.run import override_of_target
 from midair.cli.show import Show
 from midair.config.schema import Settings
@@ -17,11 +17,12 @@ from midair.sockets.configured import check_addresses
 
 @click.command
 @click.argument("target", default="", metavar="[TARGET]")
+@click.option("--main", "main_file", default="", metavar="FILE", help="A program that calls midair.serve().")
 @click.option("--no-import", is_flag=True, help="The configuration only.")
 @service_options
-def command(service: Service, *, target: str, no_import: bool) -> int:
+def command(service: Service, *, target: str, main_file: str, no_import: bool) -> int:
     """Check the configuration, and import the application in a process that is thrown away. Nothing is started."""
-    loaded = service.sources(override_of_target((target,) if target else (), ())).load()
+    loaded = service.sources(override_of_target((target,) if target else (), (), main_file)).load()
     check_addresses(loaded)
     ends_s = check_certificate(loaded.settings)
     said: dict[str, object] = {"name": loaded.settings.name, "file": loaded.file, "warnings": list(loaded.warnings)}
@@ -53,14 +54,9 @@ def _show_end(show: Show, ends_s: float) -> None:
 def _check_target(settings: Settings) -> dict[str, object]:
     if settings.is_command:
         return {"program": check_program(settings)}
-    from midair.release.environment import build_environment
-    from midair.release.interpreter import find_interpreter
-
-    environment = build_environment(settings, os.environ)
-    interpreter = find_interpreter(settings, os.environ, environment.variables)
-    imported = check_application(settings, interpreter.path, environment.variables)
+    imported, python = import_application(settings, os.environ)
     return {
-        "python": interpreter.path,
+        "python": python,
         "interface": imported.interface,
         "import_s": imported.seconds,
         "unsafe_to_fork": list(imported.unsafe),
@@ -76,7 +72,7 @@ def _sentence(said: dict[str, object], settings: Settings) -> str:
     source = os.path.basename(str(said["file"])) or "no file"
     if "interface" in said:
         return (
-            f"good: {source}, {settings.app} is {str(said['interface']).upper()},"
+            f"good: {source}, {settings.target} is {str(said['interface']).upper()},"
             f" imported in {said['import_s']:.2f} s by {said['python']}"
         )
     return f"good: {source}" + (f", {said['program']}" if "program" in said else "")

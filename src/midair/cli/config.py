@@ -53,7 +53,10 @@ def _from_service(service: Service, diff: bool) -> ConfigReport:
 
 def _from_file(service: Service) -> ConfigReport:
     loaded = load(service.sources({}))
-    return ConfigReport(values=values(loaded.settings, loaded.origins), warnings=loaded.warnings)
+    warnings = loaded.warnings
+    if loaded.settings.main:
+        warnings += (f"what {loaded.settings.main} gives to midair.serve() is known once it runs",)
+    return ConfigReport(values=values(loaded.settings, loaded.origins), warnings=warnings)
 
 
 def _show_values(show: Show, report: ConfigReport, is_all: bool) -> None:

@@ -9,6 +9,7 @@ import msgspec
 
 from midair.config.schema import Settings
 from midair.errors import ApplicationError, ConfigError, Fault, WorldError
+from midair.worker.settings import Served
 
 IMPORT_WITHIN_S = 60.0
 """An import that takes longer would miss ready.timeout too."""
@@ -35,6 +36,8 @@ class Imported(msgspec.Struct):
     seconds: float = 0.0
     unsafe: tuple[str, ...] = ()
     """Why its workers could not be forked."""
+    served: Served = Served()
+    """What a main file gives to ``midair.serve()``."""
     fault: Fault | None = None
 
 
@@ -62,6 +65,16 @@ def check_certificate(settings: Settings) -> float:
     return load(settings.tls.within(settings.folder)).not_after.timestamp()
 
 
+def import_application(settings: Settings, ambient: Mapping[str, str]) -> tuple[Imported, str]:
+    """``check_application`` in the interpreter and the environment that a start would give it; and that interpreter."""
+    from midair.release.environment import build_environment
+    from midair.release.interpreter import find_interpreter
+
+    environment = build_environment(settings, ambient)
+    interpreter = find_interpreter(settings, ambient, environment.variables)
+    return check_application(settings, interpreter.path, environment.variables), interpreter.path
+
+
 def check_application(settings: Settings, python: str, environment: Mapping[str, str]) -> Imported:
     """Import the application in a process that is thrown away, in the interpreter ``python``.
 
@@ -69,9 +82,14 @@ def check_application(settings: Settings, python: str, environment: Mapping[str,
     """
     import subprocess
 
-    line = [python, "-P", "-m", "midair.worker.check", settings.app, settings.serve.interface]
-    if settings.factory:
-        line.append("--factory")
+    order = {
+        "target": settings.app,
+        "factory": settings.factory,
+        "interface": settings.serve.interface,
+        "main": settings.main,
+        "arguments": settings.arguments,
+    }
+    line = [python, "-P", "-m", "midair.worker.check", msgspec.json.encode(order).decode()]
     try:
         done = subprocess.run(
             line,
@@ -83,14 +101,14 @@ def check_application(settings: Settings, python: str, environment: Mapping[str,
             check=False,
         )
     except subprocess.TimeoutExpired as exc:
-        raise ApplicationError(f"{settings.app} was not imported after {IMPORT_WITHIN_S:g} s") from exc
+        raise ApplicationError(f"{settings.target} was not imported after {IMPORT_WITHIN_S:g} s") from exc
     except OSError as exc:
         raise WorldError(f"{python} cannot be started: {exc.strerror}") from exc
     try:
         answer = msgspec.json.decode(done.stdout, type=Imported)
     except msgspec.MsgspecError as exc:
         raise ApplicationError(
-            f"importing {settings.app} ended the process (exit {done.returncode})",
+            f"importing {settings.target} ended the process (exit {done.returncode})",
             hint="something at import calls exit, or crashes the interpreter",
         ) from exc
     if answer.fault:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from typing import TypedDict, Unpack
 
 import click
+import msgspec
 
 from midair.cli.options import Service, service_options
-from midair.cli.preflight import check_certificate
+from midair.cli.preflight import check_certificate, import_application
 from midair.config.layers import FlagValue
-from midair.config.load import Override
+from midair.config.load import Override, RunSources
 from midair.sockets.configured import check_addresses
+from midair.worker.settings import Served
 
 PROGRAM = "midair.program"
 """Where the program's command line waits in click's context."""
@@ -123,7 +126,7 @@ class RunCommand(click.Command):
         return super().parse_args(ctx, args)
 
     def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
-        return ["[OPTIONS]", "[TARGET | -- PROGRAM ARGUMENTS…]"]
+        return ["[OPTIONS]", "[TARGET | --main FILE [-- ARGUMENTS…] | -- PROGRAM ARGUMENTS…]"]
 
 
 @click.command(cls=RunCommand)
@@ -184,20 +187,32 @@ class RunCommand(click.Command):
     help="Ask clients for a certificate: none, optional, required.",
 )
 @click.option("--ciphers", "--ssl-ciphers", "ciphers", metavar="SUITES", help="Of TLS 1.2, as OpenSSL writes them.")
+@click.option(
+    "--main", "main_file", default="", metavar="FILE", help="A program that calls midair.serve(); or a module."
+)
+@click.option("--served", default="", hidden=True, help="What that program has given; said by midair.serve() itself.")
 @click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Any key of midair.toml; several.")
 @service_options
 def command(
-    service: Service, *, target: tuple[str, ...], assignments: tuple[str, ...], **options: Unpack[Options]
+    service: Service,
+    *,
+    target: tuple[str, ...],
+    assignments: tuple[str, ...],
+    main_file: str,
+    served: str,
+    **options: Unpack[Options],
 ) -> int:
-    """Run a service: TARGET is module:attribute of an ASGI or WSGI application, PROGRAM any program that takes sockets
-    as systemd passes them. Without either, midair.toml says what.
+    """Run a service: TARGET is module:attribute of an ASGI or WSGI application, FILE a program that calls midair.serve(),
+    PROGRAM any program that takes sockets as systemd passes them. Without any, midair.toml says what.
 
     \b
     midair run app.main:app --bind 127.0.0.1:8000 --workers 2
+    midair run --main main.py
     midair run --bind :8000 -- ./server --flag
     """
-    program: tuple[str, ...] = click.get_current_context().meta.get(PROGRAM, ())
-    sources = service.sources(overrides(target, program, options, assignments))
+    after_dashes: tuple[str, ...] = click.get_current_context().meta.get(PROGRAM, ())
+    sources = service.sources(overrides(override_of_target(target, after_dashes, main_file), options, assignments))
+    sources = _with_served(sources, served)
     loaded = sources.load()
     check_addresses(loaded)
     check_certificate(loaded.settings)
@@ -209,9 +224,21 @@ def command(
     return run(loaded.settings, sources.describing(loaded))
 
 
-def overrides(
-    target: tuple[str, ...], program: tuple[str, ...], options: Options, assignments: tuple[str, ...]
-) -> dict[str, Override]:
+def _with_served(sources: RunSources, said: str) -> RunSources:
+    """With what the main file gives to ``midair.serve()``. If it has not said so itself it is asked: run up to there, in a process
+    that is thrown away. The supervisor has to know what to bind, and never imports it."""
+    settings = sources.load().settings
+    if not settings.main:
+        return sources
+    if not said:
+        return msgspec.structs.replace(sources, served=import_application(settings, os.environ)[0].served)
+    # It named its file from where it runs, so that is the folder, whatever the configuration says.
+    here = {"chdir": Override("", "midair.serve()")} if settings.chdir else {}
+    served, overrides_too = msgspec.json.decode(said, type=Served), sources.overrides | here
+    return msgspec.structs.replace(sources, served=served, overrides=overrides_too)
+
+
+def overrides(target: dict[str, Override], options: Options, assignments: tuple[str, ...]) -> dict[str, Override]:
     """What the command line says, by key. Raises click.UsageError."""
     found: dict[str, Override] = {}
     for assignment in assignments:
@@ -224,16 +251,19 @@ def overrides(
         value = typed[option]
         if value is not None and value != ():
             found[key] = Override(value, _flag(option, value))
-    found |= override_of_target(target, program)
-    return found
+    return found | target
 
 
 def _flag(option: str, value: FlagValue) -> str:
     return ("--no-" if value is False else "--") + option.replace("_", "-")
 
 
-def override_of_target(target: tuple[str, ...], program: tuple[str, ...]) -> dict[str, Override]:
-    """The application or the program."""
+def override_of_target(target: tuple[str, ...], program: tuple[str, ...], main_file: str = "") -> dict[str, Override]:
+    """The application, the program that calls ``midair.serve()``, or any other."""
+    if main_file and target:
+        raise click.UsageError(f"{target[0]} and --main; a service is one or the other; arguments stand after --")
+    if main_file:
+        return {"main": Override(main_file, "--main"), **({"arguments": Override(program, "--")} if program else {})}
     if target and program:
         raise click.UsageError(f"{target[0]} and a program after --; a service is one or the other")
     if program:

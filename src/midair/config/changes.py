@@ -5,7 +5,7 @@ The table below is complete over the schema (a test holds it): whoever adds a se
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
@@ -24,6 +24,8 @@ EFFECTS: dict[str, Effect] = {
     "app": "update",
     "factory": "update",
     "command": "update",
+    "main": "update",
+    "arguments": "update",
     "chdir": "update",
     "python": "update",
     "bind": "restart",
@@ -95,6 +97,14 @@ def taken_in(running: Settings, file: Settings) -> Settings:
         if name not in ("env", "process") and effect_of(name) == "restart":
             kept = _with_value(kept, key.path, value_at(running, name))
     return msgspec.structs.replace(kept, folder=running.folder)
+
+
+def with_values_of(settings: Settings, other: Settings, keys: Iterable[str]) -> Settings:
+    """``settings`` with the values that ``other`` has for these keys; those that are no keys are left out."""
+    for name in keys:
+        if name in all_keys():
+            settings = _with_value(settings, all_keys()[name].path, value_at(other, name))
+    return settings
 
 
 def _with_value(settings: Settings, path: tuple[str, ...], value: object) -> Settings:

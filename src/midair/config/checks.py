@@ -13,6 +13,8 @@ from midair.config.problems import Problem
 from midair.config.schema import Settings
 from midair.config.units import read_duration
 
+TARGETS = ("app", "main", "command")
+"""Keys that say what runs: one of them counts."""
 AT_LEAST_ONE = (
     "workers",
     "drain.max_generations",
@@ -104,15 +106,20 @@ def _ranges(found: Found, settings: Settings) -> None:
 
 
 def _target(found: Found, settings: Settings, *, needs_target: bool) -> None:
-    if settings.app and settings.command:
-        found.add("command", "app and command exclude each other", "keep one of them", also=("app",))
-    elif needs_target and not settings.app and not settings.command:
+    given = [name for name in TARGETS if value_at(settings, name)]
+    if len(given) > 1:
+        found.add(given[-1], f"{' and '.join(given)} exclude each other", "keep one of them", also=TARGETS)
+    elif needs_target and not given:
         found.add(
             "app",
-            "nothing to run: there is neither app nor command",
+            "nothing to run: there is neither app nor command nor main",
             'midair run module:app, or app = "module:app" in midair.toml, or midair run -- ./server',
-            also=("command",),
+            also=TARGETS,
         )
+    if settings.arguments and not settings.main:
+        found.add("arguments", "arguments are those of main, and there is none", "a command has them in its own line")
+    if settings.factory and settings.main:
+        found.add("factory", "factory is about app", "with main, say midair.serve(make_app, factory=True)")
     if settings.app and not _is_target(settings.app):
         found.add("app", f"app = {settings.app!r} is not module:attribute", _target_hint(settings.app))
     if settings.factory and settings.command:

@@ -47,7 +47,7 @@ class Kind(Enum):
     """An array of tables."""
 
 
-COMMANDS = {"command", "hooks.before", "hooks.after", "hooks.contract"}
+COMMANDS = {"command", "arguments", "hooks.before", "hooks.after", "hooks.contract"}
 MAIN_KEYS = {"health": "health.path", "metrics": "metrics.address", "bake": "bake.for"}
 """A table written as a plain value sets its main key: ``health = "/healthz"``."""
 NOT_KEYS = {"folder"}

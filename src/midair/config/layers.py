@@ -1,4 +1,5 @@
-"""The layers of a configuration: what a file, the environment and the command line each say, converted and with origin.
+"""The layers of a configuration: what a file, ``midair.serve()``, the environment and the command line each say, converted and
+with origin.
 
 A layer is a flat table from key to setting. Reading one never stops at the first mistake: problems are gathered.
 """
@@ -18,8 +19,9 @@ from midair.config.lines import Path, line_of
 from midair.config.origins import Origin
 from midair.config.problems import Problem
 from midair.config.schema import Process
+from midair.worker.settings import Served, Written
 
-FlagValue: TypeAlias = str | int | bool | tuple[str, ...]
+FlagValue: TypeAlias = Written
 
 NOT_SETTINGS = {"MIDAIR_CONFIG", "MIDAIR_VERSION", "MIDAIR_GENERATION", "MIDAIR_SLOT"}
 """Names that begin like a setting's: the option --config, and what every worker is told."""
@@ -179,6 +181,19 @@ def _process(layer: Layer, document: Document, place: int, table: Mapping[str, o
         return None
     fields = {process_keys()[name].path[0]: setting.value for name, setting in inner.settings.items()}
     return msgspec.convert(fields, Process)
+
+
+# --- the program ---------------------------------------------------------------------------------------------------
+
+
+def served_layer(served: Served) -> Layer:
+    """What a program gave to ``midair.serve()``, by key."""
+    layer = Layer()
+    origin = Origin("code", served.where)
+    for name, value in served.values.items():
+        if key := all_keys().get(name):  # Else it is one of another midair's, in the application's environment.
+            layer.read(key, value, origin, is_text=True)
+    return layer
 
 
 # --- the environment and the command line --------------------------------------------------------------------------

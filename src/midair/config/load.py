@@ -1,4 +1,4 @@
-"""Load a configuration: defaults < file < environment < command line, every value with its origin.
+"""Load a configuration: defaults < file < ``midair.serve()`` < environment < command line, every value with its origin.
 
 The file is ``midair.toml`` in the folder, else ``[tool.midair]`` of ``pyproject.toml`` there, else the one that
 ``--config`` names. All problems are reported at once. Nothing is made, opened for writing, or looked up by name.
@@ -17,12 +17,13 @@ from collections.abc import Mapping
 import msgspec
 
 from midair.config import file, places
-from midair.config.checks import check
+from midair.config.checks import TARGETS, check
 from midair.config.keys import MIRRORS, Key, all_keys
-from midair.config.layers import Layer, Override, Setting, environment_layer, file_layer, flags_layer
+from midair.config.layers import Layer, Override, Setting, environment_layer, file_layer, flags_layer, served_layer
 from midair.config.origins import DEFAULT, Origin
 from midair.config.problems import BadConfig, Problem
 from midair.config.schema import Settings
+from midair.worker.settings import Served
 
 __all__ = ["Loaded", "Override", "RunSources", "ServiceAddress", "load", "load_client", "sources_for_run"]
 
@@ -54,6 +55,8 @@ class RunSources(msgspec.Struct, frozen=True, kw_only=True):
     environment: dict[str, str] = {}
     origins: dict[str, Origin] = {}
     """Of the settings that run now; see ``describing``."""
+    served: Served = Served()
+    """What the program gave to ``midair.serve()``: it says so itself, since nobody else imports it."""
 
     def load(self) -> Loaded:
         """The configuration as it is now. Raises ConfigError; whoever runs keeps what it has then."""
@@ -89,6 +92,7 @@ def load(sources: RunSources, *, needs_target: bool = False) -> Loaded:
     path = file.find(sources.folder, sources.config)
     layers = [_defaults()]
     layers.append(file_layer(file.read(path)) if path else Layer())
+    layers.append(served_layer(sources.served))
     layers.append(environment_layer(sources.environment, _bind_so_far(layers)))
     layers.append(flags_layer(sources.overrides))
     merged = _merge(layers)
@@ -124,9 +128,8 @@ def _merge(layers: list[Layer]) -> dict[str, Setting]:
     """Later layers win. An application typed on the command line replaces the file's command, and the other way."""
     merged: dict[str, Setting] = {}
     for place, layer in enumerate(layers):
-        for one, other in (("app", "command"), ("command", "app")):
-            if place and one in layer.settings and other not in layer.settings:
-                merged[other] = Setting(all_keys()[other].default, DEFAULT)
+        if place and any(one in layer.settings for one in TARGETS):
+            merged |= {one: Setting(all_keys()[one].default, DEFAULT) for one in (*TARGETS, "arguments")}
         merged.update(layer.settings)
     return merged
 

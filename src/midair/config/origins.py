@@ -8,9 +8,10 @@ import msgspec
 
 
 class Origin(msgspec.Struct, frozen=True):
-    """``where`` is a file and line (``midair.toml:3``), a variable's name, a flag, or what a default was made from."""
+    """``where`` is a file and line (``midair.toml:3``), a call (``main.py:9, midair.serve()``), a variable's name, a flag, or
+    what a default was made from."""
 
-    kind: Literal["default", "file", "environment", "flag"]
+    kind: Literal["default", "file", "code", "environment", "flag"]
     where: str = ""
 
     def __str__(self) -> str:
@@ -19,7 +20,7 @@ class Origin(msgspec.Struct, frozen=True):
                 return f"default ({self.where})" if self.where else "default"
             case "environment":
                 return f"${self.where}"
-            case "file" | "flag":
+            case "file" | "code" | "flag":
                 return self.where
 
 

@@ -192,6 +192,10 @@ class Settings(Table, frozen=True, kw_only=True):
     """``app`` is called without arguments to make the application."""
     command: tuple[str, ...] = ()
     """Any program that takes listening sockets as systemd passes them; empty for an application."""
+    main: str = ""
+    """A program that calls ``midair.serve()``: a Python file, or a module (``python -m``)."""
+    arguments: tuple[str, ...] = ()
+    """What ``main`` finds in ``sys.argv`` after its own name."""
     chdir: str = ""
     """The application's folder, relative to ``folder``; empty: ``folder``."""
     python: str = ""
@@ -246,3 +250,8 @@ class Settings(Table, frozen=True, kw_only=True):
     @property
     def is_command(self) -> bool:
         return bool(self.command)
+
+    @property
+    def target(self) -> str:
+        """What runs, for people."""
+        return self.app or " ".join((self.main, *self.arguments) if self.main else self.command)

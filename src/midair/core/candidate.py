@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from midair.core import backoff, bake, cutover, joining, stopping, surge, workers
 from midair.core.effects import Opened, Prepare, Result, RunHook, Verify
-from midair.core.events import Prepared, UpdateAsked
+from midair.core.events import Prepared, UpdateAsked, ZygoteReady
 from midair.core.ids import GenerationId, RequestId, UpdateId
 from midair.core.state import Generation, Role, Update, WorkerState, ZygoteState
 from midair.core.turn import Turn
@@ -183,9 +183,10 @@ def _start(turn: Turn, update: Update) -> None:
         workers.start_zygote(turn, generation)
 
 
-def zygote_imported(turn: Turn, update: Update, unsafe: tuple[str, ...]) -> None:
+def zygote_imported(turn: Turn, update: Update, event: ZygoteReady) -> None:
     """The code is in. Fork from it, or, where that is not safe, let every worker import by itself."""
-    generation = turn.generation(update.generation)
+    generation, unsafe = turn.generation(update.generation), event.unsafe
+    generation.policy = event.policy or generation.policy
     if unsafe and generation.policy.must_fork:
         what = "; ".join(unsafe)
         hint = 'open it in the start-up of the application, or set zygote = "auto"'

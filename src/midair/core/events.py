@@ -109,10 +109,12 @@ class HookEnded:
 
 @dataclass(frozen=True, slots=True)
 class ZygoteReady:
-    """It has imported the application. ``unsafe`` says why its workers must not be forked; empty: they may."""
+    """It has imported the application. ``unsafe`` says why its workers must not be forked; empty: they may. ``policy``: what
+    the application itself set at import; None: as the disk said."""
 
     zygote: ZygoteId
     unsafe: tuple[str, ...] = ()
+    policy: Policy | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -167,7 +167,7 @@ def _zygote_ready(turn: Turn, event: ZygoteReady) -> None:
     for generation in turn.of_zygote(event.zygote):
         update = service.candidate
         if update and update.generation == generation.id:
-            candidate.zygote_imported(turn, update, event.unsafe)
+            candidate.zygote_imported(turn, update, event)
         else:
             if event.unsafe:
                 generation.spawns, generation.why_spawns, generation.zygote = True, event.unsafe, None

@@ -49,7 +49,7 @@ def take_fingerprint(
     folder: the application's, as typed. interpreter: None for a command child. variables: the generation's environment.
     known: digests of before, extended in place.
     """
-    folders = [folder, *_own_folders(interpreter, folder)]
+    folders = [folder, *_main_folder(settings, folder), *_own_folders(interpreter, folder)]
     files: dict[str, bytes] = {}
     gaps: list[str] = []
     for number, each in enumerate(folders):
@@ -100,6 +100,13 @@ def _own_folders(interpreter: Interpreter | None, folder: str) -> list[str]:
     return [each for each in others if not os.path.realpath(each).startswith(f"{here}/") and os.path.isdir(each)]
 
 
+def _main_folder(settings: Settings, folder: str) -> list[str]:
+    """Where a main file imports from, if that is elsewhere."""
+    there = os.path.dirname(os.path.realpath(os.path.join(folder, settings.main)))
+    here = os.path.realpath(folder)
+    return [] if not settings.main or f"{there}/".startswith(f"{here}/") or not os.path.isdir(there) else [there]
+
+
 def _about(interpreter: Interpreter | None) -> dict[str, str]:
     if interpreter is None:
         return {}
@@ -108,6 +115,9 @@ def _about(interpreter: Interpreter | None) -> dict[str, str]:
 
 def _program(settings: Settings, folder: str, variables: Mapping[str, str]) -> list[tuple[str, bytes, str]]:
     """Name, digest and path of each thing that is started. Arguments that name a file count with its content."""
+    if settings.main:
+        path = os.path.join(folder, settings.main)
+        return [("main", " ".join((settings.main, *settings.arguments)).encode(), ""), ("main file", _file(path), "")]
     if not settings.is_command:
         target = f"{settings.app}{'()' if settings.factory else ''}"
         return [("target", target.encode(), "")]

@@ -20,7 +20,7 @@ import msgspec
 
 from midair.errors import Fault
 from midair.sockets.passing import MESSAGE_MAX_BYTES
-from midair.worker.settings import ServeSettings, TlsSettings
+from midair.worker.settings import Served, ServeSettings, TlsSettings
 
 PROTOCOL = 1
 DETAIL_MAX = 16 * 1024
@@ -46,6 +46,9 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True):
     """Its paths are absolute."""
     plain: tuple[int, ...] = ()
     """Places of the listeners that speak without TLS."""
+    main: str = ""
+    """Instead of a target: the file or module that calls ``midair.serve()``."""
+    arguments: tuple[str, ...] = ()
     max_requests: int = 0
     max_requests_jitter: int = 0
     max_memory_bytes: int = 0
@@ -165,6 +168,8 @@ class Imported(Word, frozen=True, kw_only=True):
     interface: str
     seconds: float
     unsafe: tuple[str, ...] = ()
+    served: Served = Served()
+    """Settings that its main file gave to ``midair.serve()``."""
 
 
 class Started(Word, frozen=True, kw_only=True):

@@ -12,11 +12,13 @@ import os
 import msgspec
 
 from midair.config.load import RunSources
+from midair.config.origins import Origin
 from midair.config.schema import Settings
 from midair.core.state import Service
 from midair.errors import WorldError
 from midair.release.survey import Survey
 from midair.supervisor.ledger import Receipt
+from midair.worker.settings import Served
 
 FORMAT = 1
 BYTES_MAX = 256 * 1024 * 1024
@@ -48,6 +50,8 @@ class ReleaseState(msgspec.Struct, kw_only=True):
     import_s: float = 0.0
     start_up_s: float = 0.0
     warnings: list[str] = []
+    served: Served = Served()
+    origins: dict[str, Origin] = {}
 
 
 class WorkerState(msgspec.Struct, kw_only=True):

@@ -26,7 +26,6 @@ from midair.core.events import (
     WorkerWorn,
     ZygoteExited,
     ZygoteFailed,
-    ZygoteReady,
 )
 from midair.core.ids import GenerationId, WorkerId, ZygoteId
 from midair.errors import Fault
@@ -115,6 +114,8 @@ class Fleet:
         self.zygotes: dict[ZygoteId, Zygote] = {}
         self.base: Base | None = None
         self.on_imported: Callable[[GenerationId, words.Imported], None] = lambda generation, word: None
+        self.on_zygote: Callable[[Zygote, words.Imported], None] = lambda zygote, word: None
+        """A zygote has imported: whoever takes this tells ZygoteReady, or ZygoteFailed."""
         self.on_started: Callable[[Worker, words.Started], None] = lambda worker, word: None
         self.on_left: Callable[[Worker, words.Left], None] = lambda worker, word: None
         self.on_moving: Callable[[Worker, words.Moved | words.Stays | words.HandOverEnded], None] = (
@@ -243,7 +244,7 @@ class Fleet:
                 self._zygote_has_pid(zygote, pid)
             case words.Imported():
                 self.on_imported(zygote.generation, word)
-                self._tell(ZygoteReady(zygote.id, word.unsafe))
+                self.on_zygote(zygote, word)
             case words.Failed():
                 self._tell(ZygoteFailed(zygote.id, word.fault()))
             case words.Forked(id=number, pid=pid):

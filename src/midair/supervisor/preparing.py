@@ -7,16 +7,21 @@ from dataclasses import replace
 
 import msgspec
 
+from midair.config.origins import Origin
 from midair.config.schema import Settings
+from midair.config.values import Change
 from midair.core import effects, events
 from midair.core.ids import GenerationId
 from midair.core.state import Role
 from midair.errors import ConfigError, Fault
 from midair.release.survey import Survey
+from midair.sockets import words
 from midair.sockets.configured import check_addresses
 from midair.supervisor.estate import Estate
+from midair.supervisor.fleet import Zygote
 from midair.supervisor.memory import Lack, lack_of_room
 from midair.supervisor.release import Release, make_release, policy_of
+from midair.worker.settings import Served
 
 
 class Prepared(msgspec.Struct):
@@ -27,6 +32,14 @@ class Prepared(msgspec.Struct):
     warnings: tuple[str, ...] = ()
     lack: Lack | None = None
     """There is no room for all its workers beside those that serve."""
+
+
+class Settled(msgspec.Struct):
+    """The settings of a generation whose program gave others to ``midair.serve()`` than the one before."""
+
+    settings: Settings
+    origins: dict[str, Origin]
+    warnings: tuple[str, ...] = ()
 
 
 class Preparing:
@@ -53,7 +66,7 @@ class Preparing:
                 _check_kind(settings, loaded.settings)
                 now = taken_in(settings, loaded.settings)
                 left_out = diff(now, loaded.settings)
-                warnings = (*loaded.warnings, *(f"{c.key} = {c.file} counts only after a {c.effect}" for c in left_out))
+                warnings = (*loaded.warnings, *map(_only_after, left_out))
             if now.tls.certfile:
                 from midair.worker.certificates import load
 
@@ -95,17 +108,13 @@ class Preparing:
         return workers, [each.pid for each in fleet.zygotes.values() if each.generation == serving and each.pid]
 
     def _adopt(self, generation: GenerationId, prepared: Prepared) -> None:
-        release = self._make(generation, prepared.settings, prepared.survey)
-        release.warnings = [*prepared.warnings, *prepared.survey.warnings]
+        release = self._make(generation, prepared.settings, prepared.survey, self._estate.sources.served)
         self._estate.releases[generation] = release
+        self._warn(release, (*prepared.warnings, *prepared.survey.warnings))
         receipt = self._estate.ledger.of_generation(generation)
         if receipt is None:
             return
-        for warning in release.warnings:
-            self._estate.say_update(receipt, "survey_warning", warning=warning)
-            self._estate.on_progress(receipt, "survey_warning", "", {"warning": warning})
         receipt.version, receipt.fingerprint = release.version, prepared.survey.fingerprint.value
-        receipt.warnings += release.warnings
         serving = (
             self._estate.releases.get(self._estate.service.serving)
             if self._estate.service.serving is not None
@@ -116,8 +125,9 @@ class Preparing:
             self._estate.say_update(receipt, "unchanged", serving=serving.generation)
             self._estate.on_progress(receipt, "unchanged", "", {"note": receipt.note})
 
-    def _make(self, generation: GenerationId, settings: Settings, survey: Survey) -> Release:
-        return make_release(generation, settings, survey, self._estate.listeners, self._estate.loop.clock.now_s())
+    def _make(self, generation: GenerationId, settings: Settings, survey: Survey, served: Served) -> Release:
+        now_s = self._estate.loop.clock.now_s()
+        return make_release(generation, settings, survey, self._estate.listeners, now_s, served)
 
     def release_of(self, generation: GenerationId) -> Release:
         """The release of a generation. One that is a rollback to another has its code under its own number."""
@@ -128,7 +138,8 @@ class Preparing:
             assert update.rollback_to is not None
             source = self._estate.releases[update.rollback_to]
             survey = source.survey
-            release = self._make(generation, source.settings, survey)
+            release = self._make(generation, source.settings, survey, source.served)
+            release.origins = source.origins
             self._estate.releases[generation] = release
         return release
 
@@ -177,6 +188,59 @@ class Preparing:
 
         self._if_unchanged(release, effect.pinned, then)
 
+    def zygote_imported(self, zygote: Zygote, word: words.Imported) -> None:
+        """Its program may have given other settings to ``midair.serve()`` than the one before: take in what can be."""
+        release = self._estate.releases.get(zygote.generation)
+        unsafe = word.unsafe
+        if release and release.settings.zygote == "never":
+            unsafe = ('zygote = "never"', *unsafe)  # A main file's is there to be asked, not to be forked.
+        if release is None or word.served.values == release.served.values:
+            self._estate.tell(events.ZygoteReady(zygote.id, unsafe))
+            return
+
+        def done(outcome: Settled | Fault) -> None:
+            generation = self._estate.service.generations.get(release.generation)
+            if generation is None or zygote.id not in self._estate.fleet.zygotes:
+                return  # Given up meanwhile.
+            if isinstance(outcome, Fault):
+                self._estate.tell(events.ZygoteFailed(zygote.id, outcome))
+                self._estate.fleet.drop_zygote(zygote.id)
+                return
+            release.amend(outcome.settings, self._estate.listeners)
+            release.served, release.origins = word.served, outcome.origins
+            self._warn(release, outcome.warnings)
+            # Whether they fit beside the old ones was asked before anything was started, for the number known then.
+            room = generation.policy
+            policy = replace(policy_of(release.settings), by_slot=room.by_slot, lacks_room=room.lacks_room)
+            self._estate.tell(events.ZygoteReady(zygote.id, unsafe, policy))
+
+        self._settle(release, word.served, done)
+
+    def _settle(self, release: Release, served: Served, done: Callable[[Settled | Fault], None]) -> None:
+        running, sources = release.settings, self._estate.sources
+        keys = release.served.values.keys() | served.values.keys()
+
+        def look() -> Settled:
+            from midair.config.changes import diff, taken_in, with_values_of
+
+            loaded = msgspec.structs.replace(sources, served=served).load()
+            asked = with_values_of(running, loaded.settings, keys)
+            now = taken_in(running, asked)
+            warnings = tuple(_only_after(change) for change in diff(now, asked))
+            return Settled(now, loaded.origins, warnings)
+
+        self._estate.offload.begin("reading what the program sets", look, Settled, done)
+
+    def _warn(self, release: Release, warnings: tuple[str, ...]) -> None:
+        release.warnings += warnings
+        receipt = self._estate.ledger.of_generation(release.generation)
+        if receipt is None:
+            return
+        for warning in warnings:
+            self._estate.say_update(receipt, "survey_warning", warning=warning)
+            self._estate.on_progress(receipt, "survey_warning", "", {"warning": warning})
+        receipt.warnings += warnings
+
     def start_worker(self, effect: effects.StartWorker) -> None:
         release = self.release_of(effect.generation)
         generation = self._estate.service.generations[effect.generation]
@@ -208,6 +272,10 @@ class Preparing:
             self._estate.commands.start_worker(effect.worker, release, effect.slot)
         else:
             self._estate.fleet.start_worker(effect.worker, release, effect.slot, None)
+
+
+def _only_after(change: Change) -> str:
+    return f"{change.key} = {change.file} counts only after a {change.effect}"
 
 
 def _check_kind(running: Settings, file: Settings) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from midair.config.origins import Origin
 from midair.config.schema import Settings
 from midair.core.ids import GenerationId
 from midair.core.policy import Policy
@@ -16,6 +17,7 @@ from midair.sockets import words
 from midair.sockets.listener import Listener
 from midair.supervisor import document
 from midair.supervisor.readiness import read_readiness
+from midair.worker.settings import Served
 
 
 @dataclass(slots=True)
@@ -35,6 +37,10 @@ class Release:
     import_s: float = 0.0
     start_up_s: float = 0.0
     warnings: list[str] = field(default_factory=list)
+    served: Served = field(default_factory=Served)
+    """What its program gave to ``midair.serve()``."""
+    origins: dict[str, Origin] = field(default_factory=dict)
+    """Where its settings came from; empty: as the settings that ran before."""
 
     @property
     def version(self) -> str:
@@ -53,7 +59,15 @@ class Release:
             import_s=self.import_s,
             start_up_s=self.start_up_s,
             warnings=self.warnings,
+            served=self.served,
+            origins=self.origins,
         )
+
+    def amend(self, settings: Settings, listeners: Sequence[Listener]) -> None:
+        """From now on its workers are started with these settings: its own program gave them at import."""
+        before, self.settings = self.launch_fd, settings
+        self.launch_fd = _launch_fd(self, listeners)
+        os.close(before)
 
     def close(self) -> None:
         if self.launch_fd >= 0:
@@ -75,14 +89,21 @@ def adopt_release(state: document.ReleaseState) -> Release:
         state.import_s,
         state.start_up_s,
         state.warnings,
+        state.served,
+        state.origins,
     )
 
 
 def make_release(
-    generation: GenerationId, settings: Settings, survey: Survey, listeners: Sequence[Listener], now_s: float
+    generation: GenerationId,
+    settings: Settings,
+    survey: Survey,
+    listeners: Sequence[Listener],
+    now_s: float,
+    served: Served | None = None,
 ) -> Release:
     """A release ready to be launched. Owns a descriptor: close it when the generation can no longer be needed."""
-    release = Release(generation, settings, survey, born_s=now_s)
+    release = Release(generation, settings, survey, born_s=now_s, served=served or Served())
     if not settings.is_command:
         release.launch_fd = _launch_fd(release, listeners)
     return release
@@ -95,6 +116,8 @@ def _launch_fd(release: Release, listeners: Sequence[Listener]) -> int:
         version=survey.version,
         target=settings.app,
         factory=settings.factory,
+        main=settings.main,
+        arguments=settings.arguments,
         chdir=survey.folder,
         environment=survey.environment.variables,
         serve=msgspec.structs.replace(settings.serve, drain_idle_grace_s=settings.drain.idle_grace_s),
@@ -138,7 +161,8 @@ def policy_of(settings: Settings) -> Policy:
         keep=settings.rollback.keep,
         probe_interval_s=settings.health.interval_s,
         has_health=has_health,
-        forks=settings.zygote != "never" and not is_command,
+        # A main file is imported once in any case: only the import tells what it gives to midair.serve().
+        forks=(settings.zygote != "never" or bool(settings.main)) and not is_command,
         must_fork=settings.zygote == "always",
         parks=not is_command,
         migrates=settings.drain.migrate and not is_command,

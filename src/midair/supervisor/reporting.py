@@ -58,7 +58,7 @@ class Reporting:
         return control.StatusReport(
             name=self._estate.settings.name,
             folder=self._estate.settings.folder,
-            target=self._estate.settings.app or " ".join(self._estate.settings.command),
+            target=self._estate.settings.target,
             pid=os.getpid(),
             midair=midair.__version__,
             uptime_s=now_s - self._estate.started_s,

@@ -11,6 +11,8 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import assert_never
 
+import msgspec
+
 from midair.config.load import RunSources
 from midair.config.schema import Settings
 from midair.core import effects, events
@@ -37,7 +39,7 @@ from midair.supervisor.outputs import Outputs
 from midair.supervisor.preparing import Preparing
 from midair.supervisor.processes import Processes
 from midair.supervisor.pulse import Pulse
-from midair.supervisor.release import adopt_release, policy_of
+from midair.supervisor.release import Release, adopt_release, policy_of
 from midair.supervisor.upgrade import Room
 
 
@@ -92,6 +94,7 @@ class Supervisor:
         fleet.on_ended = self._worker_ended
         self.exporter = Exporter(self.estate)
         self._preparing = Preparing(self.estate)
+        fleet.on_zygote = self._preparing.zygote_imported
         self._health = Health(self.estate)
         self._pulse = Pulse(self.estate, self.accounts)
         self._errands = Errands(self.estate)
@@ -297,6 +300,7 @@ class Supervisor:
         if effect.result == "committed":
             release = self._preparing.release_of(effect.generation)
             self.estate.settings = release.settings
+            self._remember_served(release)
             self.settled(release.settings)
         fault = effect.fault
         event = "update_done" if effect.result == "committed" else f"update_{effect.result.replace('-', '_')}"
@@ -313,6 +317,12 @@ class Supervisor:
         self.accounts.closed(effect, receipt)
         self._notices.closed(effect, receipt)
         self.closed(effect, receipt)
+
+    def _remember_served(self, release: Release) -> None:
+        """What the program gave counts from now on: at the next look at the disk, and where people ask."""
+        sources = self.estate.sources
+        origins = release.origins or sources.origins
+        self.estate.sources = msgspec.structs.replace(sources, served=release.served, origins=origins)
 
     def _generation_gone(self, generation: GenerationId) -> None:
         self.accounts.generation_gone(generation)

@@ -96,6 +96,8 @@ class Code:
     fingerprint: str
     policy: Policy = field(default_factory=Policy)
     defect: Defect | None = None
+    at_import: Policy | None = None
+    """What the application itself sets when it is imported; None: nothing."""
 
     @property
     def version(self) -> str:
@@ -378,7 +380,7 @@ class World:
             return ZygoteExited(zygote.id, "exit 0")
         zygote.is_ready = True
         unsafe = ("a thread runs",) if zygote.code.defect == "unsafe-to-fork" else ()
-        return ZygoteReady(zygote.id, unsafe)
+        return ZygoteReady(zygote.id, unsafe, zygote.code.at_import)
 
     def _zygote_fails(self, zygote: SimulatedZygote, fault: Fault) -> Event:
         del self.zygotes[zygote.id]

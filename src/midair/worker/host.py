@@ -23,6 +23,7 @@ import signal
 import socket
 import sys
 import time
+import traceback
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -32,9 +33,12 @@ import msgspec
 
 import midair
 from midair import hooks
-from midair.errors import ApplicationError, ConfigError
+from midair.errors import MidairError
+from midair.library import serve
 from midair.sockets import passing, words
-from midair.worker import forksafety
+from midair.worker import forksafety, loader, program
+from midair.worker.loader import Loaded
+from midair.worker.settings import Served
 
 if TYPE_CHECKING:
     from midair.worker.certificates import Certificate
@@ -173,8 +177,8 @@ def _in_the_child(host: Host, word: words.Fork, fds: Sequence[int]) -> NoReturn:
     child.certificate = host.certificate
     child.link.setblocking(True)
     _die_with(child.supervisor)
-    if host.launch is None:
-        child.launch = _read_launch(launch_fd)
+    if host.launch is None or host.launch.main:
+        child.launch = _read_launch(launch_fd)  # A main file's: settings that it gave itself have come in since.
     elif word.child_generation:
         child.launch = msgspec.structs.replace(host.launch, generation=word.child_generation)
     child.hello(word.role, word.id)
@@ -254,46 +258,73 @@ def _signal_at_parents_death(number: int) -> None:
 
 def be_zygote(host: Host) -> NoReturn:
     """Import the application, say how that went, and fork workers."""
+
+    def fork_for_ever() -> NoReturn:
+        gc.collect()
+        gc.freeze()
+        serve_forks(host)
+
     gc.disable()
-    load_application(host)
-    gc.collect()
-    gc.freeze()
-    serve_forks(host)
+    with_application(host, fork_for_ever)
 
 
-def load_application(host: Host) -> None:
-    """Take the generation's environment and folder, import the application; say Imported, or Failed and end."""
-    from midair.worker import loader
+def with_application(host: Host, then: Callable[[], NoReturn]) -> NoReturn:
+    """Take the generation's environment and folder, import the application; say Imported and do ``then``, or say Failed and end.
 
+    A main file does not return from its ``midair.serve()``: there, ``then`` happens within that call.
+    """
     launch = host.launch
     assert launch is not None
     enter(launch)
     host.known_fds = forksafety.open_descriptors()
     began_s = time.perf_counter()
-    try:
-        loaded = loader.load(
-            launch.target,
-            interface=launch.serve.interface,
-            factory=launch.factory,
-        )
-        if launch.tls.certfile:
-            from midair.worker import certificates
 
-            host.certificate = certificates.load(launch.tls)
-    except (ApplicationError, ConfigError) as error:
-        fault = error.fault()
-        host.say(
-            words.Failed(code=fault.code, message=fault.message, hint=fault.hint, detail=words.shorten(fault.detail))
-        )
-        _flush_and_exit(1)
+    def served(call: serve.Call) -> NoReturn:
+        serve.expect(serve.refuse_twice)
+        try:
+            loaded = program.load(call, launch.serve.interface)
+            _load_certificate(host, launch)
+        except MidairError as error:
+            _failed(host, error)
+        try:
+            _has(host, loaded, began_s, call.served)
+            then()
+        except BaseException:  # noqa: BLE001 - ours; the program's own handlers must not see it
+            traceback.print_exc()
+        finally:
+            _flush_and_exit(70)
+
+    try:
+        if launch.main:
+            program.run_main(launch.main, launch.arguments, served)
+        serve.expect(serve.refuse_in_target(launch.target))
+        loaded = loader.load(launch.target, interface=launch.serve.interface, factory=launch.factory)
+        _load_certificate(host, launch)
+        serve.expect(serve.refuse_twice)
+    except MidairError as error:
+        _failed(host, error)
+    _has(host, loaded, began_s, Served())
+    then()
+
+
+def _load_certificate(host: Host, launch: words.Launch) -> None:
+    """Raises ConfigError: workers could not speak TLS."""
+    if launch.tls.certfile:
+        from midair.worker import certificates
+
+        host.certificate = certificates.load(launch.tls)
+
+
+def _has(host: Host, loaded: Loaded, began_s: float, served: Served) -> None:
     host.application, host.interface = loaded.app, loaded.interface
-    host.say(
-        words.Imported(
-            interface=loaded.interface,
-            seconds=time.perf_counter() - began_s,
-            unsafe=forksafety.findings(host.known_fds),
-        )
-    )
+    seconds, unsafe = time.perf_counter() - began_s, forksafety.findings(host.known_fds)
+    host.say(words.Imported(interface=loaded.interface, seconds=seconds, unsafe=unsafe, served=served))
+
+
+def _failed(host: Host, error: MidairError) -> NoReturn:
+    fault = error.fault()
+    host.say(words.Failed(code=fault.code, message=fault.message, hint=fault.hint, detail=words.shorten(fault.detail)))
+    _flush_and_exit(1)
 
 
 def enter(launch: words.Launch) -> None:
@@ -332,12 +363,16 @@ def ignore_stale_bytecode(folder: str) -> None:
 
 def be_worker(host: Host, slot: int, fds: Sequence[int]) -> NoReturn:
     """Serve, until told to leave."""
+    if host.application is None:
+        with_application(host, lambda: _serve(host, slot, fds))
+    _serve(host, slot, fds)
+
+
+def _serve(host: Host, slot: int, fds: Sequence[int]) -> NoReturn:
     from midair.worker import runtime
 
     launch = host.launch
     assert launch is not None
-    if host.application is None:
-        load_application(host)
     assert host.application is not None
     _outlive_by_seconds()
     page_fd, stacks_fd, *listeners = fds
@@ -350,8 +385,6 @@ def be_worker(host: Host, slot: int, fds: Sequence[int]) -> NoReturn:
     try:
         hooks.run_after_fork()
     except Exception as exc:  # noqa: BLE001 - the application's
-        import traceback
-
         host.say(
             words.Failed(
                 code="hook-after-fork",

@@ -5,16 +5,18 @@ The folder and ``sys.path`` are the caller's business. Loading may run any code 
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib
 import inspect
+import os
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from types import ModuleType, TracebackType
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
-from midair.errors import ApplicationError
+from midair.errors import ApplicationError, MidairError
 
 
 class InvalidTarget(ApplicationError):
@@ -82,6 +84,9 @@ class InterfaceUnknown(ApplicationError):
     hint = 'say interface = "asgi" or "wsgi", or wrap it (asgiref.compatibility.guarantee_single_callable for ASGI 2)'
 
 
+Interface: TypeAlias = Literal["auto", "asgi", "wsgi"]
+
+
 @dataclass(frozen=True, slots=True)
 class Loaded:
     """An application as it was found, and how it wants to be called."""
@@ -94,26 +99,40 @@ def load(
     target: str,
     *,
     factory: bool = False,
-    interface: Literal["auto", "asgi", "wsgi"] = "auto",
+    interface: Interface = "auto",
 ) -> Loaded:
     """Import ``module:attr`` (dotted attributes allowed); call it first if it is a factory. Raises ApplicationError."""
-    module_name, _, attribute = target.partition(":")
-    if not module_name or not attribute:
-        raise InvalidTarget(f"{target!r} is not module:attribute")
-    found = _attribute(_module(module_name), module_name, attribute)
+    return of(target, target, factory=factory, interface=interface)
+
+
+def of(found: object, target: str, *, factory: bool = False, interface: Interface = "auto") -> Loaded:
+    """The application ``found``, which people know as ``target``; a string names another. Raises ApplicationError."""
+    if isinstance(found, str):
+        module_name, _, attribute = found.partition(":")
+        if not module_name or not attribute:
+            raise InvalidTarget(f"{found!r} is not module:attribute")
+        target, found = found, _attribute(_module(module_name), module_name, attribute)
     if factory:
         found = _made(found, target)
     if not callable(found):
         raise NotCallable(
             f"{target} is a {type(found).__name__}, which cannot be called", hint=_not_callable_hint(found)
         )
-    kind = _interface(found, target) if interface == "auto" else interface
-    return Loaded(found, kind)
+    return Loaded(found, _interface(found, target) if interface == "auto" else interface)
 
 
 def _module(name: str) -> ModuleType:
-    try:
+    with explained(name):
         return importlib.import_module(name)
+
+
+@contextlib.contextmanager
+def explained(name: str) -> Iterator[None]:
+    """Whatever the code of ``name`` raises while it is run becomes an ApplicationError that says whose move it is."""
+    try:
+        yield
+    except MidairError:
+        raise
     except ModuleNotFoundError as exc:
         missing = exc.name or ""
         if missing == name or name.startswith(missing + "."):
@@ -197,8 +216,11 @@ def _trace(exc: BaseException) -> str:
     return "".join(traceback.format_exception(type(exc), exc, tb))
 
 
+_MACHINERY = (__file__, importlib.__file__, contextlib.__file__, os.path.join(os.path.dirname(__file__), "program.py"))
+
+
 def _is_machinery(filename: str) -> bool:
-    return filename in (__file__, importlib.__file__) or filename.startswith("<frozen importlib")
+    return filename in _MACHINERY or filename.startswith("<frozen importlib")
 
 
 def _in_a_line(exc: BaseException) -> str:

@@ -6,9 +6,21 @@ Names are uvicorn's where uvicorn has the option; units are part of the names.
 from __future__ import annotations
 
 import os
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import msgspec
+
+Written: TypeAlias = str | int | bool | tuple[str, ...]
+"""A value of a key as it is written on a command line or in a program."""
+
+
+class Served(msgspec.Struct, frozen=True, kw_only=True):
+    """What a program gave to ``midair.serve()``."""
+
+    where: str = ""
+    """The call: ``main.py:9, midair.serve()``."""
+    values: dict[str, Written] = {}
+    """By key of the configuration."""
 
 
 class ServeSettings(msgspec.Struct, frozen=True, kw_only=True):
