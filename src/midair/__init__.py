@@ -7,6 +7,7 @@ listed in ``__all__``; everything else is the inside and may move.
 __version__ = "0.1.0"
 
 _HOME = {
+    "Upgrader": "library.upgrader",
     "after_fork": "hooks",
     "before_fork": "hooks",
     "carry_on": "live",
@@ -16,6 +17,7 @@ _HOME = {
 }
 """What an application may import from here, and where it is made."""
 __all__ = [
+    "Upgrader",
     "__version__",
     "after_fork",
     "before_fork",
@@ -29,6 +31,7 @@ TYPE_CHECKING = False  # typing's own would be an import, and ``midair --version
 if TYPE_CHECKING:
     from midair.hooks import after_fork, before_fork, worker_exited
     from midair.library.serve import serve
+    from midair.library.upgrader import Upgrader
     from midair.live import carry_on, draining
 
 

@@ -22,7 +22,15 @@ import threading
 VERSION = "0"
 FAULTS = set(sys.argv[1:])
 FIRST_FD = 3
-SHOWN = ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "NOTIFY_SOCKET", "WATCHDOG_USEC", "MIDAIR_VERSION")
+SHOWN = (
+    "LISTEN_PID",
+    "LISTEN_FDS",
+    "LISTEN_FDNAMES",
+    "NOTIFY_SOCKET",
+    "WATCHDOG_USEC",
+    "MIDAIR_VERSION",
+    "MIDAIR_HANDOVER",
+)
 CHILD = """
 import signal, sys
 if sys.argv[1] == "deaf":

@@ -76,9 +76,10 @@ def test_a_program_gets_its_sockets_and_words_as_systemd_gives_them(tmp_path: Pa
         assert Path(words["NOTIFY_SOCKET"]).is_socket()
         assert "WATCHDOG_USEC" not in words
         assert about["blocking"] == [True]
-        assert about["descriptors"][:4] == [0, 1, 2, 3]
+        assert about["descriptors"][:5] == [0, 1, 2, 3, 4]
+        assert words["MIDAIR_HANDOVER"] == "4"
         # Nothing of the supervisor's leaks in: what is there besides is the connection and the listing itself.
-        assert len(about["descriptors"]) <= 6, about["descriptors"]
+        assert len(about["descriptors"]) <= 7, about["descriptors"]
         said = service.status()["generations"][-1]["workers"][0]["said"]
         assert said == "version 1 serves"
 

@@ -11,7 +11,9 @@ import pytest
 from websockets.sync.client import connect
 
 from midair.testing.client import Load
+from tests.support.lines import Lines
 from tests.support.service import Service
+from tests.support.waiting import wait_for
 
 EXAMPLES = Path(__file__).parent.parent.parent / "examples"
 ASKING = (Load(connections=3, keep_alive=False, think_s=0.02), Load(connections=4, think_s=0.1))
@@ -106,3 +108,22 @@ def test_the_drop_in_example_is_a_service_after_its_one_command(tmp_path: Path) 
             assert service.serving_version() == version
     assert client.report.failed == 0, client.report.summary() + service.log()
     assert list(client.report.versions) == ["1", "2", "3"]
+
+
+@pytest.mark.slow
+def test_the_upgrader_example_runs_from_its_own_configuration(tmp_path: Path) -> None:
+    settings = tomllib.loads((EXAMPLES / "upgrader" / "midair.toml").read_text())
+    address = settings["bind"]
+    service = Service(tmp_path, command=(sys.executable, *settings["command"][1:]), workers=1, ready_path="")
+    text = (EXAMPLES / "upgrader" / "server.py").read_text()
+    assert f'listen("{address}")' in text
+    (service.folder / "server.py").write_text(text.replace(address, service.url.removeprefix("http://")))
+    host, _, port = service.url.removeprefix("http://").partition(":")
+    with service:
+        wait_for(lambda: "update done" in service.log(), 15, what="the first version")
+        with Lines(host, int(port)) as lines:
+            for version in ("2", "3"):
+                _save(service, "server.py", version)
+                assert service.reload().code == 0, service.log()
+                lines.wait_for(version, 20)
+        assert lines.broken == [], service.log()

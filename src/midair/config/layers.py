@@ -23,8 +23,8 @@ from midair.worker.settings import Served, Written
 
 FlagValue: TypeAlias = Written
 
-NOT_SETTINGS = {"MIDAIR_CONFIG", "MIDAIR_VERSION", "MIDAIR_GENERATION", "MIDAIR_SLOT"}
-"""Names that begin like a setting's: the option --config, and what every worker is told."""
+NOT_SETTINGS = {"MIDAIR_CONFIG", "MIDAIR_VERSION", "MIDAIR_GENERATION", "MIDAIR_SLOT", "MIDAIR_HANDOVER"}
+"""Names that begin like a setting's: the option --config, and what every worker or command is told."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -139,6 +139,10 @@ _TABLE = (
         ("worker", "slot", "pid"),
     ),
     Event(
+        "passing_on", "info", "A command that was told to leave passes its connections and state on to another one.",
+        ("worker", "target"),
+    ),
+    Event(
         "listener_mode_set", "info", "A child set the mode of a shared listener, for every process that shares it.",
         ("worker", "slot", "program", "pid", "suspects", "listener", "mode"),
     ),

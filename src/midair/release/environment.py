@@ -34,6 +34,7 @@ NEVER_PASSED = frozenset(
         "MIDAIR_GENERATION",
         "MIDAIR_SLOT",
         "MIDAIR_TLS_KEYFILE_PASSWORD",
+        "MIDAIR_HANDOVER",
     }
 )
 """Words between systemd and the supervisor, and ours; a secret that is not the application's. By name, not by prefix:

@@ -26,8 +26,10 @@ from midair.core.ids import GenerationId, WorkerId
 from midair.errors import Fault, MidairError
 from midair.sockets.address import TcpAddress, parse
 from midair.sockets.bind import open_own
+from midair.sockets.heirs import VARIABLE
 from midair.sockets.listener import Listener, adopt
 from midair.supervisor.family import is_of
+from midair.supervisor.heirs import Heirs, HeirState
 from midair.supervisor.listening import Changed, OwnListeners, Watched
 from midair.supervisor.loop import Loop, Timer
 from midair.supervisor.processes import Processes, Program
@@ -113,10 +115,12 @@ class OwnState(msgspec.Struct, kw_only=True):
 
 
 class State(msgspec.Struct, kw_only=True):
-    """The room's. Descriptors travel beside it: of each inbox, then of each own listener."""
+    """The room's. Descriptors travel beside it: of each inbox, of each own listener, of each channel to
+    an heir."""
 
     children: list[CommandState] = []
     own: list[OwnState] = []
+    heirs: list[HeirState] = []
 
 
 class Commands:
@@ -146,6 +150,7 @@ class Commands:
         self._look: Timer | None = None
         self._leftovers: set[int] = set()
         self.workers: dict[WorkerId, Command] = {}
+        self._heirs = Heirs(loop, self.workers, say)
         self.wanted: Callable[[], int] = lambda: 0
         """How many slots the service has now."""
         self.on_started: Callable[[Command, float], None] = lambda command, seconds: None
@@ -179,8 +184,10 @@ class Commands:
         passed = [(each.name, each.fd) for each in listeners]
         opened: list[int] = []
         private: socket.socket | None = None
+        channel: socket.socket | None = None
         child.inbox = Inbox(os.path.join(self._runtime_dir, f"notify.{child.id}"))
         try:
+            channel = self._heirs.open(child.id)
             if child.readiness.kind == "listener":
                 private = _private_listener()
                 host, port = private.getsockname()
@@ -189,11 +196,13 @@ class Commands:
             opened += [os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)]
             opened += self._outputs.open(release.generation, child.slot)
             fds = dict(enumerate(opened)) | {FIRST_FD + number: fd for number, (_, fd) in enumerate(passed)}
+            fds[FIRST_FD + len(passed)] = channel.fileno()
             environment = release.survey.environment.variables | {
                 "MIDAIR_VERSION": release.version,
                 "MIDAIR_GENERATION": str(release.generation),
                 "MIDAIR_SLOT": str(child.slot),
                 "NOTIFY_SOCKET": child.inbox.address,
+                VARIABLE: str(FIRST_FD + len(passed)),
             }
             program = Program(
                 release.settings.command,
@@ -206,11 +215,13 @@ class Commands:
             child.pid = self._processes.start(program, lambda how: self._ended(child, how))
         except BaseException:
             child.inbox.close()
+            self._heirs.close(child.id)
             raise
         finally:
             # Ours is closed: from now on the private socket lives and dies with the child.
-            if private:
-                private.close()
+            for each in (private, channel):
+                if each:
+                    each.close()
             for fd in opened:
                 os.close(fd)
 
@@ -276,6 +287,7 @@ class Commands:
         if child.id not in self.workers or child.has_left:
             return
         self._cancel(child)
+        self._heirs.read(child.id)  # What it takes over was said before: known when the one before it leaves.
         self.on_started(child, self._loop.clock.now_s() - child.started_s)
         self._check_listeners([child])
         self._tell(WorkerReady(child.id))
@@ -285,6 +297,7 @@ class Commands:
     def _ended(self, child: Command, how: str) -> None:
         self._hear(child)  # Its last words come before its end.
         del self.workers[child.id]
+        self._heirs.close(child.id)
         self._cancel(child)
         if child.inbox:
             self._loop.forget(child.inbox.fd)
@@ -338,6 +351,7 @@ class Commands:
         child = self.workers.get(worker_id)
         if child and child.state in {"starting", "ready"}:
             child.state = "serving"
+            self._heirs.look_soon()
 
     def stop_accepting(self, worker_id: WorkerId, *, is_moving: bool) -> None:
         """It cannot be told apart from leaving: ``leave`` follows."""
@@ -353,6 +367,7 @@ class Commands:
         child.has_left = True
         child.state = "leaving"
         self._processes.signal(child.pid, signal.SIGTERM)
+        self._heirs.look_soon()
         self._loop.call_soon(self._give_up_unused)  # The core may have the new number of slots only after this turn.
 
     def kill(self, worker_id: WorkerId) -> None:
@@ -360,6 +375,7 @@ class Commands:
         child = self.workers.get(worker_id)
         if child:
             child.has_left = True
+            self._heirs.look_soon()
             self._processes.kill(child.pid)
 
     def signal(self, worker_id: WorkerId, number: int) -> None:
@@ -415,9 +431,11 @@ class Commands:
 
     def freeze(self) -> tuple[bytes, list[int]]:
         own = self._own.export() if self._own else []
+        heirs, channels = self._heirs.freeze()
         state = State(
             children=[_export(child) for child in self.workers.values()],
             own=[OwnState(slot=slot, name=each.name, typed=each.typed) for slot, each in own],
+            heirs=heirs,
         )
         fds = [child.inbox.fd if child.inbox else -1 for child in self.workers.values()]
         for fd in fds:
@@ -425,7 +443,7 @@ class Commands:
         if self._look:
             self._look.cancel()
             self._look = None
-        return msgspec.msgpack.encode(state), [*fds, *(each.fd for _, each in own)]
+        return msgspec.msgpack.encode(state), [*fds, *(each.fd for _, each in own), *channels]
 
     def thaw(self, state: bytes, fds: list[int]) -> None:
         known = msgspec.msgpack.decode(state, type=State)
@@ -433,10 +451,12 @@ class Commands:
             child = self.workers.get(WorkerId(each.id)) or self._adopt(each, fd)
             if child.inbox:
                 self._loop.on_readable(child.inbox.fd, _hearing(self._hear, child))
+        rest = fds[len(known.children) :]
         if self._own and not self._own.export():
-            own = zip(known.own, fds[len(known.children) :], strict=True)
+            own = zip(known.own, rest[: len(known.own)], strict=True)
             self._own.adopt([(each.slot, _adopt_own(fd, each)) for each, fd in own])
             self._watched.watch([each for _, each in self._own.export()])
+        self._heirs.thaw(known.heirs, rest[len(known.own) :])
         self._look_later()
 
     def _adopt(self, each: CommandState, fd: int) -> Command:
@@ -461,6 +481,7 @@ class Commands:
 
     def close(self) -> None:
         """At the end of the service."""
+        self._heirs.end()
         for group in list(self._leftovers):
             self._kill_leftovers(group)
         for child in self.workers.values():
