@@ -537,14 +537,8 @@ MUTANTS = (
     Mutant(
         "bake",
         "kept workers stay for ever",
-        "    if old and old.role is Role.PARKED and old.id != service.committed:\n",
-        "    if False:\n",
-    ),
-    Mutant(
-        "bake",
-        "the rollback target of a bake goes with what is kept",
-        "    if old and old.role is Role.PARKED and old.id != service.committed:\n",
         "    if old and old.role is Role.PARKED:\n",
+        "    if False:\n",
     ),
     Mutant(
         "candidate",

@@ -9,6 +9,7 @@ import pytest
 
 from midair.testing.client import Load
 from tests.support.service import Service
+from tests.support.toml import Setting
 from tests.support.waiting import wait_for
 
 ASKING = (Load(connections=4, keep_alive=False, think_s=0.02), Load(connections=4, think_s=0.05))
@@ -85,3 +86,16 @@ def test_before_a_stop_load_balancers_are_told_and_everybody_is_served(tmp_path:
             assert service.get("/")[0] == 200
         assert client.report.failed == 0, client.report.summary() + service.log()
         assert service.wait_ended(8) == 0
+
+
+@pytest.mark.slow
+def test_what_a_signal_does_can_be_changed(tmp_path: Path) -> None:
+    settings: dict[str, Setting] = {"signals": {"hup": "ignore", "usr1": "worker+", "ttou": "reload"}}
+    with Service(tmp_path, settings=settings) as service:
+        service.write("good", "2")
+        service.supervisor.send(signal.SIGHUP)
+        service.supervisor.send(signal.SIGUSR1)
+        wait_for(service.worker_pids, 10, until=lambda pids: len(pids) == 3)
+        assert service.serving_version() == "1"
+        service.supervisor.send(signal.SIGTTOU)
+        wait_for(service.serving_version, 10, until="2".__eq__)

@@ -112,7 +112,7 @@ def let_go(turn: Turn) -> None:
     kept, service.previous = service.previous, None
     turn.forget("warm")
     old = service.generations.get(kept) if kept is not None else None
-    if old and old.role is Role.PARKED and old.id != service.committed:
+    if old and old.role is Role.PARKED:
         workers.retire(turn, old, max(0.0, old.drain_until_s - turn.now_s))
     _forget_if_gone(turn, kept)
     workers.enforce_bound(turn)
