@@ -8,6 +8,7 @@ import pytest
 
 from midair.testing.client import Load
 from tests.support.service import Service
+from tests.support.toml import Setting
 from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.slow
@@ -18,6 +19,12 @@ LOADS = (Load(connections=4, keep_alive=False, think_s=0.01), Load("/slow?s=0.2"
 
 def _full(service: Service) -> bool:
     return len(service.worker_pids()) == WORKERS
+
+
+def _slots(service: Service, generation: int) -> set[int]:
+    """The slots that have a worker of this generation."""
+    found = (each for each in service.status()["generations"] if each["number"] == generation)
+    return {worker["slot"] for each in found for worker in each["workers"]}
 
 
 def test_every_slot_changes_hands_under_load_and_nothing_is_lost(tmp_path: Path) -> None:
@@ -59,3 +66,20 @@ def test_a_rollback_in_the_bake_brings_every_old_slot_back(tmp_path: Path) -> No
             wait_for(lambda: _full(service), 15, what="a whole old version")
         assert client.report.failed == 0, client.report.summary() + service.log()
         assert service.serving_version() == "1"
+
+
+def test_the_supervisor_is_upgraded_on_the_way_from_slot_to_slot(tmp_path: Path) -> None:
+    """In the middle of asking a later slot's worker for its health, which takes a while here: its answer must not get lost."""
+    settings: dict[str, Setting] = {"surge": "slot", "health": {"path": "/slow?s=2"}}
+    with Service(tmp_path, workers=WORKERS, settings=settings) as service:
+        with service.asked(*LOADS) as client:
+            service.write("good", "2")
+            reload = service.reload_in_background()
+            wait_for(lambda: _slots(service, 2), 40, until=lambda slots: 1 in slots, what="the second slot's worker")
+            assert service.midair("upgrade").code == 0, service.log()
+            assert reload.poll() is None
+            out, err = reload.communicate(timeout=40)
+            assert reload.returncode == 0, f"{out}{err}{service.log()}"
+        assert client.report.failed == 0, client.report.summary() + service.log()
+        assert service.serving_version() == "2"
+        assert len(service.worker_pids()) == WORKERS

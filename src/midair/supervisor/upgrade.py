@@ -22,6 +22,7 @@ from typing import Protocol
 
 import midair
 from midair.core.ids import UpdateId
+from midair.core.state import WorkerState
 from midair.errors import FAILED, REFUSED, Fault
 from midair.supervisor import document
 from midair.supervisor.estate import Estate, FieldValue
@@ -152,6 +153,8 @@ class Upgrader:
         estate = self._estate
         if estate.service.candidate or estate.service.switch:
             return "an update is before its cut-over"
+        if any(worker.state is WorkerState.PROBING for worker in estate.service.workers.values()):
+            return "a worker is asked for its health"  # On the way from slot to slot; nobody would hear its answer.
         if estate.offload.running:
             return "a file is being read or written"
         if estate.processes.owed:
