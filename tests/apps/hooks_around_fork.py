@@ -1,5 +1,6 @@
 """Writes down what is called around the fork of its workers, a line each: where, and in which process."""
 
+import gc
 import os
 import pathlib
 
@@ -25,6 +26,7 @@ def before():
 @midair.after_fork
 def after():
     note("after")
+    note(f"frozen-{gc.get_freeze_count() > 1000} collecting-{gc.isenabled()}")
 
 
 @midair.worker_exited

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import faulthandler
-import io
 import os
 import random
 import signal
@@ -27,6 +26,7 @@ from midair import live
 from midair.errors import ApplicationError
 from midair.observe.counters import Cell, Page
 from midair.sockets import passing, words
+from midair.worker import whereabouts
 from midair.worker.asgi import Asgi
 from midair.worker.certificates import Certificate
 from midair.worker.lifespan import Lifespan
@@ -131,7 +131,8 @@ class _Worker:
             loop.call_later(LIMITS_S, self._check_limits, loop)
         await self._leaving.wait()
         cut = await self._empty(self._server)
-        unfinished = await self._shut_down(lifespan)
+        # Both share exit.timeout: the supervisor kills a second after it, and nobody would say what still ran.
+        unfinished = await self._shut_down(lifespan, self._launch.exit_s / 2 if cut else self._launch.exit_s)
         self._link.say(words.Left(cut=words.shorten_lines([*cut, *unfinished])))
         return 0
 
@@ -179,7 +180,7 @@ class _Worker:
                 self._spread_s, self._close_s = word.spread_s, min(CLOSE_S, within_s / 8)
                 self._leave(within_s)
             case words.TellStacks():
-                self._link.say(words.Stacks(text=words.shorten(_tasks(), words.DETAIL_MAX)))
+                self._link.say(words.Stacks(text=words.shorten(whereabouts.report(), words.DETAIL_MAX)))
             case _:
                 pass  # A word of a newer supervisor, or one that makes no sense now: it is not for us.
         for fd in fds:
@@ -254,9 +255,9 @@ class _Worker:
         cut = server.cut()
         # What was cut gets a moment to run its finally blocks.
         try:
-            await asyncio.wait_for(empty.wait(), self._launch.exit_s)
+            await asyncio.wait_for(empty.wait(), self._launch.exit_s / 2)
         except TimeoutError:
-            cut += [f"still running after it was cancelled: {line}" for line in _task_lines()]
+            cut += [f"still running after it was cancelled: {line}" for line in whereabouts.lines()]
         return cut
 
     def _close_websockets(self, server: Server, left_s: float) -> float:
@@ -276,11 +277,11 @@ class _Worker:
             websocket.send_away()
         return min(left_s, every_s)
 
-    async def _shut_down(self, lifespan: Lifespan) -> list[str]:
+    async def _shut_down(self, lifespan: Lifespan, within_s: float) -> list[str]:
         try:
-            await asyncio.wait_for(lifespan.shutdown(), self._launch.exit_s)
+            await asyncio.wait_for(lifespan.shutdown(), within_s)
         except TimeoutError:
-            return [f"shutdown did not finish within {self._launch.exit_s:g} s"]
+            return [f"shutdown did not finish within {within_s:g} s"]
         except ApplicationError as error:
             return [str(error)]
         return []
@@ -324,18 +325,6 @@ def _dup(fd: int) -> socket.socket:
 def _resident_bytes() -> int:
     with open("/proc/self/statm", encoding="ascii") as file:
         return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-
-
-def _task_lines() -> list[str]:
-    current = asyncio.current_task()
-    return [repr(task) for task in asyncio.all_tasks() if task is not current]
-
-
-def _tasks() -> str:
-    out = io.StringIO()
-    for task in asyncio.all_tasks():
-        task.print_stack(file=out)
-    return out.getvalue()
 
 
 class _Link:
