@@ -1,4 +1,4 @@
-"""Answers with what its environment says, and says in its log what it was asked."""
+"""Answers with what its environment says, and with how often its warm-up path was asked."""
 
 import json
 import os
@@ -7,6 +7,8 @@ import good
 
 VERSION = "0"
 ASKED = ("COLOUR", "GONE", "PASSWORD")
+
+warmed = []
 
 
 async def app(scope, receive, send):
@@ -20,6 +22,3 @@ async def app(scope, receive, send):
         await good.answer(scope, send, json.dumps(len(warmed)).encode())
     else:
         await good.app(scope, receive, send)
-
-
-warmed = []

@@ -146,6 +146,17 @@ def test_memory_that_is_needed_takes_what_is_kept() -> None:
     assert "f1" not in living(play)
 
 
+def test_going_back_gives_up_nothing_that_it_goes_back_to() -> None:
+    """The earlier version came by slot, for want of memory, and its zygote is what the way back starts from."""
+    play = kept(forks=True, by_slot="no room", lacks_room=True)
+    for worker in [w for w in play.world.living() if w.code.fingerprint == "f1"]:
+        play.world.kill_worker(worker.id)
+    play.wait(0.1)
+    assert play.until_end(play.opened(play.rollback())).result == "committed"
+    assert play.serving == ["f1", "f1"]
+    assert not play.notes("kept_given_up")
+
+
 def test_an_update_refused_for_want_of_memory_finds_more_the_next_time() -> None:
     play = kept()
     play.deploy()

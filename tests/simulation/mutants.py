@@ -567,7 +567,7 @@ MUTANTS = (
     Mutant(
         "candidate",
         "memory that is short takes nothing that is kept",
-        "    if generation.policy.lacks_room:\n",
+        "    if generation.policy.lacks_room and not update.rollback_to:\n",
         "    if False:\n",
     ),
     Mutant(

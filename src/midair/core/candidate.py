@@ -121,6 +121,8 @@ def prepared(turn: Turn, event: Prepared) -> None:
         target = service.generations.get(update.rollback_to)
         event = replace(event, version=target.version) if target else event
     _adopt(turn, generation, event)
+    if generation.policy.lacks_room and not update.rollback_to:
+        bake.make_room(turn)
     why = service.quarantine.get(event.fingerprint)
     expect = update.asked.expect
     if why and not update.asked.force and not update.rollback_to:
@@ -153,8 +155,6 @@ def _adopt(turn: Turn, generation: Generation, prepared: Prepared) -> None:
     generation.goes_by_slot = bool(prepared.policy.by_slot) and turn.service.serving is not None
     if generation.goes_by_slot:
         turn.note("surge_by_slot", generation=generation.id, why=prepared.policy.by_slot)
-    if generation.policy.lacks_room:
-        bake.make_room(turn)
 
 
 def before_hook_ended(turn: Turn, generation: GenerationId, fault: Fault | None) -> None:
