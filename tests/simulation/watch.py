@@ -116,6 +116,8 @@ class UpdateBook:
     is_first: bool = False
     from_kept: bool = False
     """Back to workers that were kept."""
+    is_past: bool = False
+    """Another version has had all slots since: what memory holds was looked at anew before that one started."""
 
 
 @dataclass(slots=True)
@@ -321,7 +323,7 @@ class Watch:
         if phase in {"canary", "cut-over"} and not generation.has_met_clients:
             self._check_candidate(generation)
         if phase == "bake":
-            self._serve(generation_id)
+            self._go_over(generation_id)
 
     def _check_candidate(self, generation: GenerationBook) -> None:
         """Before the old slots are told to stop, every slot of the new generation can serve, and it is what it says. By slot, the
@@ -341,6 +343,11 @@ class Watch:
         is_healthy = worker.is_healthy or generation.has_no_route or not generation.policy.has_health
         return worker.is_ready and is_healthy and not worker.is_gone
 
+    def _go_over(self, generation: GenerationId) -> None:
+        self._serve(generation)
+        for update in self.updates.values():
+            update.is_past = update.is_past or bool(update.result)
+
     def _serve(self, generation: GenerationId) -> None:
         policy = self.generations[generation].policy
         assert policy is not None
@@ -356,7 +363,7 @@ class Watch:
         match closed.result:
             case "committed":
                 if self.serving != closed.generation:
-                    self._serve(closed.generation)
+                    self._go_over(closed.generation)
                 self._check_serves(closed, closed.generation)
                 self.committed = closed.generation
             case "refused":
@@ -413,7 +420,7 @@ class Watch:
     def _goes_by_slot(self, update: UpdateBook) -> bool:
         policy = self.generations[update.generations[-1]].policy
         is_over = update.result in {"committed", "superseded", "refused"}
-        is_other = update.is_first or update.from_kept
+        is_other = update.is_first or update.from_kept or update.is_past
         return not is_other and not is_over and policy is not None and bool(policy.by_slot)
 
     def _inherit(self, generation: GenerationBook, source: GenerationBook) -> None:
