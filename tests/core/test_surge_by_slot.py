@@ -316,6 +316,24 @@ def test_a_version_that_must_not_be_gone_back_from_takes_its_last_slots_from_the
     assert play.closed(first).result == "superseded"
 
 
+def test_a_version_that_runs_short_in_other_slots_than_its_own_makes_room_as_well() -> None:
+    """Nobody had the first slot, so nobody left it, and the second new worker waited for ever."""
+    play = slot_by_slot(workers=2)
+    play.scale(4)
+    play.wait(1.0)
+    play.deploy()
+    play.world.kill_zygote(max(play.world.zygotes))
+    play.wait(1.0)
+    for slot in (0, 1):
+        play.world.kill_worker(play.worker(slot))
+    play.wait(0.1)
+    play.scale(2)
+    play.wait(6.0)
+    assert sorted(w.slot for w in play.world.accepting()) == [2, 3]
+    assert play.until_end(play.update()).result == "committed"
+    assert play.serving == ["f3"] * 2
+
+
 def test_a_stop_on_the_way_ends_everybody() -> None:
     play = slot_by_slot()
     update = half_way(play)

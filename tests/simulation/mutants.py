@@ -377,14 +377,17 @@ MUTANTS = (
     Mutant(
         "surge",
         "a slot's old worker stays when it was taken",
-        "        if old.slot < update.slots:\n",
+        "        if old.slot < update.slots or old.slot in slots[:too_many]:\n",
         "        if False:\n",
+    ),
+    Mutant(
+        "surge", "a version in other slots than its own gives no room", " or old.slot in slots[:too_many]:\n", ":\n"
     ),
     Mutant(
         "surge",
         "an old worker leaves before its slot is taken",
-        "        if old.slot < update.slots:\n",
-        "        if old.slot <= update.slots:\n",
+        "        if old.slot < update.slots or",
+        "        if old.slot <= update.slots or",
     ),
     Mutant(
         "surge",

@@ -59,10 +59,17 @@ def start_some(turn: Turn, generation: Generation) -> None:
 
 
 def _free_what_was_taken(turn: Turn, update: Update) -> None:
-    """Only the end of an old worker frees its memory. It is started again if the new version is taken back."""
-    for old in turn.staying(turn.service.serving):
-        if old.slot < update.slots:
-            workers.leave(turn, old, turn.generation(old.generation).policy.drain_s)
+    """Only the end of an old worker frees its memory. It is started again if the new version is taken back.
+
+    A version that runs short may have no worker in a slot that was taken, and one beyond its slots instead: that one goes then.
+    """
+    assert turn.service.serving is not None
+    serving = turn.generation(turn.service.serving)
+    slots = sorted({old.slot for old in turn.staying(serving.id) if old.slot >= update.slots})
+    too_many = max(0, len(slots) - max(1, turn.wanted(serving) - update.slots))
+    for old in turn.staying(serving.id):
+        if old.slot < update.slots or old.slot in slots[:too_many]:
+            workers.leave(turn, old, serving.policy.drain_s)
 
 
 def _take_next(turn: Turn, update: Update) -> None:
