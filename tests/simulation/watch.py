@@ -99,7 +99,8 @@ class GenerationBook:
     may_spawn: bool = False
     has_no_route: bool = False
     has_met_clients: bool = False
-    fresh_at_s: float = 0.0
+    newest: int = 0
+    """The newest worker there was when it first met clients: those after it are replacements, which need to start up alone."""
     taken: set[int] = field(default_factory=set)
     """Slots in which one of its workers was told to accept."""
     is_gone: bool = False
@@ -435,11 +436,11 @@ class Watch:
         self.need(worker.is_ready, f"worker {worker.id} is to accept and never said ready")
         self.need(worker.told in {"start", "stop"}, f"worker {worker.id} is to accept, last told to {worker.told}")
         self.need(generation.is_verified, f"worker {worker.id} is to accept, its files were never verified")
-        is_new = not generation.has_met_clients or worker.told_at_s <= generation.fresh_at_s
+        is_new = not generation.has_met_clients or worker.id <= generation.newest
         if is_new or (self._is_by_slot() and worker.generation != self.serving and worker.slot not in generation.taken):
             self.need(self._is_able(worker, generation), f"worker {worker.id} is to accept and was never healthy")
         if not generation.has_met_clients:
-            generation.has_met_clients, generation.fresh_at_s = True, self._now_s
+            generation.has_met_clients, generation.newest = True, self._last_numbers["worker"]
         generation.taken.add(worker.slot)
         self._check_truth(worker, generation)
         if not self._is_canary():
