@@ -69,10 +69,13 @@ def test_a_rollback_in_the_bake_brings_every_old_slot_back(tmp_path: Path) -> No
 
 
 def test_the_supervisor_is_upgraded_on_the_way_from_slot_to_slot(tmp_path: Path) -> None:
-    """In the middle of asking a later slot's worker for its health, which takes a while here: its answer must not get lost."""
+    """Asked for while a later slot's worker is asked for its health, which takes a while here: its answer must not get lost.
+
+    The old workers hold requests of some seconds, so that there is a quiet moment before the last slot.
+    """
     settings: dict[str, Setting] = {"surge": "slot", "health": {"path": "/slow?s=2"}}
     with Service(tmp_path, workers=WORKERS, settings=settings) as service:
-        with service.asked(*LOADS) as client:
+        with service.asked(Load("/slow?s=4", connections=9), *LOADS) as client:
             service.write("good", "2")
             reload = service.reload_in_background()
             wait_for(lambda: _slots(service, 2), 40, until=lambda slots: 1 in slots, what="the second slot's worker")
