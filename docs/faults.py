@@ -16,6 +16,11 @@ FAULTS: dict[str, tuple[str, str]] = {
     "bake-errors": (WHOLE_UPDATE, "Too many of the new version's answers were errors (`bake.error_rate`)."),
     "bake-unhealthy": (WHOLE_UPDATE, "A worker of the new version failed three health probes in a row."),
     "called-off": (WHOLE_UPDATE, "Somebody asked for a rollback before the cut-over."),
+    "carry-late": (
+        WHOLE_UPDATE,
+        "The state of a slot (`midair.carry`) was not with its next worker in time: 10 s in the trial, 1 s at the cut-over.",
+    ),
+    "carry-no-room": (WHOLE_UPDATE, "The state could not be written or passed on: memory, or descriptors."),
     "command-failed": (WHOLE_UPDATE, "The program could not be executed; the kernel's reason stands in the message."),
     "files-changed": (
         WHOLE_UPDATE,

@@ -129,6 +129,7 @@ TABLES = {
     "canary": ("[canary]", "A part of the workers goes first."),
     "bake": ("[bake]", "A new version is watched after the cut-over."),
     "drain": ("[drain]", "How an old version ends."),
+    "carry": ("[carry]", "What an application keeps in memory and goes on with (`midair.carry`)."),
     "rollback": ("[rollback]", "The way back."),
     "stop": ("[stop]", "The end of the service."),
     "exit": ("[exit]", "The end of a worker."),

@@ -10,25 +10,35 @@ _HOME = {
     "Upgrader": "library.upgrader",
     "after_fork": "hooks",
     "before_fork": "hooks",
+    "Carried": "carried",
+    "Held": "exclusion",
+    "carry": "carried",
     "carry_on": "live",
     "draining": "live",
     "serve": "library.serve",
+    "exclusive": "exclusion",
     "worker_exited": "hooks",
 }
 """What an application may import from here, and where it is made."""
 __all__ = [
+    "Carried",
+    "Held",
     "Upgrader",
     "__version__",
     "after_fork",
     "before_fork",
+    "carry",
     "carry_on",
     "draining",
+    "exclusive",
     "serve",
     "worker_exited",
 ]
 
 TYPE_CHECKING = False  # typing's own would be an import, and ``midair --version`` pays for each
 if TYPE_CHECKING:
+    from midair.carried import Carried, carry
+    from midair.exclusion import Held, exclusive
     from midair.hooks import after_fork, before_fork, worker_exited
     from midair.library.serve import serve
     from midair.library.upgrader import Upgrader

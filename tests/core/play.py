@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from midair.core.effects import Answer, Closed, Effect, Opened
-from midair.core.events import HoldAsked, RollbackAsked, ScaleAsked, StopAsked, UpdateAsked
+from midair.core.events import Carries, HoldAsked, RollbackAsked, ScaleAsked, StopAsked, UpdateAsked, WorkerWorn
 from midair.core.ids import RequestId, UpdateId, WorkerId
 from midair.core.policy import Policy
 from midair.errors import Fault
@@ -25,10 +25,17 @@ ORDERS_ARRIVE_S = 0.01
 
 
 class Play:
-    def __init__(self, *, faults: Faults | None = None, defect: Defect | None = None, **settings: Any) -> None:
+    def __init__(
+        self,
+        *,
+        faults: Faults | None = None,
+        defect: Defect | None = None,
+        carries: Carries = "",
+        **settings: Any,
+    ) -> None:
         self.policy = replace(Policy(workers=2), **settings)
         faults = faults or Faults(delay_max_s=0.001)
-        self.history = History(random.Random(0), self.policy, faults, Code("f1", self.policy, defect))
+        self.history = History(random.Random(0), self.policy, faults, Code("f1", self.policy, defect, carries))
 
     @property
     def world(self) -> World:
@@ -77,6 +84,10 @@ class Play:
 
     def hold(self, by: str = "bob", for_s: float = 60.0) -> None:
         self.history.turn(HoldAsked(self.history.request(), by, "lunch", for_s))
+
+    def wear(self, worker: WorkerId) -> None:
+        """It reached a limit."""
+        self.history.turn(WorkerWorn(worker, "served enough"))
 
     def stop(self, *, at_once: bool = False) -> RequestId:
         request = self.history.request()

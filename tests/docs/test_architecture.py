@@ -20,6 +20,7 @@ LEVELS = (
     {"sockets", "observe"},
     {"config"},
     {"core"},
+    {"carried", "exclusion"},
     {"errors", "hooks", "live"},
 )
 """From the top down. A folder imports from those below it; the two of one level do not know each other."""

@@ -8,6 +8,7 @@ from typing import Literal
 
 from midair.core.effects import Effect
 from midair.core.events import (
+    Carries,
     Event,
     HoldAsked,
     ReleaseAsked,
@@ -44,6 +45,8 @@ DEFECTS: tuple[Defect | None, ...] = (
     "sick-later",
     "dies-later",
     "errors",
+    "refuses-state",
+    "spoils-state",
 )
 NEVER_WELL = frozenset({"dies-later"})
 """A version like this may have been committed before it showed, and does not get better by itself."""
@@ -106,7 +109,7 @@ class History:
     def deploy(self, defect: Defect | None = None, **settings: int | float | bool) -> Code:
         self.versions += 1
         policy = replace(self.policy, **settings)  # type: ignore[arg-type]  # passed on as given
-        code = Code(f"f{self.versions}", policy, defect)
+        code = replace(self.first, fingerprint=f"f{self.versions}", policy=policy, defect=defect)
         self.world.deploy(code)
         return code
 
@@ -191,6 +194,9 @@ class History:
             f"slots {slots} accept, {watch.wanted} are wanted\n{self.past()}"
         )
         assert accepting[0].generation == watch.serving
+        had = set().union(*(worker.state for worker in self.world.workers.values())) - self.world.lost
+        has = set().union(*(worker.state for worker in accepting))
+        assert had <= has, f"state {had - has} is nowhere\n{self.past()}"
         open_updates = [u for u in watch.updates.values() if not u.result]
         assert not open_updates, f"{open_updates} never ended\n{self.past()}"
         assert not watch.open_requests, f"{watch.open_requests} never answered\n{self.past()}"
@@ -242,7 +248,8 @@ def draw(chance: random.Random) -> History:
         companions=names,
         exclusive=frozenset(names[:1]) if chance.random() < 0.5 else frozenset(),
     )
-    return History(chance, policy, _faults(chance), Code("f1", policy))
+    carries: tuple[Carries, ...] = ("", "moves", "moves", "merges")
+    return History(chance, policy, _faults(chance), Code("f1", policy, carries=chance.choice(carries)))
 
 
 def _faults(chance: random.Random) -> Faults:
@@ -266,6 +273,8 @@ def _faults(chance: random.Random) -> Faults:
         ack_late=share(1.0),
         ack_lost=share(1.0),
         leave_ignored=share(0.5),
+        carry_fails=share(0.3),
+        carry_hangs=share(0.3),
         told_twice=share(0.3),
         worker_killed_every_s=interval_s(),
         zygote_killed_every_s=interval_s(),

@@ -215,7 +215,7 @@ MUTANTS = (
         'if verdict == "unhealthy" else 0',
         'if verdict == "unhealthy" else worker.failed_probes',
     ),
-    Mutant("joining", "a replacement begins while slots change hands", " and not turn.service.switch and", " and"),
+    Mutant("joining", "a replacement begins while slots change hands", " or turn.service.switch or not", " or not"),
     Mutant(
         "joining",
         "a canary's waiting slots begin",
@@ -501,8 +501,8 @@ MUTANTS = (
     Mutant(
         "bake",
         "a version commits while slots change hands",
-        "    if service.switch:\n        turn.wake",
-        "    if False:\n        turn.wake",
+        "    if service.switch or carrying",
+        "    if carrying",
     ),
     Mutant(
         "bake",
@@ -588,8 +588,8 @@ MUTANTS = (
     Mutant(
         "bake",
         "the drain limit counts from the commit",
-        "            workers.retire(turn, old, max(0.0, old.drain_until_s - turn.now_s))\n    _forget_if_gone(turn, stale)",
-        "            workers.retire(turn, old, old.policy.drain_s)\n    _forget_if_gone(turn, stale)",
+        "            workers.retire(turn, old, max(0.0, old.drain_until_s - turn.now_s))\n            continue",
+        "            workers.retire(turn, old, old.policy.drain_s)\n            continue",
     ),
     Mutant(
         "bake",
@@ -724,7 +724,12 @@ MUTANTS = (
     Mutant(
         "workers", "what runs short loses workers, too", "kept = wanted if generation.runs_short else 0", "kept = 0"
     ),
-    Mutant("workers", "what is too much stays", "        if worker.slot >= wanted:\n", "        if False:\n"),
+    Mutant(
+        "workers",
+        "what is too much stays",
+        "        if worker.slot >= wanted and not carrying.is_parting(turn, worker):\n",
+        "        if False:\n",
+    ),
     Mutant(
         "workers",
         "what runs short is filled",
@@ -902,6 +907,84 @@ MUTANTS = (
         "a held-back worker is never replaced",
         "    if generation.role is Role.SERVING and is_wanted and",
         "    if False and is_wanted and",
+    ),
+    # --- state ----------------------------------------------------------------------------------------------------
+    Mutant(
+        "carrying",
+        "nothing is tried before the cut-over",
+        "    if not worker.carries or not sources:\n",
+        "    if True:\n",
+    ),
+    Mutant(
+        "carrying",
+        "a failed trial refuses nothing",
+        "    if not fault:\n        joining.able",
+        "    if True:\n        joining.able",
+    ),
+    Mutant(
+        "carrying",
+        "a failed trial on the way from slot to slot changes nothing",
+        "        bake.roll_back(turn, fault, is_automatic=True)\n",
+        "        pass\n",
+    ),
+    Mutant(
+        "carrying",
+        "the new slots do not wait for their state",
+        "    return any(each.is_of_switch for each in turn.service.exchanges.values())\n",
+        "    return False\n",
+    ),
+    Mutant(
+        "carrying",
+        "nobody holds still while state is taken",
+        '    return worker.carries == "moves" and any',
+        "    return False and any",
+    ),
+    Mutant(
+        "carrying",
+        "the new version begins without its state",
+        "    elif fault and cutover.is_under_way(turn):\n",
+        "    elif False:\n",
+    ),
+    Mutant(
+        "carrying",
+        "state is waited for without end",
+        '    turn.wake(f"carry:{exchange.number}", TRIAL_S if how == "trial" else CARRY_S)\n',
+        "",
+    ),
+    Mutant(
+        "carrying",
+        "state arrives after it was given up",
+        "    turn.do(DropCarry(exchange.number))\n",
+        "",
+    ),
+    Mutant("carrying", "a dead new version empties the old one", "if sources or (", "if sources or how == 'back' or ("),
+    Mutant(
+        "carrying",
+        "state of more slots than before stays where it was",
+        ' or (how == "back" and _has_moved_on(taker, givers)):\n',
+        ":\n",
+    ),
+    Mutant("carrying", "who accepts beside a canary takes its state", "or takers", "or takers if False else takers"),
+    Mutant(
+        "carrying", "a worn worker's state ends with it", "    old = predecessor(turn, worker)\n", "    old = None\n"
+    ),
+    Mutant(
+        "carrying",
+        "a slot that goes away takes its state along",
+        "    if not worker.carries or worker.state not in STAYS or service.stopping:\n",
+        "    if True:\n",
+    ),
+    Mutant(
+        "carrying",
+        "a refused relief ends the one that worked",
+        "            workers.accept(turn, old)\n",
+        "            workers.leave(turn, old, 0.0)\n",
+    ),
+    Mutant(
+        "cutover",
+        "the rest of the slots follow without their state",
+        "    if target is None or service.baking.asked.no_rollback:\n        turn.note",
+        "    if True:\n        turn.note",
     ),
     Mutant("machine", "a worker that never was is waited for", "    if not event.exists:\n", "    if False:\n"),
 )

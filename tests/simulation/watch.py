@@ -13,7 +13,9 @@ from typing import Literal
 from midair.core.effects import (
     Accept,
     Answer,
+    Carry,
     Closed,
+    DropCarry,
     DropZygote,
     Effect,
     End,
@@ -42,6 +44,7 @@ from midair.core.events import (
     ReleaseAsked,
     RollbackAsked,
     ScaleAsked,
+    StateCarried,
     StopAsked,
     StoppedAccepting,
     Tick,
@@ -131,6 +134,8 @@ class Watch:
     ready_zygotes: set[ZygoteId] = field(default_factory=set)
     updates: dict[UpdateId, UpdateBook] = field(default_factory=dict)
     open_requests: set[RequestId] = field(default_factory=set)
+    exchanges: dict[int, Carry] = field(default_factory=dict)
+    """State on its way."""
     companions: dict[tuple[GenerationId, str], bool] = field(default_factory=dict)
     """Running once-only processes; True: told to end."""
     wanted: int = 0
@@ -157,6 +162,7 @@ class Watch:
             for effect in effects:
                 self._order(effect)
             self._check_accepting()
+            self._check_state()
             self._check_commands()
             self._check_leaving()
             self._check_wake(event, wake_s)
@@ -218,6 +224,8 @@ class Watch:
             case StoppedAccepting(worker):
                 if worker in self.workers:
                     self.workers[worker].has_stopped = True
+            case StateCarried(exchange):
+                self.exchanges.pop(exchange, None)
             case CompanionExited(generation, name):
                 self.companions.pop((generation, name), None)
             case _:
@@ -267,6 +275,14 @@ class Watch:
                 self.need(book.told == "accept", f"{effect}: it was last told to {book.told}")
                 self._tell(book, "stop")
                 book.has_stopped = False
+            case Carry(exchange, target, sources):
+                self._fresh("exchange", exchange)
+                for worker in (target, *sources):
+                    self._living(worker, effect)
+                self.exchanges[exchange] = effect
+            case DropCarry(exchange):
+                self.need(exchange in self.exchanges, f"{effect}: nothing is on its way")
+                del self.exchanges[exchange]
             case Leave(worker, within_s):
                 self._leave(self._living(worker, effect), within_s)
             case Kill(worker):
@@ -443,6 +459,8 @@ class Watch:
             generation.has_met_clients, generation.newest = True, self._last_numbers["worker"]
         generation.taken.add(worker.slot)
         self._check_truth(worker, generation)
+        coming = [e for e in self.exchanges.values() if e.how != "trial" and worker.id in {e.target, *e.sources}]
+        self.need(not coming, f"worker {worker.id} is to accept, and state is on its way: {coming}")
         if not self._is_canary():
             self._check_others_stopped(worker)
         self._tell(worker, "accept")
@@ -521,6 +539,14 @@ class Watch:
             return
         truly = {w.generation for w in self.world.accepting() if self._has_obeyed(w.id) and w.code.policy.parks}
         self.need(len(truly) <= 1, f"workers of generations {sorted(truly)} accept")
+
+    def _check_state(self) -> None:
+        """What somebody was served with is in one accepting worker, never in two."""
+        seen: dict[int, WorkerId] = {}
+        for worker in self.world.accepting():
+            for change in worker.state if self._has_obeyed(worker.id) else ():
+                self.need(change not in seen, f"workers {seen.get(change)} and {worker.id} both have state {change}")
+                seen[change] = worker.id
 
     def _has_obeyed(self, worker: WorkerId) -> bool:
         """The world may not have come to its latest order yet."""

@@ -308,9 +308,16 @@ class Service:
 
     def get(self, path: str = "/", *, timeout_s: float = 10.0) -> tuple[int, bytes]:
         """One request on a connection of its own. Raises OSError, also for what is no HTTP."""
+        return self._ask("GET", path, timeout_s)
+
+    def post(self, path: str, *, timeout_s: float = 10.0) -> tuple[int, bytes]:
+        """As ``get``, without a body."""
+        return self._ask("POST", path, timeout_s)
+
+    def _ask(self, method: str, path: str, timeout_s: float) -> tuple[int, bytes]:
         with contextlib.closing(self._connection(timeout_s)) as connection:
             try:
-                connection.request("GET", path)
+                connection.request(method, path)
                 response = connection.getresponse()
                 return response.status, response.read()
             except http.client.HTTPException as error:

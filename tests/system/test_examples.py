@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sys
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 from websockets.sync.client import connect
@@ -46,11 +48,12 @@ def _save(service: Service, source: str, version: str) -> None:
     ("folder", "source", "target"),
     [
         ("fastapi", "app.py", ""),
+        ("state-fastapi", "app.py", ""),
         ("flask", "app.py", ""),
         ("django", "shop/__init__.py", ""),
         ("django", "shop/__init__.py", "shop.wsgi:application"),
     ],
-    ids=["fastapi", "flask", "django-asgi", "django-wsgi"],
+    ids=["fastapi", "state-fastapi", "flask", "django-asgi", "django-wsgi"],
 )
 def test_an_example_is_updated_with_nothing_lost(tmp_path: Path, folder: str, source: str, target: str) -> None:
     with _service(tmp_path, folder, target) as service:
@@ -127,3 +130,21 @@ def test_the_upgrader_example_runs_from_its_own_configuration(tmp_path: Path) ->
                 assert service.reload().code == 0, service.log()
                 lines.wait_for(version, 20)
         assert lines.broken == [], service.log()
+
+
+@pytest.mark.slow
+def test_the_example_of_state_keeps_what_it_has_in_memory(tmp_path: Path) -> None:
+    def told(path: str, what: str) -> Any:
+        status, body = service.get(path)
+        assert status == 200, (status, body)
+        return json.loads(body)[what]
+
+    with _service(tmp_path, "state-fastapi", "") as service:
+        for _ in range(3):
+            assert service.post("/won/ada")[0] == 200
+        ticks, hits = told("/", "ticks"), told("/", "hits")
+        _save(service, "app.py", "2")
+        assert service.reload().code == 0, service.log()
+        assert told("/players", "scores") == {"ada": 3}
+        assert told("/", "hits") > hits
+        wait_for(lambda: told("/", "ticks"), 10, until=lambda now: now > ticks, what="the clock of the new version")

@@ -49,6 +49,7 @@ EFFECTS: dict[str, Effect] = {
     "canary": "update",
     "bake": "update",
     "drain": "update",
+    "carry": "update",
     "rollback": "update",
     "stop": "update",
     "exit": "update",

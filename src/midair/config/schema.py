@@ -75,6 +75,13 @@ class Drain(Table, frozen=True, kw_only=True):
     """How long an idle keep-alive connection of an old version may still send a last request before it is closed."""
 
 
+class Carry(Table, frozen=True, kw_only=True):
+    max_size_bytes: int = 256 * 1024 * 1024
+    """Largest state of one worker that goes on with the next (``midair.carry``); more refuses the update."""
+    grace_s: float = 0.25
+    """At the cut-over, how long requests in flight may take to end before the state is taken without what they change."""
+
+
 class Rollback(Table, frozen=True, kw_only=True):
     rate_per_s: float = 1.0
     """As ``drain.rate``, on the way back."""
@@ -235,6 +242,7 @@ class Settings(Table, frozen=True, kw_only=True):
     canary: Canary = Canary()
     bake: Bake = Bake()
     drain: Drain = Drain()
+    carry: Carry = Carry()
     rollback: Rollback = Rollback()
     stop: Stop = Stop()
     exit: Exit = Exit()

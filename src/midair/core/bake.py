@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from midair.core import cutover, workers
+from midair.core import carrying, cutover, workers
 from midair.core.effects import CountAnswers, ProbeWorker, RunHook
 from midair.core.events import AnswersCounted
 from midair.core.ids import GenerationId
 from midair.core.policy import SWITCH_ACK_S
-from midair.core.state import ALL_SLOTS, Generation, Role, WorkerState
+from midair.core.state import ALL_SLOTS, COMING, Generation, Role, WorkerState
 from midair.core.turn import Turn
 from midair.errors import Fault
 
@@ -61,7 +61,7 @@ def commit(turn: Turn) -> None:
     update = service.baking
     if update is None:
         return
-    if service.switch:
+    if service.switch or carrying.is_busy(turn):
         turn.wake("bake", SWITCH_ACK_S)  # Slots are being switched away from it, or back if that fails.
         return
     generation = turn.generation(update.generation)
@@ -81,6 +81,10 @@ def commit(turn: Turn) -> None:
     for old in turn.with_role(Role.PARKED):
         if old.id != service.previous or generation.policy.keep != "workers":
             workers.retire(turn, old, max(0.0, old.drain_until_s - turn.now_s))
+            continue
+        for worker in turn.staying(old.id):
+            if worker.state in COMING:  # A replacement that was on its way when its generation was parked.
+                workers.leave(turn, worker, 0.0)
     _forget_if_gone(turn, stale)
     workers.enforce_bound(turn)
     if service.previous is not None:

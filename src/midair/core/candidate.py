@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from midair.core import backoff, bake, cutover, joining, stopping, surge, workers
+from midair.core import backoff, bake, carrying, cutover, joining, stopping, surge, workers
 from midair.core.effects import Opened, Prepare, Result, RunHook, Verify
 from midair.core.events import Prepared, UpdateAsked, ZygoteReady
 from midair.core.ids import GenerationId, RequestId, UpdateId
@@ -239,7 +239,7 @@ def become_ready(turn: Turn) -> None:
     """Cut over once every slot of the candidate that switches first is ready and the files are known to be those that were
     imported. A canary's other slots are ready by then, too; by slot, the others start when there is room."""
     update, service = turn.service.candidate, turn.service
-    if update is None or update.phase != "start" or service.switch:
+    if update is None or update.phase != "start" or service.switch or carrying.is_busy(turn):
         return
     generation = turn.generation(update.generation)
     slots = surge.next_slots(turn, generation)

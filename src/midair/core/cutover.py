@@ -1,6 +1,6 @@
 """Slots change hands: the only time during which a request has to wait, in the kernel's listen queue.
 
-    the others are told to stop ─ they have said so, or 50 ms pass ─ the target's workers begin
+    the others are told to stop ─ they have said so, or 50 ms pass ─ (state, ``carrying.py``) ─ the target's workers begin
     before a new worker has begun, giving up costs nothing: whoever was told to stop begins again
 
 The same switch serves a canary (some slots), one slot after the other, the rest or all of them, and the way back.
@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from midair.core import bake, candidate, joining, surge, workers
+from midair.core import bake, candidate, carrying, joining, surge, workers
 from midair.core.effects import Phase, Result
+from midair.core.ids import WorkerId
 from midair.core.pace import UNPACED
 from midair.core.policy import SWITCH_ACK_S
 from midair.core.state import ALL_SLOTS, QUARANTINE_MAX, Generation, Role, Switch, Worker, WorkerState
@@ -27,10 +28,13 @@ def begin(
     is_back: bool = False,
     fault: Fault | None = None,
     is_automatic: bool = False,
+    stopped: frozenset[WorkerId] = frozenset(),
 ) -> None:
-    """Tell everybody else to stop accepting. The listen queue keeps the new connections meanwhile."""
+    """Tell everybody else to stop accepting. The listen queue keeps the new connections meanwhile. ``stopped``: who was
+    told before."""
     service = turn.service
-    switch = Switch(target.id, set(), slots, is_back, fault, is_automatic)
+    carrying.call_off(turn)
+    switch = Switch(target.id, set(), slots, is_back, fault, is_automatic, set(stopped))
     service.switch = switch
     update = None if is_back else turn.candidate(target.id) or service.baking
     phase: Phase = "canary" if slots <= target.policy.canary_workers else "cut-over"
@@ -41,7 +45,7 @@ def begin(
             continue
         generation = turn.generation(worker.generation)
         if generation.policy.parks:
-            workers.stop_accepting(turn, worker)
+            workers.stop_accepting(turn, worker, holds=carrying.holds(turn, worker, target))
             switch.waiting.add(worker.id)
             switch.stopped.add(worker.id)
         else:
@@ -68,15 +72,17 @@ def finish(turn: Turn) -> None:
     service = turn.service
     switch = service.switch
     assert switch is not None
-    service.switch = None
     turn.forget("switch")
+    if carrying.holds_up(turn, switch):
+        return
+    service.switch = None
     for worker in list(service.workers.values()):
         if worker.state is WorkerState.STOPPING:
             worker.state = WorkerState.PARKED  # It did not answer in time; what it accepts now it also serves.
     target = turn.generation(switch.target)
     beginning = [w for w in turn.workers_of(target.id) if w.slot < switch.slots]
     for worker in beginning:
-        if worker.state is WorkerState.READY:
+        if worker.state is WorkerState.READY and carrying.predecessor(turn, worker) is None:
             joining.take_over(turn, worker)  # It may be a replacement that became ready meanwhile.
     for worker in beginning:
         if worker.state is WorkerState.PARKED:
@@ -105,8 +111,26 @@ def abort(turn: Turn, fault: Fault, result: Result = "refused") -> None:
     _after(turn)
 
 
+def turn_back(turn: Turn, fault: Fault) -> None:
+    """The rest of the slots cannot follow the canary with what they have in memory: all go back. Where no way leads back, the
+    new version goes on without."""
+    service, switch = turn.service, turn.service.switch
+    assert switch is not None
+    assert service.baking is not None
+    carrying.drop_of_switch(turn)
+    target = bake.way_back(turn)
+    if target is None or service.baking.asked.no_rollback:
+        turn.note("state_lost", generation=switch.target, error=fault.message)
+        finish(turn)
+        return
+    service.switch = None
+    stopped = frozenset(switch.stopped)
+    begin(turn, target, ALL_SLOTS, is_back=True, fault=fault, is_automatic=True, stopped=stopped)
+
+
 def undo(turn: Turn) -> None:
     """Whoever was told to stop begins again."""
+    carrying.drop_of_switch(turn)
     switch, turn.service.switch = turn.service.switch, None
     turn.forget("switch")
     for worker in list(turn.service.workers.values()):
@@ -122,6 +146,7 @@ def _after(turn: Turn) -> None:
     for worker in list(service.workers.values()):
         if turn.generation(worker.generation).role is Role.SERVING:
             joining.take_over_if_due(turn, worker)
+    carrying.part_later(turn)
     queued, service.queued = service.queued, None
     if queued:
         candidate.begin(turn, queued)
@@ -149,7 +174,7 @@ def _part_began(turn: Turn, target: Generation, slots: int) -> None:
 def canary_ended(turn: Turn) -> None:
     """The canary held: the rest of the slots follow, all at once or one after the other."""
     update = turn.service.baking
-    if turn.service.switch:
+    if turn.service.switch or carrying.is_busy(turn):
         turn.wake("canary", SWITCH_ACK_S)
     elif update and update.phase == "canary":
         generation = turn.generation(update.generation)

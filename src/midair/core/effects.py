@@ -9,6 +9,7 @@ from midair.core.ids import GenerationId, RequestId, UpdateId, WorkerId, ZygoteI
 from midair.errors import Fault
 
 Phase = Literal["build", "start", "ready", "canary", "cut-over", "bake", "commit"]
+How = Literal["trial", "take", "join", "back"]
 Result = Literal["committed", "refused", "rolled-back", "superseded", "stopped"]
 
 
@@ -76,9 +77,32 @@ class Accept:
 
 @dataclass(frozen=True, slots=True)
 class StopAccepting:
-    """Accept no more and let connections end without a race (→ StoppedAccepting)."""
+    """Accept no more and let connections end without a race (→ StoppedAccepting). ``holds``: begin no request either,
+    until told to accept again or the connections move: the slot's state is about to be taken."""
 
     worker: WorkerId
+    holds: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Carry:
+    """Take the state of ``sources`` to ``target`` (→ StateCarried). A source that is gone brings nothing.
+
+    ``trial``: only see whether it could be done. ``take``: the target begins with it. ``join``: the target serves already.
+    ``back``: the target had its own before, and keeps it if this fails.
+    """
+
+    exchange: int
+    target: WorkerId
+    sources: tuple[WorkerId, ...]
+    how: How
+
+
+@dataclass(frozen=True, slots=True)
+class DropCarry:
+    """Nobody waits for this exchange any more: what has not reached its target must not."""
+
+    exchange: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +225,8 @@ Effect = (
     | ProbeWorker
     | Accept
     | StopAccepting
+    | Carry
+    | DropCarry
     | SayNotReady
     | Leave
     | Kill

@@ -12,6 +12,10 @@ from midair.core.ids import GenerationId, RequestId, WorkerId, ZygoteId
 from midair.core.policy import Policy
 from midair.errors import Fault
 
+Carries = Literal["", "moves", "merges"]
+"""What a worker keeps in memory for its slot: nothing; state that one worker at a time may change; or state of which two
+copies may go on side by side for a while, as the application can merge them."""
+
 # --- requests -----------------------------------------------------------------------------------------------------
 
 
@@ -139,6 +143,8 @@ class WorkerReady:
     """Its application has started (lifespan start-up complete; a command child said READY)."""
 
     worker: WorkerId
+    carries: Carries = ""
+    """State of its slot that goes on with the next worker."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +167,14 @@ class ProbeAnswered:
 @dataclass(frozen=True, slots=True)
 class StoppedAccepting:
     worker: WorkerId
+
+
+@dataclass(frozen=True, slots=True)
+class StateCarried:
+    """An exchange of state has ended: the target has it, or (``fault``) nothing was changed there that counts."""
+
+    exchange: int
+    fault: Fault | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +240,7 @@ Event = (
     | WorkerFailed
     | ProbeAnswered
     | StoppedAccepting
+    | StateCarried
     | WorkerDrained
     | WorkerExited
     | WorkerWorn

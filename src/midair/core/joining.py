@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from midair.core import bake, candidate, workers
+from midair.core import bake, candidate, carrying, workers
 from midair.core.effects import ProbeWorker
 from midair.core.policy import PROBE_AGAIN_S, PROBE_FAILURES
 from midair.core.state import Role, Worker, WorkerState
@@ -20,8 +20,7 @@ def started(turn: Turn, worker: Worker) -> None:
         return
     turn.forget(f"start:{worker.id}")
     if generation.role is Role.CANDIDATE:
-        worker.state = WorkerState.READY
-        candidate.become_ready(turn)
+        _is_able(turn, worker)
     elif generation.role is Role.SERVING:
         worker.state = WorkerState.READY
         take_over_if_due(turn, worker)
@@ -41,14 +40,25 @@ def probed(turn: Turn, worker: Worker, verdict: str, detail: str) -> None:
             turn.wake(f"probe:{worker.id}", PROBE_AGAIN_S)
         else:
             worker.last_words = None
-            worker.state = WorkerState.READY
-            turn.forget(f"start:{worker.id}")
-            candidate.become_ready(turn)
+            _is_able(turn, worker)
     elif _bakes(turn, worker) and verdict != "no-route":
         worker.failed_probes = worker.failed_probes + 1 if verdict == "unhealthy" else 0
         if worker.failed_probes >= PROBE_FAILURES:
             why = f"worker {worker.id} failed {PROBE_FAILURES} health probes in a row: {detail}"
             bake.roll_back(turn, Fault("bake-unhealthy", why), is_automatic=True)
+
+
+def _is_able(turn: Turn, worker: Worker) -> None:
+    """A new version's worker could serve; if its slot has state, it must be able to take that, too."""
+    if not carrying.is_tried(turn, worker):
+        able(turn, worker)
+
+
+def able(turn: Turn, worker: Worker) -> None:
+    """Nothing is left that a new version's worker has to show."""
+    worker.state = WorkerState.READY
+    turn.forget(f"start:{worker.id}")
+    candidate.become_ready(turn)
 
 
 def _bakes(turn: Turn, worker: Worker) -> bool:
@@ -58,7 +68,9 @@ def _bakes(turn: Turn, worker: Worker) -> bool:
 
 def take_over_if_due(turn: Turn, worker: Worker) -> None:
     """A replacement has to wait while slots are switched, and during a canary for a slot that is the other generation's."""
-    if worker.state is WorkerState.READY and not turn.service.switch and _is_its_slot(turn, worker):
+    if worker.state is not WorkerState.READY or turn.service.switch or not _is_its_slot(turn, worker):
+        return
+    if not carrying.is_relieving(turn, worker):
         take_over(turn, worker)
 
 
@@ -83,6 +95,8 @@ def take_over(turn: Turn, worker: Worker) -> None:
         if old.successor == worker.id:
             turn.note("worker_replaced", generation=old.generation, slot=old.slot, worker=old.id, by=worker.id)
             if old.hangs:
+                if old.carries:
+                    turn.note("state_lost", worker=old.id, error="its event loop stands still")
                 workers.kill(turn, old)
             else:
                 workers.leave(turn, old, turn.generation(old.generation).policy.drain_s)

@@ -11,16 +11,16 @@ check it against a model of the outside, ``tests/core``):
 
 The rooms, in the order of an update: ``requests`` (what people ask), ``candidate`` (build, start, ready), ``surge`` (how many
 slots at a time), ``cutover`` (slots change hands), ``bake`` (watch, commit, roll back); beside it ``joining`` (a worker's way to
-its slot), ``workers`` (start, stop, replace), ``companions``, ``stopping``. At most two updates are alive: one that bakes
-(``service.baking``) and a newer one on its way (``service.candidate``). All that is remembered stands in ``state``. This file
-tells each event to its room.
+its slot), ``carrying`` (its state), ``workers`` (start, stop, replace), ``companions``, ``stopping``. At most two updates are
+alive: one that bakes (``service.baking``) and a newer one on its way (``service.candidate``). All that is remembered stands
+in ``state``. This file tells each event to its room.
 """
 
 from __future__ import annotations
 
 from typing import assert_never
 
-from midair.core import bake, candidate, companions, cutover, joining, requests, stopping, surge, workers
+from midair.core import bake, candidate, carrying, companions, cutover, joining, requests, stopping, surge, workers
 from midair.core.effects import DropZygote, Effect, ProbeWorker
 from midair.core.events import (
     AnswersCounted,
@@ -34,6 +34,7 @@ from midair.core.events import (
     ReleaseAsked,
     RollbackAsked,
     ScaleAsked,
+    StateCarried,
     StopAsked,
     StoppedAccepting,
     Tick,
@@ -112,8 +113,8 @@ def _dispatch(turn: Turn, event: Event) -> None:
         case ZygoteExited(zygote, how):
             fault = Fault("zygote-exited", f"the process that imports the application ended: {how}")
             _zygote_lost(turn, zygote, fault)
-        case WorkerReady(worker_id):
-            _worker_ready(turn, worker_id)
+        case WorkerReady():
+            _worker_ready(turn, event)
         case WorkerFailed():
             _worker_failed(turn, event)
         case ProbeAnswered(worker_id, verdict, detail):
@@ -122,12 +123,17 @@ def _dispatch(turn: Turn, event: Event) -> None:
         case StoppedAccepting(worker_id):
             if worker := turn.worker(worker_id):
                 cutover.acknowledged(turn, worker)
+        case StateCarried():
+            carrying.carried(turn, event)
         case WorkerDrained(worker_id):
             if worker := turn.worker(worker_id):
                 worker.has_drained = True
         case WorkerExited(worker_id, how):
             if worker := turn.worker(worker_id):
+                was_busy = carrying.is_busy(turn)
                 _worker_exited(turn, worker, how)
+                if was_busy:
+                    candidate.become_ready(turn)
         case WorkerWorn():
             _worker_worn(turn, event)
         case AnswersCounted():
@@ -215,9 +221,10 @@ def _run_short(turn: Turn, generation: Generation, fault: Fault) -> None:
 # --- news of workers ----------------------------------------------------------------------------------------------
 
 
-def _worker_ready(turn: Turn, worker_id: WorkerId) -> None:
-    worker = turn.worker(worker_id)
+def _worker_ready(turn: Turn, event: WorkerReady) -> None:
+    worker = turn.worker(event.worker)
     if worker and worker.state is WorkerState.STARTING:
+        worker.carries = event.carries
         joining.started(turn, worker)
 
 
@@ -318,6 +325,8 @@ def _due(turn: Turn, name: str) -> None:
                 turn.do(ProbeWorker(worker.id, warm=True))
         case "switch":
             cutover.finish(turn)
+        case "carry":
+            carrying.is_late(turn, int(rest))
         case "canary":
             cutover.canary_ended(turn)
         case "bake":

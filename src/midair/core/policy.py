@@ -8,6 +8,12 @@ from typing import Literal
 SWITCH_ACK_S = 0.05
 """How long the old slots may take to say that they stopped accepting. The listen queue covers the gap."""
 
+CARRY_S = 1.0
+"""How long the state of a slot may take to its next worker while nobody serves there. More, and the old one goes on."""
+
+TRIAL_S = 10.0
+"""How long the trial of it may take, before the cut-over."""
+
 PROBE_AGAIN_S = 0.1
 """Between two health probes of a worker that is not healthy yet."""
 

@@ -5,7 +5,8 @@ field needs a default, and a field that goes away is simply ignored.
 
     generation   candidate -> serving -> parked -> retiring -> gone        (refused: candidate -> retiring -> gone)
                                                    parked -> candidate -> serving …                 (kept after the commit)
-    worker       starting -> probing -> ready -> accepting -> stopping -> parked -> accepting … -> leaving -> (killed) -> gone
+    worker       starting -> probing -> (trying) -> ready -> accepting -> stopping -> parked -> accepting …
+                 -> leaving -> (killed) -> gone
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from midair.core.effects import Phase
-from midair.core.events import UpdateAsked
+from midair.core.effects import How, Phase
+from midair.core.events import Carries, UpdateAsked
 from midair.core.ids import GenerationId, UpdateId, WorkerId, ZygoteId
 from midair.core.policy import Policy
 from midair.errors import Fault
@@ -23,6 +24,8 @@ from midair.errors import Fault
 class WorkerState(StrEnum):
     STARTING = "starting"
     PROBING = "probing"
+    TRYING = "trying"
+    """Healthy; whether it can take its slot's state is being tried."""
     READY = "ready"
     ACCEPTING = "accepting"
     STOPPING = "stopping"
@@ -34,7 +37,7 @@ class WorkerState(StrEnum):
 
 
 ENDING = frozenset({WorkerState.LEAVING, WorkerState.KILLED})
-COMING = frozenset({WorkerState.STARTING, WorkerState.PROBING, WorkerState.READY})
+COMING = frozenset({WorkerState.STARTING, WorkerState.PROBING, WorkerState.TRYING, WorkerState.READY})
 
 
 class Role(StrEnum):
@@ -66,6 +69,10 @@ class Worker:
     failed_probes: int = 0
     last_words: Fault | None = None
     """What it said before it failed."""
+    carries: Carries = ""
+    """What it keeps in memory for its slot."""
+    state_in: int | None = None
+    """The slot of the serving generation that has gone on with it since it was parked."""
 
 
 @dataclass(slots=True)
@@ -144,6 +151,19 @@ class Switch:
     is_automatic: bool = False
     stopped: set[WorkerId] = field(default_factory=set)
     """Who was told to stop: they begin again if the switch is given up."""
+    is_carrying: bool = False
+    """The slots' state was asked for."""
+
+
+@dataclass(slots=True)
+class Exchange:
+    """State on its way from some workers to another."""
+
+    number: int
+    target: WorkerId
+    sources: tuple[WorkerId, ...]
+    how: How
+    is_of_switch: bool = False
 
 
 ALL_SLOTS = 1 << 30
@@ -181,6 +201,8 @@ class Service:
     baking: Update | None = None
     """An update at or after its cut-over, before its commit. Beside it a newer candidate may already be on its way."""
     switch: Switch | None = None
+    exchanges: dict[int, Exchange] = field(default_factory=dict)
+    """State on its way, by number."""
     queued: UpdateAsked | None = None
     rollback_barred: str = ""
     """Why nobody may go back from the committed generation."""
@@ -197,6 +219,7 @@ class Service:
     last_worker: int = 0
     last_zygote: int = 0
     last_update: int = 0
+    last_exchange: int = 0
 
 
 QUARANTINE_MAX = 50

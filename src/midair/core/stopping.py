@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from midair.core import candidate, cutover, workers
+from midair.core import candidate, carrying, cutover, workers
 from midair.core.effects import Answer, Closed, End, SayNotReady
 from midair.core.events import StopAsked
 from midair.core.state import Role, Stopping
@@ -72,6 +72,7 @@ def _close_updates(turn: Turn) -> None:
         turn.do(Answer(service.queued.request, fault))
         service.queued = None
     cutover.undo(turn)
+    carrying.drop_all(turn)
     candidate.refuse(turn, fault, "stopped")
     if service.baking:
         update, service.baking = service.baking, None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from midair.core import backoff
+from midair.core import backoff, carrying
 from midair.core.effects import (
     Accept,
     DropZygote,
@@ -41,13 +41,13 @@ def died(turn: Turn, generation: Generation) -> None:
 
 
 def accept(turn: Turn, worker: Worker) -> None:
-    worker.state = WorkerState.ACCEPTING
+    worker.state, worker.state_in = WorkerState.ACCEPTING, None
     turn.do(Accept(worker.id))
 
 
-def stop_accepting(turn: Turn, worker: Worker) -> None:
+def stop_accepting(turn: Turn, worker: Worker, *, holds: bool) -> None:
     worker.state = WorkerState.STOPPING
-    turn.do(StopAccepting(worker.id))
+    turn.do(StopAccepting(worker.id, holds))
 
 
 def leave(turn: Turn, worker: Worker, within_s: float) -> None:
@@ -61,6 +61,8 @@ def leave(turn: Turn, worker: Worker, within_s: float) -> None:
         kill(turn, worker)
         return
     if worker.state is WorkerState.ACCEPTING:
+        if worker.carries and not turn.service.stopping:
+            turn.note("state_lost", worker=worker.id, error="it leaves, and nobody is there to take what it has")
         turn.do(StopAccepting(worker.id))
     worker.state = WorkerState.LEAVING
     turn.do(Leave(worker.id, within_s))
@@ -82,6 +84,7 @@ def remove(turn: Turn, worker: Worker) -> None:
     turn.forget(f"start:{worker.id}")
     if turn.service.switch:
         turn.service.switch.waiting.discard(worker.id)
+    carrying.target_gone(turn, worker)
     for other in turn.service.workers.values():
         if other.successor == worker.id:
             other.successor = None
@@ -155,12 +158,8 @@ def fill(turn: Turn, generation: Generation) -> None:
     service = turn.service
     if service.stopping or generation.role is not Role.SERVING:
         return
-    staying = turn.staying(generation.id)
     wanted = turn.wanted(generation)
-    kept = wanted if generation.runs_short else 0  # Nobody will take the place of a missing one, in whatever slot.
-    for worker in sorted(staying, key=lambda w: w.slot)[kept:]:
-        if worker.slot >= wanted:
-            leave(turn, worker, generation.policy.drain_s)
+    let_go(turn, generation)
     missing = missing_slots(turn, generation)
     if not missing or generation.runs_short:
         return
@@ -179,6 +178,15 @@ def fill(turn: Turn, generation: Generation) -> None:
             start(turn, generation, slot)
     if len(deaths) == backoff.CRASH_LOOP:
         turn.note("crash_loop", generation=generation.id, version=generation.version, deaths=len(deaths))
+
+
+def let_go(turn: Turn, generation: Generation) -> None:
+    """What is too much of a serving generation leaves, once it has given away what it carries."""
+    wanted = turn.wanted(generation)
+    kept = wanted if generation.runs_short else 0  # Nobody will take the place of a missing one, in whatever slot.
+    for worker in sorted(turn.staying(generation.id), key=lambda w: w.slot)[kept:]:
+        if worker.slot >= wanted and not carrying.is_parting(turn, worker):
+            leave(turn, worker, generation.policy.drain_s)
 
 
 def missing_slots(turn: Turn, generation: Generation) -> list[int]:

@@ -120,6 +120,11 @@ _TABLE = (
         "connections_moved", "info", "The last of the old connections has moved, or the next update takes over what is left.",
         ("moved", "seconds", "most_in_1_s", "least_in_1_s", "slowed_s", "halted_s", "left"),
     ),
+    Event("state_carried", "info", "What a worker has in memory (`midair.carry`) goes on with another worker.",
+          ("worker", "slot", "how", "names", "bytes", "seconds", "running", "dropped")),
+    Event("state_refused", "warning", "A worker could not take the state of its slot, and the one that has it goes on.",
+          ("worker", "code", "error")),
+    Event("state_lost", "error", "State that an application carries is gone, and why.", ("worker", "error")),
     Event(
         "connections_stay", "warning",
         "The new version's application does not go on with some WebSockets or streams; they end with the old version.",

@@ -5,10 +5,11 @@ protocol N speaks N-1. Never pickle: the other side may be another Python or ano
 word; which ones and in which order stands with the word.
 
     supervisor → host      Become, Fork, WorkerGone
-    supervisor → worker    Accept, StopAccepting, NotReady, Drain, HandOver, TakeOver, Grant, Probe,
-                           Leave, TellStacks
+    supervisor → worker    Accept, StopAccepting, ExportState, ImportState, NotReady, Drain, HandOver, TakeOver, Grant,
+                           Probe, Leave, TellStacks
     host → supervisor      Hello, Forked, ForkFailed, Imported, Started, Failed, Said
-    worker → supervisor    Accepting, StoppedAccepting, Drained, Moved, Stays, HandOverEnded, Worn, Stacks, Left
+    worker → supervisor    Accepting, StoppedAccepting, StateExported, StateImported, Drained, Moved, Stays, HandOverEnded, Worn,
+                           Stacks, Left
 """
 
 from __future__ import annotations
@@ -25,6 +26,11 @@ from midair.worker.settings import Served, ServeSettings, TlsSettings
 PROTOCOL = 1
 DETAIL_MAX = 16 * 1024
 """Characters of a traceback that cross; the rest stands in the application's own output."""
+
+NAMES_MAX = 100
+"""States that an answer names; more are carried and not named."""
+MESSAGE_CHARS = 1000
+"""Of a sentence with an application's own words in it."""
 
 
 class Word(msgspec.Struct, frozen=True, tag_field="word", tag=True, kw_only=True):
@@ -53,6 +59,8 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True):
     max_requests_jitter: int = 0
     max_memory_bytes: int = 0
     hang_warn_s: float = 5.0
+    exclusive_dir: str = ""
+    """Where the files are that ``midair.exclusive`` locks."""
 
 
 Role = Literal["zygote", "worker"]
@@ -94,6 +102,31 @@ class StopAccepting(Word, frozen=True, kw_only=True):
     else they are let come to an end."""
 
     is_moving: bool = False
+    is_holding: bool = False
+    """Begin no request either: the slot's state is about to be asked for. Undone by Accept and by Drain."""
+
+
+class ExportState(Word, frozen=True, kw_only=True):
+    """Write the slot's state into the memfd beside this word (→ StateExported). With a second memfd, write there what it has
+    become when the last connection is gone (→ StateExported, ``is_last``)."""
+
+    exchange: int
+    grace_s: float = 0.0
+    """How long requests in flight may take to end first."""
+    max_bytes: int = 0
+    is_trial: bool = False
+
+
+class ImportState(Word, frozen=True, kw_only=True):
+    """Take in the state in the memfds beside this word, the slot's own first (→ StateImported).
+
+    ``trial``: only see whether it can be done. ``take``: begin with it. ``join``: add it to what is here. ``back``: begin
+    with it, and if it cannot be, go on with what is here. ``merge``: add what has changed in it since the one before."""
+
+    exchange: int
+    how: Literal["trial", "take", "join", "back", "merge"]
+    has_before: bool = False
+    """The last descriptor is what the two copies began with."""
 
 
 class NotReady(Word, frozen=True, kw_only=True):
@@ -173,9 +206,10 @@ class Imported(Word, frozen=True, kw_only=True):
 
 
 class Started(Word, frozen=True, kw_only=True):
-    """Start-up is complete."""
+    """Start-up is complete. ``carries``: what the application keeps in memory for its slot (core/events)."""
 
     seconds: float
+    carries: Literal["", "moves", "merges"] = ""
 
 
 class Failed(Word, frozen=True, kw_only=True):
@@ -203,6 +237,30 @@ class Accepting(Word, frozen=True, kw_only=True):
 
 class StoppedAccepting(Word, frozen=True, kw_only=True):
     pass
+
+
+class StateExported(Word, frozen=True, kw_only=True):
+    """The state is in the memfd, or (``fault``) it is not."""
+
+    exchange: int
+    is_last: bool = False
+    names: tuple[str, ...] = ()
+    size_bytes: int = 0
+    running: int = 0
+    """Requests that had not ended: what they still change is not in it."""
+    waited_s: float = 0.0
+    seconds: float = 0.0
+    """What the application's own functions took."""
+    fault: Fault | None = None
+
+
+class StateImported(Word, frozen=True, kw_only=True):
+    """It was taken in, or (``fault``) it was not. ``dropped``: states that nobody here carries or could merge."""
+
+    exchange: int
+    seconds: float = 0.0
+    dropped: tuple[str, ...] = ()
+    fault: Fault | None = None
 
 
 class Drained(Word, frozen=True, kw_only=True):
@@ -252,6 +310,8 @@ ToHost = (
     | WorkerGone
     | Accept
     | StopAccepting
+    | ExportState
+    | ImportState
     | NotReady
     | Drain
     | HandOver
@@ -271,6 +331,8 @@ FromHost = (
     | Said
     | Accepting
     | StoppedAccepting
+    | StateExported
+    | StateImported
     | Drained
     | Moved
     | Stays

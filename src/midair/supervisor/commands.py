@@ -353,7 +353,7 @@ class Commands:
             child.state = "serving"
             self._heirs.look_soon()
 
-    def stop_accepting(self, worker_id: WorkerId, *, is_moving: bool) -> None:
+    def stop_accepting(self, worker_id: WorkerId, *, is_moving: bool, is_holding: bool) -> None:
         """It cannot be told apart from leaving: ``leave`` follows."""
 
     def say_not_ready(self, worker_id: WorkerId) -> None:

@@ -121,6 +121,7 @@ class Fleet:
         self.on_moving: Callable[[Worker, words.Moved | words.Stays | words.HandOverEnded], None] = (
             lambda worker, word: None
         )
+        self.on_state: Callable[[Worker, words.StateExported | words.StateImported], None] = lambda worker, word: None
         self.on_ended: Callable[[Worker, str], None] = lambda worker, how: None
         """Its process is gone, its page can be read for the last time."""
 
@@ -378,7 +379,7 @@ class Fleet:
             case words.Started():
                 worker.state = "ready"
                 self.on_started(worker, word)
-                self._tell(WorkerReady(worker.id))
+                self._tell(WorkerReady(worker.id, word.carries))
             case words.Failed():
                 worker.last = word.fault()
                 self._tell(WorkerFailed(worker.id, worker.last))
@@ -391,6 +392,8 @@ class Fleet:
                 self._tell(WorkerDrained(worker.id))
             case words.Moved() | words.Stays() | words.HandOverEnded():
                 self.on_moving(worker, word)
+            case words.StateExported() | words.StateImported():
+                self.on_state(worker, word)
             case words.Worn(why=why):
                 self._tell(WorkerWorn(worker.id, why))
             case words.Stacks(text=text):
@@ -443,9 +446,9 @@ class Fleet:
     def accept(self, worker_id: WorkerId) -> None:
         self._order(worker_id, words.Accept(), "serving")
 
-    def stop_accepting(self, worker_id: WorkerId, *, is_moving: bool) -> None:
-        """is_moving: its connections will be handed over, so it does not let them end."""
-        self._order(worker_id, words.StopAccepting(is_moving=is_moving), "draining")
+    def stop_accepting(self, worker_id: WorkerId, *, is_moving: bool, is_holding: bool) -> None:
+        """is_moving: its connections will be handed over, so it does not let them end. is_holding: it begins no request."""
+        self._order(worker_id, words.StopAccepting(is_moving=is_moving, is_holding=is_holding), "draining")
 
     def say_not_ready(self, worker_id: WorkerId) -> None:
         worker = self.workers.get(worker_id)

@@ -284,6 +284,10 @@ class Moving:
     def _must_hurry(self, worker: WorkerId, count: int, now_s: float) -> bool:
         """At the pace it would not be over before it is ended; and what is not over then is cut."""
         assert self._pace is not None
+        if self._estate.service.workers[worker].carries == "moves":
+            return (
+                True  # Its slot's state is there already: what it still serves would change a copy that nobody reads.
+            )
         ends_s = self._estate.service.timers.get(f"kill:{worker}")
         if ends_s is None:
             return False

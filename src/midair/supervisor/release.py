@@ -132,6 +132,7 @@ def _launch_fd(release: Release, listeners: Sequence[Listener]) -> int:
         max_requests_jitter=settings.worker.max_requests_jitter,
         max_memory_bytes=settings.worker.max_memory_bytes,
         hang_warn_s=settings.worker.hang_warn_s,
+        exclusive_dir=os.path.join(settings.runtime_dir, "exclusive"),
     )
     # It holds the environment, secrets included: a memfd has no name that another user could open.
     fd = os.memfd_create(f"midair:launch:{release.generation}", os.MFD_CLOEXEC)

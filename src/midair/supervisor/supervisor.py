@@ -23,6 +23,7 @@ from midair.sockets import words
 from midair.sockets.listener import Listener
 from midair.supervisor import fleet as fleets
 from midair.supervisor.accounts import Accounts
+from midair.supervisor.carrying import Carrying
 from midair.supervisor.commands import Command, Commands, own_listeners
 from midair.supervisor.companions import Companions
 from midair.supervisor.document import Document
@@ -102,6 +103,8 @@ class Supervisor:
         self._notices = Notices(self.estate)
         self._moving = Moving(self.estate, self.accounts, self._pulse)
         fleet.on_moving = self._moving.heard
+        self._carrying = Carrying(self.estate)
+        fleet.on_state = self._carrying.heard
         self._facts: deque[events.Event] = deque()
         self._is_deciding = False
         self._wake: Timer | None = None
@@ -109,6 +112,7 @@ class Supervisor:
         self.rooms: dict[str, Room] = {
             "commands": self.estate.commands,
             "accounts": self.accounts,
+            "carrying": self._carrying,
             "companions": self._companions,
             "hooks": self._errands,
             "metrics": self.exporter,
@@ -191,10 +195,16 @@ class Supervisor:
             case effects.Accept(worker):
                 self.estate.fleet_of(worker).accept(worker)
                 self._moving.began_to_accept(worker)
+                self._carrying.began_to_accept(worker)
                 self._moving.look_soon()
-            case effects.StopAccepting(worker):
-                self.estate.fleet_of(worker).stop_accepting(worker, is_moving=self._moving.migrates(worker))
+            case effects.StopAccepting(worker, holds):
+                is_moving = self._moving.migrates(worker)
+                self.estate.fleet_of(worker).stop_accepting(worker, is_moving=is_moving, is_holding=holds)
                 self._moving.look_soon()
+            case effects.Carry():
+                self._carrying.carry(effect)
+            case effects.DropCarry(exchange):
+                self._carrying.drop(exchange)
             case effects.SayNotReady(worker):
                 self.estate.fleet_of(worker).say_not_ready(worker)
             case effects.Leave(worker, within_s):
@@ -257,6 +267,7 @@ class Supervisor:
     def _worker_ended(self, worker: fleets.Worker, how: str) -> None:
         self.accounts.worker_ended(worker, how)
         self._moving.ended(worker)
+        self._carrying.ended(worker)
 
     def _left(self, worker: fleets.Worker, word: words.Left) -> None:
         if not word.cut:

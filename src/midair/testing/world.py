@@ -26,8 +26,10 @@ from typing import Literal, assert_never
 from midair.core.effects import (
     Accept,
     Answer,
+    Carry,
     Closed,
     CountAnswers,
+    DropCarry,
     DropZygote,
     Effect,
     End,
@@ -50,12 +52,14 @@ from midair.core.effects import (
 )
 from midair.core.events import (
     AnswersCounted,
+    Carries,
     CompanionExited,
     Event,
     HookEnded,
     Prepared,
     PrepareFailed,
     ProbeAnswered,
+    StateCarried,
     StoppedAccepting,
     Tick,
     Verified,
@@ -85,6 +89,8 @@ Defect = Literal[
     "sick-later",
     "dies-later",
     "errors",
+    "refuses-state",
+    "spoils-state",
 ]
 """What can be wrong with a version, each in one way."""
 
@@ -96,6 +102,7 @@ class Code:
     fingerprint: str
     policy: Policy = field(default_factory=Policy)
     defect: Defect | None = None
+    carries: Carries = ""
     at_import: Policy | None = None
     """What the application itself sets when it is imported; None: nothing."""
 
@@ -118,6 +125,8 @@ class Faults:
     ack_late: float = 0.0
     ack_lost: float = 0.0
     leave_ignored: float = 0.0
+    carry_fails: float = 0.0
+    carry_hangs: float = 0.0
     told_twice: float = 0.0
     """Old news comes once more, later."""
     worker_killed_every_s: float = 0.0
@@ -148,6 +157,10 @@ class SimulatedWorker:
     accepts: bool = False
     leaves: bool = False
     has_accepted: bool = False
+    holds: bool = False
+    """It begins no request: its state stands still."""
+    state: set[int] = field(default_factory=set)
+    """What it has in memory: one number for each time that a worker served anybody."""
     busy_until_s: float = 0.0
     """Orders to one worker arrive in their order."""
 
@@ -182,6 +195,12 @@ class World:
         self._coming: list[tuple[float, int, Happening]] = []
         self._used: set[object] = set()
         self._called_off: set[WorkerId] = set()
+        self._dropped: set[int] = set()
+        self._last_change = 0
+        self._given_up: set[object] = set()
+        """Workers whose state was said to be lost: what they still change is lost, too."""
+        self.lost: set[int] = set()
+        """State that died with the process that had it, or whose loss was said."""
         self._schedule_misfortunes()
 
     # --- time -----------------------------------------------------------------------------------------------------
@@ -238,7 +257,7 @@ class World:
         """``kill -9`` from outside, at any moment."""
         worker = self.workers[worker_id]
         if worker.lives:
-            worker.lives = worker.accepts = False
+            self._end(worker)
             self.report(WorkerExited(worker_id, "SIGKILL"), self._delay_s())
 
     def kill_zygote(self, zygote_id: ZygoteId) -> None:
@@ -316,8 +335,15 @@ class World:
                 self._order(worker, self._probe)
             case Accept(worker):
                 self._order(worker, self._accept)
-            case StopAccepting(worker):
-                self._order(worker, self._stop_accepting)
+            case StopAccepting(worker, holds):
+                self._order(worker, lambda told: self._stop_accepting(told, holds=holds))
+            case Carry():
+                self._carry(effect)
+            case DropCarry(exchange):
+                self._dropped.add(exchange)
+            case Note("state_lost" | "state_refused", fields):
+                self.lost.update(range(self._last_change + 1))
+                self._given_up.add(fields.get("worker"))
             case SayNotReady(worker):
                 self._known(worker)
             case Leave(worker, within_s):
@@ -430,7 +456,7 @@ class World:
         if defect == "start-fails" or self._happens(self.faults.start_fails):
             return self._worker_fails(worker, Fault("startup-failed", "RuntimeError"))
         if defect == "start-exits" or (spawned_as and defect == "import-exits"):
-            worker.lives = False
+            self._end(worker)
             return WorkerExited(worker.id, "exit 0")
         if defect == "start-hangs" or (spawned_as and defect == "import-hangs"):
             return None
@@ -439,10 +465,10 @@ class World:
         if not worker.code.policy.parks:
             worker.accepts = worker.has_accepted = True  # A command serves as soon as it can.
         worker.has_started = True
-        return WorkerReady(worker.id)
+        return WorkerReady(worker.id, worker.code.carries if worker.code.policy.parks else "")
 
     def _worker_fails(self, worker: SimulatedWorker, fault: Fault) -> Event:
-        worker.lives = False
+        self._end(worker)
         self.report(WorkerExited(worker.id, "exit 1"), self._delay_s())
         return WorkerFailed(worker.id, fault)
 
@@ -476,16 +502,23 @@ class World:
         if worker.leaves:
             raise Impossible(f"worker {worker.id} is to accept and was told to leave")
         worker.accepts = worker.has_accepted = True
+        worker.holds = False
+        self._change(worker)
         if worker.code.defect == "dies-later":
             self.after(self._chance.random() * 2.0, lambda: self._die(worker))
 
     def _die(self, worker: SimulatedWorker) -> Event | None:
         if not worker.lives:
             return None
-        worker.lives = worker.accepts = False
+        self._end(worker)
         return WorkerExited(worker.id, "SIGSEGV")
 
-    def _stop_accepting(self, worker: SimulatedWorker) -> None:
+    def _end(self, worker: SimulatedWorker) -> None:
+        worker.lives = worker.accepts = False
+        self.lost |= worker.state
+
+    def _stop_accepting(self, worker: SimulatedWorker, *, holds: bool) -> None:
+        worker.holds = holds
         if worker.code.policy.parks:
             worker.accepts = False
         if not self._happens(self.faults.ack_lost):
@@ -504,7 +537,7 @@ class World:
         def leave() -> Event | None:
             if not worker.lives:
                 return None
-            worker.lives = False
+            worker.lives = worker.accepts = False
             return WorkerExited(worker.id, "exit 0")
 
         self.after(busy_s + self._delay_s(), leave)
@@ -514,6 +547,65 @@ class World:
         responses = self._chance.randrange(0, 60) if workers else 0
         errors = responses if any(w.code.defect == "errors" for w in workers) else self._chance.randrange(3)
         return AnswersCounted(generation, responses, min(errors, responses), 0.0)
+
+    # --- state --------------------------------------------------------------------------------------------------------
+
+    def _change(self, worker: SimulatedWorker) -> None:
+        """Somebody was served, and what the worker has in memory is something else now."""
+        if worker.code.carries and worker.code.policy.parks:
+            self._last_change += 1
+            worker.state.add(self._last_change)
+            if worker.id in self._given_up:
+                self.lost.add(self._last_change)
+
+    def _carry(self, order: Carry) -> None:
+        self._use_once(("exchange", order.exchange))
+        self._known(order.target)
+        if self._happens(self.faults.carry_hangs):
+            return
+        brought: set[int] = set()
+        waiting = set(order.sources)
+
+        def ended(source: WorkerId) -> None:
+            waiting.discard(source)
+            if not waiting:
+                self._order(order.target, lambda target: self._import(order, target, brought))
+
+        for source in order.sources:
+            self._ask_state(order, self.workers[source], brought, ended)
+        if not order.sources:
+            ended(order.target)
+
+    def _ask_state(
+        self, order: Carry, worker: SimulatedWorker, brought: set[int], ended: Callable[[WorkerId], None]
+    ) -> None:
+        """As other orders, after those before it; but the end of the worker is an answer, too."""
+        worker.busy_until_s = max(worker.busy_until_s, self.now_s + self._delay_s() / 10)
+        self._at(worker.busy_until_s, lambda: self._export(order, worker, brought, ended))
+
+    def _export(
+        self, order: Carry, worker: SimulatedWorker, brought: set[int], ended: Callable[[WorkerId], None]
+    ) -> None:
+        if worker.lives:
+            if order.how != "trial" and worker.code.carries == "moves" and not worker.holds and not worker.leaves:
+                raise Impossible(f"the state of worker {worker.id} is taken while it changes")
+            brought |= worker.state
+        ended(worker.id)
+
+    def _import(self, order: Carry, target: SimulatedWorker, brought: set[int]) -> Event | None:
+        if order.exchange in self._dropped:
+            return None
+        defect = target.code.defect
+        spoils = defect == "refuses-state" or (defect == "spoils-state" and order.how != "trial")
+        if spoils or self._happens(self.faults.carry_fails):
+            return StateCarried(order.exchange, Fault("carry-restore", "ValueError"))
+        if order.how == "take" and target.accepts:
+            raise Impossible(f"worker {target.id} serves already and begins with other state")
+        if order.how == "join":
+            target.state |= brought
+        elif order.how != "trial" and (brought or not order.sources):
+            target.state = set(brought)
+        return StateCarried(order.exchange)
 
     # --- once-only processes ----------------------------------------------------------------------------------------
 

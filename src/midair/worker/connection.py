@@ -3,6 +3,7 @@
     HEADER (PROXY protocol, where it is asked for) --> IDLE
     IDLE -- head --> BUSY (no body, or all of it here) -- response complete --> IDLE
       |         `--> BODY (body still arriving) -- response complete --> DISCARD -- body's end --> IDLE
+      |-- the slot's state is taken --> HELD -- moved, or released --> (gone, or IDLE)
       `-- close, refusal --> LINGER (we have said the last word, the client may not know yet) --> GONE
 
 IDLE is the boundary: nothing is owed to the client, and ``reader.unread`` is all that it has sent. An answered
@@ -42,10 +43,12 @@ if TYPE_CHECKING:
     from midair.worker.moving import Source
     from midair.worker.server import Server
 
-IDLE, BUSY, BODY, DISCARD, LINGER, UPGRADED, GONE, FROZEN, HEADER = range(9)
+IDLE, BUSY, BODY, DISCARD, LINGER, UPGRADED, GONE, FROZEN, HEADER, HELD = range(10)
 NEVER = math.inf
 # Plain numbers: an enum's member costs a request more than what is counted by it.
 _BYTES_IN, _BYTES_OUT, _ACTIVE = int(Cell.BYTES_IN), int(Cell.BYTES_OUT), int(Cell.ACTIVE)
+HELD_MAX_BYTES = 32 * 1024
+"""A connection that has sent more than this ahead is not held: it could not move either (``moving.STATE_MAX_BYTES``)."""
 HIGH_WATER_BYTES = 64 * 1024
 """Bytes read for the application and not taken by it, above which we stop reading from the client."""
 BODY_PACE_BYTES = 1024
@@ -86,6 +89,8 @@ class Connection(asyncio.Protocol):
     )
 
     transport: asyncio.Transport
+    can_move = True
+    """To another worker, at some moment."""
 
     def __init__(self, server: Server, page: Page, client: Address | None, server_address: Address | None) -> None:
         """``page``: where it is counted. The addresses are the application's ``client`` and ``server``."""
@@ -127,7 +132,7 @@ class Connection(asyncio.Protocol):
         """As ``is_movable``, but for what the client has not read yet."""
         if self.page is not self.server.page or self._is_eof or self.transport.is_closing():
             return False
-        if self.phase == IDLE:
+        if self.phase in (IDLE, HELD):
             return True
         call = self.websocket if self.phase == UPGRADED else self.cycle if self.phase == BUSY else None
         return call is not None and not self._senders and call.is_resting()
@@ -151,8 +156,9 @@ class Connection(asyncio.Protocol):
         """
         now_s = monotonic()
         state: Frozen | None
-        if self.phase == IDLE:
-            left_s = self.deadline_s - now_s
+        if self.phase in (IDLE, HELD):
+            self.phase = IDLE
+            left_s = min(self.deadline_s - now_s, self.server.idle_s)
             unread = self.reader.unread
             state = HttpConnection(unread=unread, left_s=left_s, is_head_begun=self._is_head_begun, told=self.told)
         elif self.websocket is not None:
@@ -232,12 +238,47 @@ class Connection(asyncio.Protocol):
     def _go_on(self) -> None:
         self.deadline_s = monotonic() + self._left_s
         self._open_gate()
-        if self.phase == IDLE and self.reader.has_unread():
+        if self.phase == IDLE and self.server.is_holding and self._may_wait():
+            self.hold()
+        elif self.phase == IDLE and self.reader.has_unread():
             self._continue_pipeline()
         elif self.phase == UPGRADED and self.websocket is not None:
             self.websocket.go_on()
         else:
             self.resume_reading()
+
+    # ------------------------------------------------------------------------------- while the slot's state is elsewhere
+
+    def hold(self) -> None:
+        """Begin no request until ``release``: one that goes on goes on, and what comes is kept. It may move meanwhile."""
+        if self.phase == IDLE and self._may_wait():
+            self.phase = HELD
+            self.pause_reading()
+        elif self.phase == UPGRADED:
+            self.pause_reading()
+
+    def _may_wait(self) -> bool:
+        server = self.server
+        is_ours = self.page is server.page and not self._is_eof
+        return is_ours and self.reader.unread_bytes <= HELD_MAX_BYTES and (self.can_move or not server.is_state_gone)
+
+    def release(self) -> None:
+        """Go on here."""
+        if self.phase == HELD:
+            self.phase, self.deadline_s = IDLE, monotonic() + self.server.idle_s
+            if self.reader.has_unread():
+                self._continue_pipeline()
+            else:
+                self.resume_reading()
+        elif self.phase == UPGRADED and self.websocket is not None:
+            self.websocket.read_on()
+
+    def _is_held_back(self) -> bool:
+        """A WebSocket that reads nothing, as its slot's state is on its way and it is to follow."""
+        server, websocket = self.server, self.websocket
+        if not server.is_holding or self.phase != UPGRADED or websocket is None or self.stays_with is not None:
+            return False
+        return not server.is_state_gone or websocket.is_carried
 
     def _shut_gate(self) -> None:
         """Whoever wants to send waits."""
@@ -315,7 +356,7 @@ class Connection(asyncio.Protocol):
             self._read_header()
         elif self.phase != GONE:
             self.reader.feed(data)
-            if self.phase == FROZEN:
+            if self.phase in (FROZEN, HELD):
                 return  # a last event that the loop had in hand when we stopped reading
             if self.phase != BUSY:
                 self._more_body()
@@ -331,6 +372,9 @@ class Connection(asyncio.Protocol):
         if self.phase == IDLE and self.reader.has_unread():
             # Perhaps whole requests of a pipeline, whose turn had just come.
             self.server.loop.call_soon(self._next_pipelined, context=self.server.context)
+            return True
+        if self.phase == HELD and self.reader.has_unread():
+            self.server.loop.call_soon(self.release)  # It cannot move any more, and waits for an answer.
             return True
         return False
 
@@ -407,6 +451,8 @@ class Connection(asyncio.Protocol):
                 self._continue_pipeline()
             elif self._is_reading_paused:
                 self.resume_reading()
+            if server.is_holding:
+                self.hold()
         else:
             self.phase = DISCARD
             self._left = self.server.settings.linger_max_bytes
@@ -706,7 +752,9 @@ class Connection(asyncio.Protocol):
             self.deadline_s = monotonic() + self.server.idle_s
             if self.server.source is not None:
                 self.server.source.offer(self)
-            self._next_request()
+            if self.server.is_holding:
+                self.hold()
+            self._next_pipelined()
 
     # ---------------------------------------------------------------------------------------------------- our refusals
 
@@ -747,7 +795,7 @@ class Connection(asyncio.Protocol):
             self.transport.pause_reading()
 
     def resume_reading(self) -> None:
-        if self._is_reading_paused:
+        if self._is_reading_paused and not self._is_held_back():
             self._is_reading_paused = False
             if not self.transport.is_closing():
                 # asyncio reads in the context that this is called in: in that of one request, all others would see it.

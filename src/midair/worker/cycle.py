@@ -155,6 +155,9 @@ class Cycle:
             self._carriage = Carriage(None, lambda: None)
         return self._carriage
 
+    def is_under_way(self) -> bool:
+        return not self.is_resting()
+
     def is_resting(self) -> bool:
         """Between two chunks of a response whose application carries what it needs to go on.
 

@@ -32,7 +32,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import msgspec
 
 import midair
-from midair import hooks
+from midair import exclusion, hooks
 from midair.errors import MidairError
 from midair.library import serve
 from midair.sockets import passing, words
@@ -378,6 +378,7 @@ def _serve(host: Host, slot: int, fds: Sequence[int]) -> NoReturn:
     page_fd, stacks_fd, *listeners = fds
     os.environ["MIDAIR_GENERATION"] = str(launch.generation)
     os.environ["MIDAIR_SLOT"] = str(slot)
+    exclusion.install(launch.exclusive_dir)
     gc.enable()
     _reseed()
     _raise_oom_score()

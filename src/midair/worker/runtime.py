@@ -22,12 +22,13 @@ from typing import Any
 
 import msgspec
 
-from midair import live
+from midair import exclusion, live
 from midair.errors import ApplicationError
 from midair.observe.counters import Cell, Page
 from midair.sockets import passing, words
 from midair.worker import whereabouts
 from midair.worker.asgi import Asgi
+from midair.worker.carrying import Carrying
 from midair.worker.certificates import Certificate
 from midair.worker.lifespan import Lifespan
 from midair.worker.moving import Source, Target
@@ -101,6 +102,7 @@ class _Worker:
         self._deadline_changed = asyncio.Event()
         self._server: Server | None = None
         self._targets: set[Target] = set()
+        self._carrying = Carrying(self._link.say)
         self._is_accepting = self._has_accepted = False
         self._worn_said_s = 0.0
         jitter = random.randint(0, self._launch.max_requests_jitter) if self._launch.max_requests_jitter else 0
@@ -116,6 +118,7 @@ class _Worker:
         lifespan = Lifespan(self._asgi, mode)
         try:
             await lifespan.startup()
+            carries = self._carrying.begin()
         except ApplicationError as error:
             fault = error.fault()
             detail = words.shorten(fault.detail)
@@ -126,11 +129,12 @@ class _Worker:
         )
         if self._server.tls:
             Renewal(self._server.tls, self._server, self._say_for_all).begin()
-        self._link.say(words.Started(seconds=time.perf_counter() - began_s))
+        self._link.say(words.Started(seconds=time.perf_counter() - began_s, carries=carries))
         if self._requests_max or self._launch.max_memory_bytes:
             loop.call_later(LIMITS_S, self._check_limits, loop)
         await self._leaving.wait()
         cut = await self._empty(self._server)
+        self._carrying.leave()
         # Both share exit.timeout: the supervisor kills a second after it, and nobody would say what still ran.
         unfinished = await self._shut_down(lifespan, self._launch.exit_s / 2 if cut else self._launch.exit_s)
         self._link.say(words.Left(cut=words.shorten_lines([*cut, *unfinished])))
@@ -149,6 +153,8 @@ class _Worker:
         match word:
             case words.Accept() if server:
                 live.draining.clear()
+                self._carrying.call_off()
+                exclusion.serve()
                 server.resume()
                 server.accept(self._place.listeners)
                 self._is_accepting = self._has_accepted = True
@@ -157,10 +163,17 @@ class _Worker:
                 live.draining.set()
                 server.stop_accepting()
                 self._is_accepting = False
+                if word.is_holding:
+                    server.hold()
+                exclusion.stop_serving()
                 self._link.say(words.StoppedAccepting())
                 if not word.is_moving:
                     server.drain()
                 server.when_empty(lambda: self._link.say(words.Drained()))
+            case words.ExportState() if server and fds:
+                self._carrying.export(server, word, [os.dup(fd) for fd in fds])
+            case words.ImportState() if server:
+                self._carrying.take_in(word, fds)
             case words.NotReady() if server:
                 server.say_not_ready()
             case words.Drain() if server:
@@ -210,10 +223,12 @@ class _Worker:
             moved(0)
         elif grant.is_all:
             server.source.grant_all()
+            server.state_has_gone()
         else:
             server.source.grant(grant.count, moved)
 
     def _leave(self, within_s: float) -> None:
+        exclusion.stop_serving()
         deadline_s = asyncio.get_running_loop().time() + within_s
         if not self._leaving.is_set() or deadline_s < self._deadline_s:
             self._deadline_s = deadline_s

@@ -40,6 +40,9 @@ class Call(Protocol):
     scope: Scope
     started_s: float
 
+    def is_under_way(self) -> bool:
+        """It changes what the application has in memory, or may, and comes to an end."""
+
 
 class Entered(NamedTuple):
     """A connection of another worker that was begun with here."""
@@ -97,6 +100,10 @@ class Server:
         self.is_draining = False
         self.is_ending_any = False
         """There are connections whose next response is their last: ``Connection.is_to_close`` says which."""
+        self.is_holding = False
+        """No request is begun: the slot's state is another worker's, or about to be."""
+        self.is_state_gone = False
+        """It is another worker's."""
         self.is_cut = False
         self._when_empty: list[Callable[[], None]] = []
         self._report = report or log.warning
@@ -165,11 +172,31 @@ class Server:
         entered.connection.leave()
         entered.sock.close()
 
+    def hold(self) -> None:
+        """Begin no request and read nothing more; what goes on goes on. Connections may move. ``resume``, ``drain`` end it."""
+        self.is_holding = True
+        for connection in self.connections:
+            connection.hold()
+
+    def requests_running(self) -> int:
+        """Requests that the application has not answered, and messages of WebSockets that are to move. A stream that
+        can move is none."""
+        return sum(call.is_under_way() and call.connection.page is self.page for call in self.running)
+
+    def state_has_gone(self) -> None:
+        """All that can move is about to; TLS, and a WebSocket that carries nothing, cannot, and go on here."""
+        if self.is_holding:
+            self.is_state_gone = True
+            for connection in self.connections:
+                if connection.websocket is not None or not connection.can_move:
+                    connection.release()
+
     def drain(self) -> None:
         """Let connections come to an end: the next response says ``Connection: close``.
 
         A connection that stays idle for ``settings.drain_idle_grace_s`` is closed. Requests and WebSockets go on.
         """
+        self._release()
         self._set_draining(True)
 
     def resume(self) -> None:
@@ -177,6 +204,7 @@ class Server:
         if self.source:
             self.source.close()
             self.source = None
+        self._release()
         self._when_empty.clear()
         self._set_draining(False)
 
@@ -252,6 +280,8 @@ class Server:
 
     def connection_made(self, connection: Connection) -> None:
         self.connections.add(connection)
+        if self.is_holding:
+            connection.hold()
         if self.is_cut:
             connection.cut()
         elif self.source is not None:
@@ -322,6 +352,12 @@ class Server:
             self.make_task = _eagerly
         else:
             self.make_task = asyncio.Task
+
+    def _release(self) -> None:
+        if self.is_holding:
+            self.is_holding = self.is_state_gone = False
+            for connection in tuple(self.connections):
+                connection.release()
 
     def _set_draining(self, is_draining: bool) -> None:
         self.is_draining = self.is_ending_any = is_draining

@@ -123,6 +123,8 @@ class TlsConnection(Connection):
         super().eof_received()
         return False
 
+    can_move = False
+
     def is_resting(self) -> bool:
         return False  # nowhere that another worker could go on
 

@@ -258,6 +258,15 @@ class WebSocket:
             and self._carriage.is_taken
         )
 
+    @property
+    def is_carried(self) -> bool:
+        """Its application can go on with it in another worker."""
+        return self._carriage is not None and self._carriage.is_taken
+
+    def is_under_way(self) -> bool:
+        """The application has a message of it in hand."""
+        return self.phase == OPEN and self.is_carried and not self.is_resting()
+
     def freeze(self, now_s: float) -> WebSocketConnection | None:
         assert self._carriage is not None
         try:
