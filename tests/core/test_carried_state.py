@@ -190,3 +190,16 @@ def test_a_canary_that_the_rest_cannot_follow_goes_back_with_all_state() -> None
     assert (closed.result, play.fault(update)) == ("rolled-back", "carry-restore")
     assert play.serving == ["f1"] * 3
     assert done - _changes(play) <= {max(done)}  # what the canary did, which could not go back, and was said
+
+
+def test_slots_that_went_away_in_the_bake_are_not_doubled_by_a_rollback() -> None:
+    play = Play(workers=3, carries="moves")
+    play.serve()
+    update = play.update()
+    play.until_phase(update, "bake")
+    play.scale(1)
+    play.wait(1.0)
+    done = _changes(play)
+    play.rollback()
+    play.until_end(update)
+    assert done < _changes(play)  # the watch looks whether anything is in two

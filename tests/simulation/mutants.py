@@ -976,6 +976,12 @@ MUTANTS = (
     ),
     Mutant(
         "carrying",
+        "where the state of a slot that went away is, is forgotten",
+        "            if not event.fault:\n                _has_gone(turn, exchange)\n",
+        "",
+    ),
+    Mutant(
+        "carrying",
         "a refused relief ends the one that worked",
         "            workers.accept(turn, old)\n",
         "            workers.leave(turn, old, 0.0)\n",

@@ -42,6 +42,8 @@ def carried(turn: Turn, event: StateCarried) -> None:
         _switched(turn, exchange, event.fault)
     else:
         if exchange.how == "join":
+            if not event.fault:
+                _has_gone(turn, exchange)
             _parted(turn, exchange, event.fault)
         else:
             _relieved(turn, exchange, event.fault)
