@@ -62,7 +62,10 @@ def test_one_worker_is_inside_over_updates(tmp_path: Path) -> None:
             service.update(str(number))
             _wait_inside(service, str(number))
         _check(service)
-        assert len([line for line in _journal(service) if line.what == "in"]) == 5
+        # Another old worker may be inside for a moment, if it hears later than the one that leaves.
+        versions = [line.version for line in _journal(service) if line.what == "in"]
+        assert versions == sorted(versions)
+        assert set(versions) == {"1", "2", "3", "4", "5"}
 
 
 @pytest.mark.slow
