@@ -328,6 +328,27 @@ async def test_a_channel_that_is_full_is_tried_again() -> None:
         assert {(await client.ask(get("/3"))).body for client in clients} == {b"new /3 "}
 
 
+async def test_a_surprise_in_the_target_leaves_everything_with_the_source(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with moving(answering("old"), answering("new")) as move:
+        clients = await begin(move, 5)
+        enter, entered = move.new.server.enter, 0
+
+        def surprising(sock: socket.socket, state: frozen.Frozen) -> Any:
+            nonlocal entered
+            entered += 1
+            if entered == 3:
+                raise RuntimeError("on purpose")
+            return enter(sock, state)
+
+        monkeypatch.setattr(move.new.server, "enter", surprising)
+        told: list[Any] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context))
+        move.source.grant_all()
+        await until(lambda: bool(move.ended))
+        assert {(await client.ask(get("/2"))).body for client in clients} == {b"old /2 "}
+        assert move.moved == move.new.count(Cell.ADOPTED) == move.new.count(Cell.OPEN) == 0
+
+
 async def test_a_source_that_died_takes_nothing_with_it_that_was_acknowledged() -> None:
     async with moving(answering("old"), answering("new")) as move:
         [client] = await begin(move)

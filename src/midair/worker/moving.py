@@ -333,8 +333,20 @@ class Target:
         task.add_done_callback(self._tasks.discard)
 
     async def _take(self, states: tuple[frozen.Frozen, ...], fds: tuple[int, ...]) -> None:
-        entered = [self._server.enter(_socket(fd), state) for fd, state in zip(fds, states, strict=True)]
-        declined = await _who_declines(entered)
+        socks = [_socket(fd) for fd in fds]
+        entered: list[Entered] = []
+        try:
+            for sock, state in zip(socks, states, strict=True):
+                entered.append(self._server.enter(sock, state))
+            declined = await _who_declines(entered)
+        except BaseException:
+            # Whatever surprised us, the end of the channel tells the sender that all of it is still its own.
+            self.close()
+            for each in entered:
+                self._server.disown(each)
+            for sock in socks[len(entered) :]:
+                sock.close()
+            raise
         # They read nothing until this is said: a target that dies before it has used nothing up.
         is_ours = self._say(Taken(declined=declined))
         for place, each in enumerate(entered):

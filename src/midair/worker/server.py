@@ -155,11 +155,12 @@ class Server:
         ``take_over`` or ``disown`` follows.
         """
         sock.setblocking(False)
+        self._choose_tasks()
         connection = Connection(self, self.page, *_addresses(sock))
+        outcome = connection.enter(state)
         self.page.cells[Cell.ADOPTED] += 1
         self.page.cells[Cell.OPEN] += 1
-        self._choose_tasks()
-        return Entered(connection, sock, connection.enter(state))
+        return Entered(connection, sock, outcome)
 
     def take_over(self, entered: Entered) -> None:
         """It is ours."""
