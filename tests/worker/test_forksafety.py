@@ -18,8 +18,9 @@ Findings = Callable[[], list[str]]
 
 
 @pytest.fixture
-def findings() -> Findings:
-    """What is found beyond what there was at the beginning (the runner of the tests keeps a thread)."""
+def findings(monkeypatch: pytest.MonkeyPatch) -> Findings:
+    """What is found beyond what there was at the beginning: the runner of the tests and other tests keep threads."""
+    monkeypatch.setattr(forksafety, "FINDINGS_MAX", 1000)
     before = forksafety.open_descriptors()
     already = forksafety.findings(before)
     return lambda: [found for found in forksafety.findings(before) if found not in already]
@@ -40,7 +41,9 @@ def test_a_file_open_for_reading_may_be_shared(tmp_path: Path, findings: Finding
         assert findings() == []
 
 
-def test_a_descriptor_opened_under_the_number_of_one_that_was_closed_is_found(tmp_path: Path) -> None:
+def test_a_descriptor_opened_under_the_number_of_one_that_was_closed_is_found(
+    tmp_path: Path, findings: Findings
+) -> None:
     first = os.open(os.devnull, os.O_RDONLY)
     before = forksafety.open_descriptors()
     os.close(first)

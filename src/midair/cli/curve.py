@@ -38,9 +38,9 @@ def blocks(lefts: Sequence[int], of: int, *, width: int = WIDTH) -> str:
     >>> blocks([2000, 1500, 1000, 500, 1], 2000)
     '█▇▅▃▁'
     """
+    most = max(of, *lefts, 1)
     if len(lefts) > width:
         lefts = [lefts[place * (len(lefts) - 1) // (width - 1)] for place in range(width)]
-    most = max(of, *lefts, 1)
     return "".join(BLOCKS[min(len(BLOCKS) - 1, left * len(BLOCKS) // most)] for left in lefts)
 
 
