@@ -11,6 +11,7 @@ from bench import idle, keep_alive, pace, peers, plot
 from midair.testing.client import Load
 
 
+@pytest.mark.alone
 @pytest.mark.slow
 def test_keep_alive_connections_are_counted_through_the_updates() -> None:
     done = keep_alive.run(peers.MIDAIR, Load(connections=30, think_s=0.02), updates=3)
@@ -18,6 +19,7 @@ def test_keep_alive_connections_are_counted_through_the_updates() -> None:
     assert len(done.report.versions) == 4
 
 
+@pytest.mark.alone
 @pytest.mark.slow
 def test_the_reload_of_another_server_is_driven_the_same_way() -> None:
     done = keep_alive.run(peers.UVICORN, Load(connections=30, think_s=0.02), updates=1)
@@ -25,6 +27,7 @@ def test_the_reload_of_another_server_is_driven_the_same_way() -> None:
     assert done.report.reconnects + done.report.failed > 0, "its connections do not outlive their version"
 
 
+@pytest.mark.alone
 @pytest.mark.slow
 @pytest.mark.parametrize("has_second", [False, True])
 def test_no_second_moves_more_than_the_pace_allows(has_second: bool) -> None:
@@ -36,6 +39,7 @@ def test_no_second_moves_more_than_the_pace_allows(has_second: bool) -> None:
     assert done.curve[-1][1] == done.moved
 
 
+@pytest.mark.alone
 @pytest.mark.slow
 def test_idle_connections_move_at_once_and_are_measured() -> None:
     done = idle.run(300)

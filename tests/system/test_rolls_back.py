@@ -34,6 +34,7 @@ def _roll_back(service: Service, client: BackgroundClient, app: str) -> int:
     return failed_until_then
 
 
+@pytest.mark.alone
 @pytest.mark.slow
 def test_a_version_that_dies_a_second_after_the_cut_over_is_rolled_back(tmp_path: Path) -> None:
     asking = (Load("/slow?s=0.4", connections=8, keep_alive=False), Load(connections=4, keep_alive=False, think_s=0.05))
@@ -53,6 +54,7 @@ def test_a_version_that_dies_a_second_after_the_cut_over_is_rolled_back(tmp_path
         assert report.failed == failed_until_then, report.summary() + service.log()
 
 
+@pytest.mark.alone
 @pytest.mark.slow
 def test_a_version_that_answers_health_and_nothing_else_is_rolled_back(tmp_path: Path) -> None:
     with Service(tmp_path, settings={"bake": {"for": "5s"}}) as service:
@@ -67,6 +69,7 @@ def test_a_version_that_answers_health_and_nothing_else_is_rolled_back(tmp_path:
         assert 20 <= report.failed < 300, report.summary()
 
 
+@pytest.mark.alone
 @pytest.mark.slow
 def test_what_was_rolled_back_is_not_taken_up_again_unless_forced(tmp_path: Path) -> None:
     with (
@@ -82,6 +85,7 @@ def test_what_was_rolled_back_is_not_taken_up_again_unless_forced(tmp_path: Path
         assert service.serving_version() == "1"
 
 
+@pytest.mark.alone
 @pytest.mark.slow
 def test_a_rollback_asked_for_needs_neither_the_files_nor_an_import(tmp_path: Path) -> None:
     with Service(tmp_path, "import_slow", env={"IMPORT_S": "1.5"}) as service:

@@ -10,6 +10,7 @@ from midair.testing.client import Load
 from tests.support.service import Service
 
 
+@pytest.mark.alone
 @pytest.mark.slow
 @pytest.mark.parametrize("zygote", ["auto", "never"])
 def test_the_old_version_answers_throughout_a_slow_import(tmp_path: Path, zygote: str) -> None:

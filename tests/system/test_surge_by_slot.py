@@ -68,6 +68,7 @@ def test_a_rollback_in_the_bake_brings_every_old_slot_back(tmp_path: Path) -> No
         assert service.serving_version() == "1"
 
 
+@pytest.mark.alone
 def test_the_supervisor_is_upgraded_on_the_way_from_slot_to_slot(tmp_path: Path) -> None:
     """Asked for while a later slot's worker is asked for its health, which takes a while here: its answer must not get lost.
 

@@ -121,6 +121,7 @@ def test_a_stop_is_said_and_asks_for_the_time_it_needs(tmp_path: Path, systemd: 
         assert int(systemd.said("EXTEND_TIMEOUT_USEC")[-1]) >= 5e6
 
 
+@pytest.mark.alone
 @pytest.mark.slow
 def test_the_watchdog_hears_twice_an_interval_also_over_an_upgrade(tmp_path: Path, systemd: Systemd) -> None:
     interval_s = 1.0

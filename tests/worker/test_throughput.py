@@ -7,6 +7,7 @@ import pytest
 from bench import peers, throughput
 
 
+@pytest.mark.alone
 @pytest.mark.slow
 def test_a_request_costs_less_processor_time_than_in_uvicorn() -> None:
     # Processor time and not the rate: on a busy machine the rate of one turn says more about its other work.

@@ -7,6 +7,7 @@ import pytest
 from bench import peers, throughput, websocket_echo
 
 
+@pytest.mark.alone
 @pytest.mark.slow
 @pytest.mark.parametrize("is_compressed", [False, True], ids=["plain", "compressed"])
 def test_a_message_costs_hardly_more_processor_time_than_in_uvicorn(is_compressed: bool) -> None:
