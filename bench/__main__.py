@@ -10,6 +10,7 @@ import sys
 
 BENCHES = (
     "throughput",
+    "frameworks",
     "websocket_echo",
     "latency",
     "reload_loss",

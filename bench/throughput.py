@@ -18,7 +18,7 @@ import shutil
 import statistics
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 
@@ -72,30 +72,31 @@ def main() -> None:
         print("drives instead: it is the bottleneck, and the ratio says next to nothing")
     rows: list[list[object]] = []
     for access_log, ours, theirs, settings in PAIRS:
-        pair = measure(ours, theirs, settings)
-        rows += _rows(access_log, *pair)
+        rows += _rows(access_log, *measure((ours, theirs), settings=settings))
     table.show(f"steady requests/s, raw ASGI, 2 workers, {CONNECTIONS} connections, medians", COLUMNS, rows)
     print(table.versions("midair", "uvicorn", "uvloop", "httptools"))
 
 
-def measure(ours: peers.Peer, theirs: peers.Peer, settings: str, turns: int = TURNS) -> tuple[Measured, Measured]:
-    """Drive both, turn by turn. Raises RuntimeError if a request failed: then a rate means nothing."""
+def measure(
+    servers: Sequence[peers.Peer], app: str = "raw", *, settings: str = "", turns: int = TURNS
+) -> list[Measured]:
+    """Drive them, turn by turn. Raises RuntimeError if a request failed: then a rate means nothing.
+
+    settings: lines for midair.toml, which the others do not read.
+    """
     with ExitStack() as stack:
-        pair = (
-            Measured(stack.enter_context(peers.serve(ours, settings=settings))),
-            Measured(stack.enter_context(peers.serve(theirs))),
-        )
+        measured = [Measured(stack.enter_context(peers.serve(each, app, settings=settings))) for each in servers]
         for turn in range(turns):
-            for each in pair if turn % 2 else reversed(pair):
+            for each in measured if turn % 2 else reversed(measured):
                 before_s = each.server.cpu_s()
                 requests, rate = _drive(each.server)
                 each.requests += requests
                 if turn:
                     each.rates.append(rate)
                     each.cpu_us.append((each.server.cpu_s() - before_s) / requests * 1e6)
-        for each in pair:
+        for each in measured:
             each.lines = (each.server.folder / "server.log").read_bytes().count(b"GET / HTTP/1.1")
-    return pair
+    return measured
 
 
 def median_ratio(ours: list[float], theirs: list[float]) -> float:
