@@ -72,9 +72,9 @@ class Play:
         self.deploy(defect, **settings)
         return self.opened(self.ask())
 
-    def rollback(self) -> RequestId:
+    def rollback(self, *, now: bool = False) -> RequestId:
         request = self.history.request()
-        self.history.turn(RollbackAsked(request, "ann"))
+        self.history.turn(RollbackAsked(request, "ann", now=now))
         return request
 
     def scale(self, workers: int) -> RequestId:

@@ -197,6 +197,17 @@ def test_a_rollback_after_the_commit_is_a_new_number_from_the_kept_zygote() -> N
     assert play.serving == ["f1", "f1"]
 
 
+@pytest.mark.parametrize(("now", "rate_per_s"), [(False, 0.3), (True, 1.0)])
+def test_after_the_commit_connections_come_back_as_fast_as_a_rollback_brings_them(now: bool, rate_per_s: float) -> None:
+    """rollback.rate, and not drain.rate, though it is an update like any other."""
+    play = Play(rollback_rate_per_s=0.3)
+    play.serve()
+    play.until_end(play.update(rollback_rate_per_s=0.3))
+    closed = play.until_end(play.opened(play.rollback(now=now)))
+    assert closed.result == "committed"
+    assert play.history.service.generations[closed.generation].asked_rate_per_s == rate_per_s
+
+
 def test_a_rollback_after_the_commit_that_hangs_in_its_start_is_refused_in_time() -> None:
     play = Play(ready_s=5.0)
     play.serve()

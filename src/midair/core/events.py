@@ -46,6 +46,8 @@ class RollbackAsked:
     request: RequestId
     by: str
     reason: str = ""
+    now: bool = False
+    """Connections come back all at once, whatever ``rollback.rate`` says."""
 
 
 @dataclass(frozen=True, slots=True)

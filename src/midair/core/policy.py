@@ -58,6 +58,8 @@ class Policy:
     """``zygote = always``: unsafe to fork refuses the update instead of spawning."""
     parks: bool = True
     """A worker can stop accepting and start again, so that it can be kept through the bake. A command child cannot."""
+    rollback_rate_per_s: float = 1.0
+    """Share of the connections that may come back in a second, at a rollback after the commit."""
     migrates: bool = True
     """Live connections go to the next version; a command child's cannot."""
     has_before: bool = False

@@ -69,7 +69,7 @@ def _rollback_in_bake(turn: Turn, asked: RollbackAsked, update: Update, fault: F
         bake.roll_back(turn, fault, is_automatic=False)
     else:
         # Nobody is parked (a command's old workers left at the cut-over): start the earlier version again beside it.
-        candidate.begin_rollback(turn, UpdateAsked(asked.request, asked.by, asked.reason, force=True), committed)
+        candidate.begin_rollback(turn, _as_update(turn, asked), committed)
 
 
 def _rollback_after_commit(turn: Turn, asked: RollbackAsked) -> None:
@@ -81,8 +81,13 @@ def _rollback_after_commit(turn: Turn, asked: RollbackAsked) -> None:
         hint = "rollback.keep and rollback.warm (10 min) say what is kept of the version before; put its files back and reload"
         turn.do(Answer(asked.request, Fault("rollback-nothing", "there is no earlier version to go back to", hint)))
     else:
-        request = UpdateAsked(asked.request, asked.by, asked.reason, force=True)
-        candidate.begin_rollback(turn, request, target)
+        candidate.begin_rollback(turn, _as_update(turn, asked), target)
+
+
+def _as_update(turn: Turn, asked: RollbackAsked) -> UpdateAsked:
+    """An ordinary update, whose connections come back as fast as ``rollback.rate`` says."""
+    rate_per_s = turn.service.policy.rollback_rate_per_s
+    return UpdateAsked(asked.request, asked.by, asked.reason, force=True, now=asked.now, drain_rate_per_s=rate_per_s)
 
 
 def _bar(turn: Turn, asked: RollbackAsked, why: str) -> None:

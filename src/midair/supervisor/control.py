@@ -309,7 +309,7 @@ class ControlServer:
                     drain_rate_per_s=request.drain_rate_per_s,
                 )
             case words.Rollback():
-                return events.RollbackAsked(number, peer.who, request.reason)
+                return events.RollbackAsked(number, peer.who, request.reason, request.now)
             case words.Scale():
                 return events.ScaleAsked(number, request.workers, peer.who)
             case words.Hold():

@@ -166,6 +166,7 @@ def policy_of(settings: Settings) -> Policy:
         forks=(settings.zygote != "never" or bool(settings.main)) and not is_command,
         must_fork=settings.zygote == "always",
         parks=not is_command,
+        rollback_rate_per_s=settings.rollback.rate_per_s,
         migrates=settings.drain.migrate and not is_command,
         has_before=bool(settings.hooks.before),
         has_after=bool(settings.hooks.after),
