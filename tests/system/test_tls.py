@@ -286,7 +286,7 @@ def test_scanners_are_counted_and_leave_no_line(authority: Authority, tmp_path: 
     chosen = {"tls": {"handshake_timeout": "200ms"}}
     with Service(tmp_path, authority=authority, settings=chosen) as service:
         address = ("127.0.0.1", int(service.url.rpartition(":")[2]))
-        lines = service.log().count("\n")
+        lines = wait_for(service.log, 5, until=lambda log: "update done" in log).count("\n")
         for data in (b"", b"GET / HTTP/1.0\r\n\r\n", b"\x16\x03\x01\x02\x00" + b"\xff" * 100, b"SSH-2.0-x\r\n"):
             with socket.create_connection(address, 5) as scanner:
                 scanner.sendall(data)

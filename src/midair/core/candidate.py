@@ -261,7 +261,14 @@ def _needed(turn: Turn, update: Update, slots: int) -> Iterable[int]:
     generation = turn.generation(update.generation)
     if update.from_kept:
         return [worker.slot for worker in turn.staying(generation.id)]
-    return range(min(slots, generation.policy.workers) if generation.goes_by_slot else generation.policy.workers)
+    if not generation.goes_by_slot:
+        return range(generation.policy.workers)
+    first = range(min(slots, generation.policy.workers))
+    if workers.room(turn, generation) > 0:
+        return first
+    # What there is no room for starts when the old ones have left: to wait for it would be to wait for ever.
+    missing = workers.missing_slots(turn, generation)
+    return [slot for slot in first if slot not in missing] or first
 
 
 # --- given up -----------------------------------------------------------------------------------------------------

@@ -127,8 +127,10 @@ def _tried(turn: Turn, exchange: Exchange, fault: Fault | None) -> None:
         joining.able(turn, worker)
     elif turn.candidate(worker.generation):
         candidate.refuse(turn, fault)
-    else:  # It was to take a slot on the way from slot to slot.
+    else:  # It was to take a slot on the way from slot to slot. Where there is no way back, the next one tries.
         bake.roll_back(turn, fault, is_automatic=True)
+        workers.died(turn, turn.generation(worker.generation))
+        workers.kill(turn, worker)
 
 
 # --- switch -------------------------------------------------------------------------------------------------------
