@@ -248,6 +248,8 @@ class Service:
             problems += [f"left behind: {left}" for left in self.processes()]
             for left in self.processes():
                 left.kill()
+        if self.log_path.exists() and re.search("books.unbalanced", self.log_path.read_text(errors="replace")):
+            problems.append("the books of a generation did not balance")
         return problems
 
     # --- asking -----------------------------------------------------------------------------------------------------
