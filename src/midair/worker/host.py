@@ -188,7 +188,10 @@ def _in_the_child(host: Host, word: words.Fork, fds: Sequence[int]) -> NoReturn:
 def _raw_fork() -> int:
     """fork(2) without at-fork handlers, where the C library has it: the middle process is nobody, and the handlers of
     the application must run once, in the worker."""
-    raw = getattr(ctypes.PyDLL(None), "_Fork", None)
+    # A library with threads of its own (OpenBLAS under numpy) ends them in a hook before each fork. Where that was left out once,
+    # its hook waits at the second fork for threads that the middle process does not have, for ever.
+    has_native_threads = len(os.listdir("/proc/self/task")) > 1
+    raw = None if has_native_threads else getattr(ctypes.PyDLL(None), "_Fork", None)
     if raw is None:
         return os.fork()
     pid = int(raw())
