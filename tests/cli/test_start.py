@@ -24,7 +24,7 @@ from midair.config.keys import all_keys
 from midair.config.load import Loaded, RunSources
 from midair.errors import USAGE
 from midair.worker.settings import TlsSettings
-from tests.support.authority import Authority, needs_openssl
+from tests.support.authority import Authority
 from tests.support.service import clean_environment
 
 CONTEXT = click.Context(midair)
@@ -66,7 +66,6 @@ def test_flags_of_run_become_settings_with_their_origin(monkeypatch: pytest.Monk
     assert sources.origins == loaded.origins
 
 
-@needs_openssl
 @pytest.mark.parametrize("prefix", ["--", "--ssl-"])
 def test_flags_of_tls_are_those_of_gunicorn_and_of_uvicorn(
     prefix: str, here: Path, monkeypatch: pytest.MonkeyPatch
@@ -235,7 +234,6 @@ def test_check_imports_the_application_elsewhere(here: Path, capfd: pytest.Captu
     assert "shop" not in sys.modules
 
 
-@needs_openssl
 @pytest.mark.parametrize(("days", "says"), [(30, "the certificate holds until"), (0, "the certificate ended on")])
 def test_check_says_until_when_the_certificate_holds(
     here: Path, capfd: pytest.CaptureFixture[str], days: int, says: str

@@ -176,7 +176,8 @@ class History:
         of_serving = [w for w in world.workers.values() if w.generation == watch.serving]
         is_half_way = len({w.generation for w in world.accepting()}) > 1
         # Somebody may have released it with --no-rollback: then it neither goes on nor back until the next update.
-        is_stuck = is_half_way and any(w.code.defect == "refuses-state" for w in world.workers.values())
+        is_barred = is_half_way and watch.notes["rollback_impossible"] > 0
+        is_stuck = is_barred and any(w.code.defect == "refuses-state" for w in world.workers.values())
         if not is_stuck and not any(w.code.defect in NEVER_WELL for w in of_serving):
             self.check_serves(may_run_short=True)
         self.turn(ReleaseAsked(self.request(), "ann"))

@@ -8,9 +8,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
-
-needs_openssl = pytest.mark.skipif(shutil.which("openssl") is None, reason="the openssl command is missing")
+from tests.support.installed import needs
 
 _KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256")
 # Python 3.13 checks strictly (RFC 5280): an authority says what its key is for, and who is signed names the key.
@@ -38,6 +36,7 @@ class Authority:
     """Signs, and is believed by ``client()``."""
 
     def __init__(self, folder: Path) -> None:
+        needs("openssl")
         self.folder = folder
         folder.mkdir(exist_ok=True)
         self.ca_certs = folder / "ca.pem"

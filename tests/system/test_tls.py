@@ -13,14 +13,14 @@ import pytest
 from websockets.sync.client import connect
 
 from midair.testing.client import BackgroundClient, Load, Target
-from tests.support.authority import Authority, Pair, needs_openssl
+from tests.support.authority import Authority, Pair
 from tests.support.processes import Process
 from tests.support.service import Service
 from tests.support.toml import Setting
 from tests.support.waiting import wait_for
 from tests.system.test_books import _began, _books, _ended
 
-pytestmark = [needs_openssl, pytest.mark.slow]
+pytestmark = pytest.mark.slow
 
 ASKING = (Load(connections=10), Load(connections=20, think_s=0.1), Load(connections=5, keep_alive=False, think_s=0.05))
 LOOKING = {"tls": {"reload_interval": "50ms"}}

@@ -12,9 +12,7 @@ import pytest
 
 from midair.testing.client import Client, Load, Target
 from midair.testing.report import Answer, Report
-from tests.support.authority import Authority, needs_openssl
-
-pytestmark = needs_openssl
+from tests.support.authority import Authority
 
 ANSWER = b'HTTP/1.1 200 OK\r\nContent-Length: 16\r\n\r\n{"version": "1"}'
 Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]

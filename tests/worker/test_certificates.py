@@ -17,9 +17,7 @@ from hypothesis import strategies as st
 from midair.worker import certificates
 from midair.worker.certificates import CertificateUnusable, expiry, load
 from midair.worker.settings import TlsSettings
-from tests.support.authority import Authority, Pair, needs_openssl
-
-pytestmark = needs_openssl
+from tests.support.authority import Authority, Pair
 
 
 def settings(pair: Pair, **more: str) -> TlsSettings:

@@ -20,11 +20,9 @@ from midair.worker.asgi import Receive, Scope, Send
 from midair.worker.certificates import CertificateUnusable, load
 from midair.worker.settings import TlsSettings
 from midair.worker.tls import Renewal, Tls
-from tests.support.authority import Authority, Pair, needs_openssl
+from tests.support.authority import Authority, Pair
 from tests.worker.serving import Client, Held, Served, get, hello, listen, post, respond, serving, until, whole_body
 from tests.worker.test_moving import answering, moving
-
-pytestmark = needs_openssl
 
 
 @pytest.fixture(scope="module")
