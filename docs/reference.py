@@ -45,7 +45,23 @@ SOURCE = Path(midair.__file__).parent
 MADE = "<!-- Made from the code by `python -m docs.reference`. Change the code, not this page. -->"
 HELP_COLUMNS = 100
 
-NOT_IN_EFFECT = frozenset[str]()
+NOT_IN_EFFECT = frozenset(
+    {
+        "build.build",
+        "build.post",
+        "build.pre",
+        "dev.allowed_hosts",
+        "dev.editor",
+        "dev.expose",
+        "dev.inject",
+        "watch.delay",
+        "watch.delay_max",
+        "watch.gitignore",
+        "watch.ignore",
+        "watch.paths",
+        "watch.poll_interval",
+    }
+)
 """Keys that are read, checked and shown, and that nothing acts upon yet. A test holds that these, and no others, are
 not read outside ``config``: whoever wires one takes it out here."""
 

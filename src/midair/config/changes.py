@@ -61,6 +61,10 @@ EFFECTS: dict[str, Effect] = {
     "log.level": "update",
     "metrics": "restart",
     "process": "update",
+    "is_dev": "restart",
+    "watch": "restart",
+    "build": "update",
+    "dev": "restart",
 }
 """By key, else by table. ``update``: belongs to a generation, so it counts from the commit of the update that read it.
 ``restart``: decides what is bound, where the service is found and where it prints to."""

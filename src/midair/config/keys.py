@@ -50,8 +50,8 @@ class Kind(Enum):
 COMMANDS = {"command", "arguments", "hooks.before", "hooks.after", "hooks.contract"}
 MAIN_KEYS = {"health": "health.path", "metrics": "metrics.address", "bake": "bake.for"}
 """A table written as a plain value sets its main key: ``health = "/healthz"``."""
-NOT_KEYS = {"folder"}
-"""Fields that nobody writes: where the configuration was found."""
+NOT_KEYS = {"folder", "is_dev"}
+"""Fields that nobody writes: where the configuration was found, and which command reads it."""
 SECRETS = {"tls.keyfile_password"}
 """Keys whose values are shown nowhere, not even when they are refused. (Those of ``[env]`` are not, either.)"""
 MIRRORS = {"serve.drain_idle_grace_s": "drain.idle_grace_s"}

@@ -186,6 +186,55 @@ class Process(Table, frozen=True, kw_only=True):
     """From its SIGTERM to its SIGKILL."""
 
 
+class Watch(Table, frozen=True, kw_only=True):
+    """Which changes on disk count while a service is developed (``midair dev``)."""
+
+    paths: tuple[str, ...] = (".",)
+    """Folders and files that are watched, relative to the service's folder."""
+    extensions: tuple[str, ...] = ()
+    """Only files with these endings count, such as ``py``; empty: all that are not ignored."""
+    ignore: tuple[str, ...] = ()
+    """What never counts, as lines of a ``.gitignore``. Ignored folders are not watched at all."""
+    gitignore: bool = True
+    """What ``.gitignore`` files name is ignored, too."""
+    delay_s: float = 0.01
+    """How long it must be quiet after a change before it counts: one save is several events."""
+    delay_max_s: float = 2.0
+    """Whoever writes without a pause is not waited for longer than this."""
+    poll: Literal["auto", "always", "never"] = "auto"
+    """``auto``: files are compared from time to time where the kernel tells nothing of changes (network and container mounts)."""
+    poll_interval_s: float = 0.5
+    """Between two looks where files are compared."""
+
+
+class Build(Table, frozen=True, kw_only=True):
+    """Shell lines that run before a change is served (``midair dev``), in this order. One that fails keeps the old version."""
+
+    pre: tuple[str, ...] = ()
+    """Before everything else, such as a code generator."""
+    build: tuple[str, ...] = ()
+    """What makes the program."""
+    check: tuple[str, ...] = ()
+    """What may refuse it, such as a type checker."""
+    post: tuple[str, ...] = ()
+    """After the new version serves; its failure is shown and changes nothing."""
+
+
+class Dev(Table, frozen=True, kw_only=True):
+    """What ``midair dev`` does besides updating at each save."""
+
+    inject: bool = True
+    """HTML pages get a script that shows errors and refreshes them."""
+    allowed_hosts: tuple[str, ...] = ()
+    """More names by which pages may reach us, such as a tunnel's; loopback names and addresses always may."""
+    expose: bool = False
+    """Pages of other machines may listen, too (a container's port): with the token, and without editor and source."""
+    editor: str = ""
+    """Opens a file from the error panel, such as ``code -g {file}:{line}``; empty: VISUAL, EDITOR, or none."""
+    snapshot: Literal["auto", "never"] = "auto"
+    """``auto``: what a save does not change is not imported again, where that is safe."""
+
+
 class Settings(Table, frozen=True, kw_only=True):
     """One service, resolved."""
 
@@ -252,6 +301,11 @@ class Settings(Table, frozen=True, kw_only=True):
     signals: Signals = Signals()
     log: Log = Log()
     metrics: Metrics = Metrics()
+    is_dev: bool = False
+    """Run by ``midair dev``."""
+    watch: Watch = Watch()
+    build: Build = Build()
+    dev: Dev = Dev()
     process: tuple[Process, ...] = ()
     """Programs of the same version beside the workers, each a ``[[process]]`` table of its own."""
 

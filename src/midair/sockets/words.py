@@ -21,7 +21,7 @@ import msgspec
 
 from midair.errors import Fault
 from midair.sockets.passing import MESSAGE_MAX_BYTES
-from midair.worker.settings import Served, ServeSettings, TlsSettings
+from midair.worker.settings import DevSettings, Served, ServeSettings, TlsSettings
 
 PROTOCOL = 1
 DETAIL_MAX = 16 * 1024
@@ -61,6 +61,8 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True):
     hang_warn_s: float = 5.0
     exclusive_dir: str = ""
     """Where the files are that ``midair.exclusive`` locks."""
+    dev: DevSettings | None = None
+    """Run by ``midair dev``."""
 
 
 Role = Literal["zygote", "worker"]

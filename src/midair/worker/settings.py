@@ -126,3 +126,15 @@ class TlsSettings(msgspec.Struct, frozen=True, kw_only=True):
             ca_certs=absolute(self.ca_certs),
             keyfile_password=self.keyfile_password if secret == self.keyfile_password else f"file:{absolute(secret)}",
         )
+
+
+class DevSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What a worker of ``midair dev`` is told besides: how pages and the developer's own tools may reach it."""
+
+    token: str
+    """Whoever listens for changes must know it. New at each start of ``midair dev``."""
+    inject: bool = True
+    allowed_hosts: tuple[str, ...] = ()
+    expose: bool = False
+    can_open: bool = False
+    """There is an editor to open a file in."""
