@@ -10,8 +10,8 @@ from gunicorn.config import KNOWN_SETTINGS
 from uvicorn.main import main as uvicorn_command
 
 from midair.cli.foreign import FLAGS
-from midair.cli.run import KEYS
 from midair.cli.run import command as run_command
+from midair.cli.running import KEYS
 from midair.config.convert import write as written
 from midair.config.keys import all_keys
 

@@ -17,8 +17,8 @@ from midair.__main__ import main
 from midair.cli.app import Commands, midair
 from midair.cli.commands import COMMANDS, help_text
 from midair.cli.foreign import FLAGS
-from midair.cli.run import KEYS, RunCommand
 from midair.cli.run import command as run_command
+from midair.cli.running import KEYS, RunCommand
 from midair.config.checks import value_at
 from midair.config.keys import all_keys
 from midair.config.load import Loaded, RunSources

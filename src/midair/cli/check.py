@@ -9,7 +9,7 @@ import click
 
 from midair.cli.options import Service, service_options
 from midair.cli.preflight import check_certificate, check_program, import_application
-from midair.cli.run import override_of_target
+from midair.cli.running import override_of_target
 from midair.cli.show import Show
 from midair.config.schema import Settings
 from midair.sockets.configured import check_addresses
