@@ -47,9 +47,7 @@ HELP_COLUMNS = 100
 
 NOT_IN_EFFECT = frozenset(
     {
-        "build.build",
         "build.post",
-        "build.pre",
         "dev.allowed_hosts",
         "dev.editor",
         "dev.expose",
@@ -57,8 +55,6 @@ NOT_IN_EFFECT = frozenset(
         "watch.delay",
         "watch.delay_max",
         "watch.gitignore",
-        "watch.ignore",
-        "watch.paths",
         "watch.poll_interval",
     }
 )

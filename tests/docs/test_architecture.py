@@ -13,10 +13,11 @@ SOURCE = ROOT / "src" / "midair"
 LEVELS = (
     {"__main__"},
     {"cli"},
+    {"dev"},
     {"supervisor"},
     {"control", "worker"},
     {"library"},
-    {"release", "systemd"},
+    {"release", "systemd", "watch"},
     {"sockets", "observe"},
     {"config"},
     {"core"},

@@ -6,6 +6,7 @@ from midair import __version__
 
 COMMANDS = {
     "run": "Run a service: an ASGI or WSGI application, or any program that takes sockets.",
+    "dev": "Run a service while it is written: what is saved is served, what is broken is not.",
     "reload": "Update to the code on disk; returns when the new version serves or was refused.",
     "rollback": "Go back to the version before.",
     "check": "Check the configuration and import the application, without running it.",

@@ -30,10 +30,16 @@ class Service:
         """Where the running service would be. Raises ConfigError."""
         return load_client(folder=self.folder, config=self.config, name=self.name, environ=os.environ)
 
-    def sources(self, overrides: dict[str, Override]) -> RunSources:
+    def sources(self, overrides: dict[str, Override], *, is_dev: bool = False) -> RunSources:
         """What its configuration is read from."""
         named = {"name": Override(self.name, "--name")} if self.name else {}
-        return sources_for_run(folder=self.folder, config=self.config, overrides=named | overrides, environ=os.environ)
+        return sources_for_run(
+            folder=self.folder,
+            config=self.config,
+            overrides=named | overrides,
+            environ=os.environ,
+            is_dev=is_dev,
+        )
 
 
 def service_options(function: Callable[Concatenate[Service, P], int]) -> Callable[P, int]:

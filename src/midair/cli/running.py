@@ -182,13 +182,15 @@ class Typed:
     """What the command line says, by key."""
     served: str = ""
     """What the program's own ``midair.serve()`` has given, if it is what started us."""
+    is_dev: bool = False
+    """To be developed."""
 
     def load(self) -> tuple[RunSources, Loaded]:
         """The configuration, checked as far as that can be done before anything runs; its warnings are shown.
 
         Raises ConfigError, and whatever else of what was typed is wrong.
         """
-        sources = _with_served(self.service.sources(self.overrides), self.served)
+        sources = _with_served(self.service.sources(self.overrides, is_dev=self.is_dev), self.served)
         loaded = sources.load()
         check_addresses(loaded)
         check_certificate(loaded.settings)

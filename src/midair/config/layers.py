@@ -183,6 +183,45 @@ def _process(layer: Layer, document: Document, place: int, table: Mapping[str, o
     return msgspec.convert(fields, Process)
 
 
+# --- midair dev ----------------------------------------------------------------------------------------------------
+
+DEV: Mapping[str, Written] = {
+    "workers": 1,
+    # A save is live at once, or not at all: nobody watches what nobody depends on.
+    "canary.workers": 0,
+    "bake.for": "0s",
+    "rollback.keep": "none",
+    "surge": "all",
+    # The version before goes while its developer looks on.
+    "drain.rate": "100%",
+    "drain.timeout": "2s",
+    "drain.idle_grace": "0.2s",
+    "stop.timeout": "1s",
+    "stop.delay": "0s",
+    "exit.timeout": "3s",
+    "serve.access_log": True,
+    # What belongs to a deployment, and where the deployed service is found.
+    "hooks.before": (),
+    "hooks.after": (),
+    "hooks.contract": (),
+    "metrics.address": "",
+    "runtime_dir": "",
+    "state_dir": "",
+}
+"""What ``midair dev`` has instead of what the file says: by key, as written."""
+DEV_SUFFIX = "-dev"
+"""Of the name: the same folder's service may run beside."""
+
+
+def dev_layer() -> Layer:
+    """What is different while a service is developed. Above the file: that one is about the service as it is deployed."""
+    layer = Layer()
+    origin = Origin("default", "midair dev")
+    for name, value in DEV.items():
+        layer.read(all_keys()[name], value, origin, is_text=False)
+    return layer
+
+
 # --- the program ---------------------------------------------------------------------------------------------------
 
 

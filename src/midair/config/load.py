@@ -1,4 +1,5 @@
 """Load a configuration: defaults < file < ``midair.serve()`` < environment < command line, every value with its origin.
+``midair dev`` has a layer of its own between ``midair.serve()`` and the environment.
 
 The file is ``midair.toml`` in the folder, else ``[tool.midair]`` of ``pyproject.toml`` there, else the one that
 ``--config`` names. All problems are reported at once. Nothing is made, opened for writing, or looked up by name.
@@ -19,7 +20,17 @@ import msgspec
 from midair.config import file, places
 from midair.config.checks import TARGETS, check
 from midair.config.keys import MIRRORS, Key, all_keys
-from midair.config.layers import Layer, Override, Setting, environment_layer, file_layer, flags_layer, served_layer
+from midair.config.layers import (
+    DEV_SUFFIX,
+    Layer,
+    Override,
+    Setting,
+    dev_layer,
+    environment_layer,
+    file_layer,
+    flags_layer,
+    served_layer,
+)
 from midair.config.origins import DEFAULT, Origin
 from midair.config.problems import BadConfig, Problem
 from midair.config.schema import Settings
@@ -27,6 +38,7 @@ from midair.worker.settings import Served
 
 __all__ = ["Loaded", "Override", "RunSources", "ServiceAddress", "load", "load_client", "sources_for_run"]
 
+EXPOSED_BIND = ("0.0.0.0:8000",)
 KEPT_VARIABLES = (*places.PLACE_VARIABLES, "WEB_CONCURRENCY", "PORT", "FORWARDED_ALLOW_IPS")
 
 
@@ -57,6 +69,8 @@ class RunSources(msgspec.Struct, frozen=True, kw_only=True):
     """Of the settings that run now; see ``describing``."""
     served: Served = Served()
     """What the program gave to ``midair.serve()``: it says so itself, since nobody else imports it."""
+    is_dev: bool = False
+    """For ``midair dev``."""
 
     def load(self) -> Loaded:
         """The configuration as it is now. Raises ConfigError; whoever runs keeps what it has then."""
@@ -68,7 +82,12 @@ class RunSources(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def sources_for_run(
-    *, folder: str = "", config: str = "", overrides: Mapping[str, Override] | None = None, environ: Mapping[str, str]
+    *,
+    folder: str = "",
+    config: str = "",
+    overrides: Mapping[str, Override] | None = None,
+    environ: Mapping[str, str],
+    is_dev: bool = False,
 ) -> RunSources:
     """The sources of a service, from what was typed. folder: ``-C``; config: ``--config``; both as typed or empty.
 
@@ -79,7 +98,7 @@ def sources_for_run(
         whole = os.path.join(base, config)
         base, config = places.folder_as_typed(os.path.dirname(whole), environ), os.path.basename(whole)
     kept = {name: value for name, value in environ.items() if name in KEPT_VARIABLES or name.startswith("MIDAIR_")}
-    return RunSources(folder=base, config=config, overrides=dict(overrides or {}), environment=kept)
+    return RunSources(folder=base, config=config, overrides=dict(overrides or {}), environment=kept, is_dev=is_dev)
 
 
 def load(sources: RunSources, *, needs_target: bool = False) -> Loaded:
@@ -93,12 +112,13 @@ def load(sources: RunSources, *, needs_target: bool = False) -> Loaded:
     layers = [_defaults()]
     layers.append(file_layer(file.read(path)) if path else Layer())
     layers.append(served_layer(sources.served))
+    layers.append(dev_layer() if sources.is_dev else Layer())
     layers.append(environment_layer(sources.environment, _bind_so_far(layers)))
     layers.append(flags_layer(sources.overrides))
     merged = _merge(layers)
     _fill_context(merged, sources)
     problems = [problem for layer in layers for problem in layer.problems]
-    settings = _build(merged, sources.folder)
+    settings = msgspec.structs.replace(_build(merged, sources.folder), is_dev=sources.is_dev)
     origins = {name: setting.origin for name, setting in merged.items()}
     unread = {problem.key for problem in problems}
     problems += check(settings, origins, unread=unread, needs_target=needs_target)
@@ -138,6 +158,8 @@ def _fill_context(merged: dict[str, Setting], sources: RunSources) -> None:
     """Defaults that depend on where and as whom we run; relative folders are the service folder's."""
     if "name" not in merged:
         merged["name"] = Setting(places.default_name(sources.folder), Origin("default", "the folder's name"))
+    if sources.is_dev:
+        _fill_dev(merged)
     name = str(merged["name"].value)
     uid = os.geteuid()
     for key, chosen in (
@@ -149,6 +171,15 @@ def _fill_context(merged: dict[str, Setting], sources: RunSources) -> None:
             merged[key] = Setting(os.path.join(sources.folder, typed), merged[key].origin)
         else:
             merged[key] = Setting(chosen[0], Origin("default", chosen[1]))
+
+
+def _fill_dev(merged: dict[str, Setting]) -> None:
+    """A name of its own, unless one was typed: the service that runs in this folder is not disturbed. Who is to be reached from
+    other machines listens to them."""
+    if merged["name"].origin.kind in ("default", "file"):
+        merged["name"] = Setting(f"{merged['name'].value}{DEV_SUFFIX}", merged["name"].origin)
+    if merged["dev.expose"].value and merged["bind"].origin == DEFAULT:
+        merged["bind"] = Setting(EXPOSED_BIND, Origin("default", "dev.expose"))
 
 
 def _build(merged: Mapping[str, Setting], folder: str) -> Settings:

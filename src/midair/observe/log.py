@@ -84,10 +84,11 @@ class Log:
         status = {"status": known.status} if known and known.status else {}
         self._write(level, event, {**status, **self._bound, **fields})
 
-    def pass_on(self, line: Line, **fields: FieldValue) -> None:
+    def pass_on(self, line: Line, *, prefix: str | None = None, **fields: FieldValue) -> None:
         """Write a line of a worker: as it is, with our fields. Not filtered by level: it is the application's to choose.
 
-        fields: what is known of the worker besides generation and slot, such as its version.
+        prefix: what stands before it for people; None: who wrote it. fields: what is known of the worker besides generation and
+        slot, such as its version.
         """
         source = f"{line.generation}.{line.slot}"
         if self._sink.would_drop(source):
@@ -97,7 +98,7 @@ class Log:
         ours = {**self._bound, **fields, "generation": line.generation, "slot": line.slot, "process": line.name or None}
         if line.lost_bytes:
             ours["lost_bytes"] = line.lost_bytes
-        self._sink.write(self._passed_on(line, ours), source=f"{line.generation}.{line.name or line.slot}")
+        self._sink.write(self._passed_on(line, ours, prefix), source=f"{line.generation}.{line.name or line.slot}")
 
     def _say_dropped(self) -> None:
         # Said by whoever writes next once there is room again: a sink has no clock of its own.
@@ -115,10 +116,11 @@ class Log:
             return
         self._sink.write(_console(now_s, level, event, shown, self._is_coloured).encode(errors="backslashreplace"))
 
-    def _passed_on(self, line: Line, ours: Mapping[str, FieldValue]) -> bytes:
+    def _passed_on(self, line: Line, ours: Mapping[str, FieldValue], prefix: str | None) -> bytes:
         if self._format == "console":
             lost = f" … {line.lost_bytes} bytes more" if line.lost_bytes else ""
-            prefix = f"{line.generation}.{line.name or line.slot} | "
+            if prefix is None:
+                prefix = f"{line.generation}.{line.name or line.slot} | "
             return f"{prefix}{line.text}{lost}\n".encode(errors="backslashreplace")
         added = {key: ours[key] for key in (*OURS, "lost_bytes") if ours.get(key) is not None}
         theirs = _object(line.text)

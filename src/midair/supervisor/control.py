@@ -184,8 +184,8 @@ class ControlServer:
             words.Refused(fault=Fault("not-built", "upgrade is not available"), exit_code=FAILED)
         )
         supervisor.answered = self._answered
-        supervisor.opened = self._opened
-        supervisor.closed = self._closed
+        supervisor.opened.append(self._opened)
+        supervisor.closed.append(self._closed)
         supervisor.estate.on_progress = self._progressed
         supervisor.emptied = self._emptied
         loop.on_readable(listener.fileno(), self._accept)

@@ -24,6 +24,7 @@ from midair.observe.log import Format, Log
 from midair.observe.sink import Sink
 from midair.sockets.bind import Opened, PortInUse, open_listeners, open_own
 from midair.sockets.listener import Listener, adopt
+from midair.supervisor.attendant import Attend, Attendant
 from midair.supervisor.clock import SystemClock
 from midair.supervisor.control import ControlServer, Peer
 from midair.supervisor.document import Document, read
@@ -61,13 +62,16 @@ class NoPlace(WorldError):
     hint = "set runtime_dir, or make the folder and give it to this user"
 
 
-def run(settings: Settings, sources: RunSources) -> int:
-    """Run the service until it is stopped; return the exit code. Raises WorldError when it cannot begin."""
+def run(settings: Settings, sources: RunSources, attend: Attend | None = None) -> int:
+    """Run the service until it is stopped; return the exit code. Raises WorldError when it cannot begin.
+
+    attend: makes who asks for the first update, and lives beside the service; None: it starts by itself.
+    """
     lock = take_name(settings)
     try:
         listeners = bind(settings)
         try:
-            return _Life(settings, sources, listeners, lock, open_control(settings)).begin()
+            return _Life(settings, sources, listeners, lock, open_control(settings), attend).begin()
         finally:
             for listener in listeners:
                 listener.close()
@@ -186,8 +190,15 @@ class _Life:
     """One image of a supervisor: the loop, what it holds, and how it ends."""
 
     def __init__(
-        self, settings: Settings, sources: RunSources, listeners: list[Listener], lock: int, control: socket.socket
+        self,
+        settings: Settings,
+        sources: RunSources,
+        listeners: list[Listener],
+        lock: int,
+        control: socket.socket,
+        attend: Attend | None = None,
     ) -> None:
+        self._attendant: Attendant | None = None
         self._settings = settings
         self._loop = Loop(SystemClock())
         self._sink = Sink(2, self._loop.on_writable)
@@ -202,6 +213,7 @@ class _Life:
         self._supervisor.settled = lambda settings: self._log.show(settings.log.level)
         self._interrupts = 0
         self._has_terminal = _has_terminal()
+        self._attendant = attend(self._supervisor, self._write_line) if attend else None
 
     def begin(self) -> int:
         """Start the service and live until it ends; return the exit code."""
@@ -214,7 +226,10 @@ class _Life:
             self._say("listening", {"address": listener.actual, "name": listener.name})
         with self._signals():
             supervisor.exporter.ensure()
-            supervisor.tell(events.UpdateAsked(supervisor.next_request(), "start"))
+            if self._attendant:
+                self._attendant.begin()
+            else:
+                supervisor.tell(events.UpdateAsked(supervisor.next_request(), "start"))
             return self._live()
 
     def adopt(self, state: Document) -> None:
@@ -238,7 +253,7 @@ class _Life:
     def _signals(self) -> contextlib.closing[Signals]:
         os.chdir("/")
         become_subreaper()
-        numbers = [*_mapping(self._settings), signal.SIGCHLD]
+        numbers = [*_mapping(self._settings), signal.SIGCHLD, *(self._attendant.signals if self._attendant else ())]
         return contextlib.closing(Signals(self._loop, numbers, self._on_signal))
 
     def _live(self) -> int:
@@ -254,6 +269,8 @@ class _Life:
 
     def _end(self) -> None:
         supervisor, estate = self._supervisor, self._supervisor.estate
+        if self._attendant:
+            self._attendant.end()
         estate.fleet.close()
         estate.commands.close()
         for pid in estate.processes.pids:
@@ -318,6 +335,9 @@ class _Life:
         if number == signal.SIGCHLD:
             self._supervisor.estate.processes.reap()
             return
+        if self._attendant and number in self._attendant.signals:
+            self._attendant.signalled(number)
+            return
         action = _mapping(self._supervisor.estate.settings).get(number, "ignore")
         if number == signal.SIGHUP and self._has_terminal and not _has_terminal():
             action = "stop"  # The terminal is gone, and with it whoever ran us: not a request for an update.
@@ -354,11 +374,16 @@ class _Life:
     # --- log ------------------------------------------------------------------------------------------------------
 
     def _say(self, event: str, fields: Mapping[str, FieldValue]) -> None:
-        self._log.say(event, **fields)
+        if self._attendant is None or self._attendant.passes(event, fields):
+            self._log.say(event, **fields)
 
     def _pass_on(self, line: Line, stream: str) -> None:
         version = self._supervisor.estate.version_of(GenerationId(line.generation))
-        self._log.pass_on(line, version=version or None)
+        prefix = self._attendant.prefix(line) if self._attendant else None
+        self._log.pass_on(line, version=version or None, prefix=prefix)
+
+    def _write_line(self, text: str) -> None:
+        self._sink.write(f"{text}\n".encode(errors="backslashreplace"))
 
 
 def _has_terminal() -> bool:

@@ -86,8 +86,9 @@ class Supervisor:
         self.exit_code: int | None = None
         self.exit_fault: Fault | None = None
         self.answered: Callable[[effects.Answer], None] = lambda effect: None
-        self.opened: Callable[[effects.Opened, Receipt], None] = lambda effect, receipt: None
-        self.closed: Callable[[effects.Closed, Receipt], None] = lambda effect, receipt: None
+        self.opened: list[Callable[[effects.Opened, Receipt], None]] = []
+        self.closed: list[Callable[[effects.Closed, Receipt], None]] = []
+        """Who hears of the end of an update, in this order."""
         self.settled: Callable[[Settings], None] = lambda settings: None
         """Takes the settings of a version that was committed: they count from now on."""
         self.emptied: Callable[[GenerationId], None] = lambda generation: None
@@ -223,7 +224,8 @@ class Supervisor:
                 receipt = self.estate.ledger.opened(effect, self.estate.version_of(effect.previous))
                 self.estate.say_update(receipt, "update_started", by=effect.by, reason=effect.reason or None)
                 self._notices.opened(effect)
-                self.opened(effect, receipt)
+                for each in self.opened:
+                    each(effect, receipt)
             case effects.Entered():
                 self._entered(effect)
             case effects.Closed():
@@ -327,7 +329,8 @@ class Supervisor:
         )
         self.accounts.closed(effect, receipt)
         self._notices.closed(effect, receipt)
-        self.closed(effect, receipt)
+        for each in self.closed:
+            each(effect, receipt)
 
     def _remember_served(self, release: Release) -> None:
         """What the program gave counts from now on: at the next look at the disk, and where people ask."""

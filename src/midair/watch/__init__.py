@@ -1,0 +1,1 @@
+"""Changes on disk: what changed, by whom it was ignored, when it has settled."""
