@@ -47,15 +47,13 @@ HELP_COLUMNS = 100
 
 NOT_IN_EFFECT = frozenset(
     {
+        "build.build",
         "build.post",
+        "build.pre",
         "dev.allowed_hosts",
         "dev.editor",
         "dev.expose",
         "dev.inject",
-        "watch.delay",
-        "watch.delay_max",
-        "watch.gitignore",
-        "watch.poll_interval",
     }
 )
 """Keys that are read, checked and shown, and that nothing acts upon yet. A test holds that these, and no others, are
@@ -151,6 +149,7 @@ TABLES = {
     "signals": ("[signals]", "What each signal does: see [signals](signals.md)."),
     "log": ("[log]", "The service's log: see [events](events.md)."),
     "metrics": ("[metrics]", "See [metrics](metrics.md)."),
+    "watch": ("[watch]", "Which changes on disk count while a service is developed: see [watching](watching.md)."),
 }
 
 

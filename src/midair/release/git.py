@@ -20,24 +20,23 @@ class NotARepository(ValueError):
 
 def head_commit(folder: str) -> str:
     """The full commit of the checkout that ``folder`` lies in. Raises NotARepository."""
-    git_folder = _git_folder(os.path.realpath(folder))
-    common = _common_folder(git_folder)
-    reference = _read(os.path.join(git_folder, "HEAD"))
+    own = git_folder(os.path.realpath(folder))
+    common = _common_folder(own)
+    reference = _read(os.path.join(own, "HEAD"))
     for _ in range(LINKS_MAX):
         if _COMMIT.match(reference):
             return reference
         name = reference.removeprefix("ref: ")
         if name == reference or name.startswith("/") or ".." in name:
-            raise NotARepository(f"{git_folder}: HEAD names no commit")
-        reference = _loose(git_folder, common, name) or _packed(common, name)
+            raise NotARepository(f"{own}: HEAD names no commit")
+        reference = _loose(own, common, name) or _packed(common, name)
         if not reference:
-            raise NotARepository(
-                f"{name} in {git_folder} has no commit yet, or is kept in a form that is not read here"
-            )
-    raise NotARepository(f"{git_folder}: HEAD leads nowhere")
+            raise NotARepository(f"{name} in {own} has no commit yet, or is kept in a form that is not read here")
+    raise NotARepository(f"{own}: HEAD leads nowhere")
 
 
-def _git_folder(folder: str) -> str:
+def git_folder(folder: str) -> str:
+    """The ``.git`` of the checkout that ``folder`` (absolute) lies in. Raises NotARepository."""
     while True:
         found = os.path.join(folder, ".git")
         if os.path.isdir(found):
@@ -50,15 +49,15 @@ def _git_folder(folder: str) -> str:
         folder = parent
 
 
-def _common_folder(git_folder: str) -> str:
+def _common_folder(own: str) -> str:
     """Where the references are: a worktree has only its HEAD to itself."""
-    if not os.path.exists(os.path.join(git_folder, "commondir")):
-        return git_folder
-    return os.path.join(git_folder, _read(os.path.join(git_folder, "commondir")))
+    if not os.path.exists(os.path.join(own, "commondir")):
+        return own
+    return os.path.join(own, _read(os.path.join(own, "commondir")))
 
 
-def _loose(git_folder: str, common: str, name: str) -> str:
-    for folder in (git_folder, common):
+def _loose(own: str, common: str, name: str) -> str:
+    for folder in (own, common):
         path = os.path.join(folder, name)
         if os.path.isfile(path):
             return _read(path)
