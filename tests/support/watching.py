@@ -14,7 +14,7 @@ from pathlib import Path
 from midair.config.schema import Watch
 from midair.sockets import passing
 from midair.watch import words
-from midair.watch.change import Change
+from midair.watch.words import Change
 from tests.support.processes import Process
 from tests.support.waiting import DidNotHappen
 
@@ -25,7 +25,7 @@ Told = tuple[str, ...]
 class WatcherChild:
     """Started and told what to watch; what it says is read with ``hear``."""
 
-    def __init__(self, start: words.Start) -> None:
+    def __init__(self, start: words.Begin) -> None:
         self.channel, theirs = passing.pair()
         with theirs:
             argv = [sys.executable, "-m", "midair.watch.host", str(theirs.fileno())]
@@ -128,8 +128,8 @@ def watching(
     files: tuple[str, ...] = (),
     wants_chmod: bool = False,
 ) -> Iterator[WatcherChild]:
-    """A child that watches ``folder`` and is ready; the rest as in ``words.Start``."""
-    start = words.Start(folder=os.fspath(folder), watch=watch, ignore=ignore, files=files, wants_chmod=wants_chmod)
+    """A child that watches ``folder`` and is ready; the rest as in ``words.Begin``."""
+    start = words.Begin(folder=os.fspath(folder), watch=watch, ignore=ignore, files=files, wants_chmod=wants_chmod)
     child = WatcherChild(start)
     try:
         child.ready()

@@ -47,7 +47,7 @@ def test_a_second_start_leaves_nothing_of_the_first_one_open(tmp_path: Path) -> 
     with watching(tmp_path / "one") as child:
         before = sorted(child.process.descriptors.values())
         for name in ("two", "one"):
-            child.tell(words.Start(folder=str(tmp_path / name)))
+            child.tell(words.Begin(folder=str(tmp_path / name)))
             child.ready()
         assert sorted(child.process.descriptors.values()) == before
 

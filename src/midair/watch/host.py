@@ -69,7 +69,7 @@ class Host:
 
     def _obey(self, word: words.ToWatcher) -> None:
         match word:
-            case words.Start():
+            case words.Begin():
                 if self._watcher is not None:
                     self._watcher.close()
                 self._watcher = Watcher(word, time.monotonic, self._say)

@@ -88,7 +88,7 @@ class Rules:
     """Reads ``.gitignore`` files as folders are met, and remembers them until ``forget``."""
 
     def __init__(self, folder: str, watch: Watch, *, ignore: Sequence[str] = (), files: Iterable[str] = ()) -> None:
-        """folder: the service's, absolute. ignore: lines besides those of the settings. files: see ``words.Start``."""
+        """folder: the service's, absolute. ignore: lines besides those of the settings. files: see ``words.Begin``."""
         self._folder = folder
         self._top = "" if _is_in_repository(folder) else folder
         """Without a repository nobody's ``.gitignore`` above the service speaks of it."""

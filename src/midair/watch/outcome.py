@@ -6,8 +6,8 @@ import stat
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from midair.watch.change import Change
 from midair.watch.known import Known, is_moved, is_rewritten
+from midair.watch.words import Change
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,13 +20,13 @@ from dataclasses import dataclass, field
 
 from midair.errors import MidairError
 from midair.watch import known
-from midair.watch.change import Change
 from midair.watch.ignore import ENVIRONMENT, GITIGNORE, Rules
 from midair.watch.known import Known
 from midair.watch.outcome import Looked, changes_of
 from midair.watch.source import Event, Source, What
 from midair.watch.trouble import FolderGone, FolderUnreadable, NameUnreadable, TooManyFiles
 from midair.watch.ways import join, names_on_the_way, tidy
+from midair.watch.words import Change
 
 FILES_MAX = 100_000
 """Files known at a time: about 40 MB of memory."""

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 from midair.errors import MidairError
 from midair.watch.busy import Checkout
-from midair.watch.change import Change
 from midair.watch.choose import choose
 from midair.watch.debounce import Debounce
 from midair.watch.ignore import Rules
@@ -18,7 +17,7 @@ from midair.watch.polling import Polling
 from midair.watch.source import Event, Source, What
 from midair.watch.tree import Tree
 from midair.watch.trouble import EventsLost, WatchLimit
-from midair.watch.words import Ready, Start
+from midair.watch.words import Begin, Change, Ready
 
 READ_AHEAD_S = 0.01
 """Digests are taken this long before news are looked at again."""
@@ -39,24 +38,24 @@ class Watcher:
     """See above. All times are of ``clock``, monotonic seconds."""
 
     def __init__(
-        self, start: Start, clock: Callable[[], float], say: Callable[[MidairError], None], source: Source | None = None
+        self, begin: Begin, clock: Callable[[], float], say: Callable[[MidairError], None], source: Source | None = None
     ) -> None:
         """Watches from now on. source: what to listen to, instead of what fits the place."""
         began_s = clock()
         self._clock = clock
         self._say = say
-        self._watch = start.watch
-        self._wants_chmod = start.wants_chmod
-        rules = Rules(start.folder, start.watch, ignore=start.ignore, files=start.files)
-        paths = (*start.watch.paths, *start.files)
+        self._watch = begin.watch
+        self._wants_chmod = begin.wants_chmod
+        rules = Rules(begin.folder, begin.watch, ignore=begin.ignore, files=begin.files)
+        paths = (*begin.watch.paths, *begin.files)
         if source is None:
-            folders = [os.path.join(start.folder, path) for path in start.watch.paths]
-            self._source, self._why = choose(start.watch, folders, say)
+            folders = [os.path.join(begin.folder, path) for path in begin.watch.paths]
+            self._source, self._why = choose(begin.watch, folders, say)
         else:
             self._source, self._why = source, ""
-        self._tree = Tree(start.folder, paths, rules, self._source, say)
-        self._debounce = Debounce(start.watch.delay_s, start.watch.delay_max_s)
-        self._checkout = Checkout(start.folder)
+        self._tree = Tree(begin.folder, paths, rules, self._source, say)
+        self._debounce = Debounce(begin.watch.delay_s, begin.watch.delay_max_s)
+        self._checkout = Checkout(begin.folder)
         self._raw = 0
         try:
             self._tree.begin()

@@ -1,9 +1,9 @@
 """What the supervisor and the watcher child say to each other, a word a message (``sockets/passing``).
 
-    supervisor → watcher   Start, Ignore, TellDigests
+    supervisor → watcher   Begin, Ignore, TellDigests
     watcher → supervisor   Ready, Changes, Trouble, Digests
 
-The child is ``python -m midair.watch.host FD``, and FD its end of ``passing.pair()``. Start is the first word. The child ends when
+The child is ``python -m midair.watch.host FD``, and FD its end of ``passing.pair()``. Begin is the first word. The child ends when
 the other end of its link does, and with it everything that it has open.
 """
 
@@ -19,15 +19,15 @@ from midair.config.schema import Watch
 from midair.errors import Fault
 from midair.sockets.passing import MESSAGE_MAX_BYTES
 from midair.sockets.words import Word
-from midair.watch.change import Change
 
+Kind = Literal["create", "write", "remove", "move", "chmod"]
 How = Literal["inotify", "poll", "watchfiles"]
 
 PART_MAX_BYTES = MESSAGE_MAX_BYTES // 2
 """Of the paths in one message."""
 
 
-class Start(Word, frozen=True, kw_only=True):
+class Begin(Word, frozen=True, kw_only=True):
     """Watch (→ Ready, then Changes as they come)."""
 
     folder: str
@@ -42,13 +42,24 @@ class Start(Word, frozen=True, kw_only=True):
 
 
 class Ignore(Word, frozen=True, kw_only=True):
-    """From now on these do not count either: lines as in Start. What is known below them is forgotten without a word."""
+    """From now on these do not count either: lines as in Begin. What is known below them is forgotten without a word."""
 
     lines: tuple[str, ...]
 
 
 class TellDigests(Word, frozen=True, kw_only=True):
     """(→ Digests)"""
+
+
+class Change(msgspec.Struct, frozen=True):
+    """``path`` is relative to the service's folder and written as the watched path was typed (``../shared/a.py``)."""
+
+    kind: Kind
+    path: str
+    before: str = ""
+    """Of a move: the path until now."""
+    digest: bytes = b""
+    """Of the content that is there now (``release/digest``); empty: it is gone, or was not read (too large)."""
 
 
 class Ready(Word, frozen=True, kw_only=True):
@@ -91,7 +102,7 @@ class Digests(Word, frozen=True, kw_only=True):
     count: int
 
 
-ToWatcher = Start | Ignore | TellDigests
+ToWatcher = Begin | Ignore | TellDigests
 FromWatcher = Ready | Changes | Trouble | Digests
 
 _encoder = msgspec.msgpack.Encoder()
