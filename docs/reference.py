@@ -47,9 +47,7 @@ HELP_COLUMNS = 100
 
 NOT_IN_EFFECT = frozenset(
     {
-        "build.build",
         "build.post",
-        "build.pre",
         "dev.allowed_hosts",
         "dev.editor",
         "dev.expose",

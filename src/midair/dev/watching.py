@@ -33,6 +33,8 @@ class Watching:
         self._estate = estate
         self._on_ready, self._on_changes, self._on_trouble = on_ready, on_changes, on_trouble
         self._link: socket.socket | None = None
+        self._parts: list[words.Changes] = []
+        """Of a batch whose last part has not come yet."""
         self._pid = 0
         self._deaths_s: list[float] = []
         self._is_closed = False
@@ -69,14 +71,20 @@ class Watching:
             self._take(word)
         self._hang_up()
 
-    def _take(self, word: words.Ready | words.Changes | words.Trouble) -> None:
+    def _take(self, word: words.FromWatcher) -> None:
         match word:
             case words.Ready():
                 self._on_ready(word)
             case words.Changes():
-                self._on_changes(word)
-            case words.Trouble(what=what, hint=hint):
-                self._on_trouble(what, hint)
+                self._parts.append(word)
+                if word.is_last:
+                    changes = tuple(change for part in self._parts for change in part.changes)
+                    self._parts.clear()
+                    self._on_changes(msgspec.structs.replace(word, changes=changes))
+            case words.Trouble():
+                self._on_trouble(word.message, word.hint)
+            case words.Digests():
+                pass  # Nobody has asked.
 
     def _hang_up(self) -> None:
         if self._link:
