@@ -48,10 +48,6 @@ HELP_COLUMNS = 100
 NOT_IN_EFFECT = frozenset(
     {
         "build.post",
-        "dev.allowed_hosts",
-        "dev.editor",
-        "dev.expose",
-        "dev.inject",
     }
 )
 """Keys that are read, checked and shown, and that nothing acts upon yet. A test holds that these, and no others, are
@@ -147,7 +143,6 @@ TABLES = {
     "signals": ("[signals]", "What each signal does: see [signals](signals.md)."),
     "log": ("[log]", "The service's log: see [events](events.md)."),
     "metrics": ("[metrics]", "See [metrics](metrics.md)."),
-    "watch": ("[watch]", "Which changes on disk count while a service is developed: see [watching](watching.md)."),
 }
 
 

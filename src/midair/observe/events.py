@@ -171,6 +171,11 @@ _TABLE = (
     Event("process_started", "info", "A program beside the workers runs.", ("name", "pid")),
     Event("process_died", "error", "A program beside the workers ended; it is started again.", ("name", "how", "again_in_s")),
     Event("stranger_reaped", "debug", "A process that is not ours was left to us and has ended.", ("pid",)),
+    # --- pages that are open while a service is developed
+    Event("page_left_alone", "info", "A page did not get the script that refreshes it; the reason says why.", ("path", "what")),
+    Event("page_policy_widened", "info",
+          "The Content-Security-Policy of a page forbids the script; in `midair dev` it got these directives.", ("path", "what")),
+    Event("page_refused", "warning", "Somebody asked for what only pages of this service may have.", ("path", "what")),
     # --- the log, the metrics and the control socket
     Event("metrics_served", "info", "Prometheus can scrape here.", ("address", "pid")),
     Event("metrics_unavailable", "warning", "The metrics cannot be served; the service goes on without.",

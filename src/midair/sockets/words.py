@@ -6,10 +6,10 @@ word; which ones and in which order stands with the word.
 
     supervisor → host      Become, Fork, WorkerGone
     supervisor → worker    Accept, StopAccepting, ExportState, ImportState, NotReady, Drain, HandOver, TakeOver, Grant,
-                           Probe, Leave, TellStacks
+                           Probe, Leave, TellStacks, TellPages
     host → supervisor      Hello, Forked, ForkFailed, Imported, Started, Failed, Said
     worker → supervisor    Accepting, StoppedAccepting, StateExported, StateImported, Drained, Moved, Stays, HandOverEnded, Worn,
-                           Stacks, Left
+                           Stacks, PagesOpen, Left
 """
 
 from __future__ import annotations
@@ -176,6 +176,12 @@ class TellStacks(Word, frozen=True, kw_only=True):
     """(→ Stacks)"""
 
 
+class TellPages(Word, frozen=True, kw_only=True):
+    """To the worker's open pages, while a service is developed: a message of ``browser/messages``, as JSON."""
+
+    message: bytes
+
+
 class Hello(Word, frozen=True, kw_only=True):
     """The first word of every process."""
 
@@ -279,6 +285,12 @@ class Stacks(Word, frozen=True, kw_only=True):
     text: str
 
 
+class PagesOpen(Word, frozen=True, kw_only=True):
+    """So many pages listen to this worker now."""
+
+    count: int
+
+
 class Moved(Word, frozen=True, kw_only=True):
     """So much of a grant was used."""
 
@@ -322,6 +334,7 @@ ToHost = (
     | Probe
     | Leave
     | TellStacks
+    | TellPages
 )
 FromHost = (
     Hello
@@ -341,6 +354,7 @@ FromHost = (
     | HandOverEnded
     | Worn
     | Stacks
+    | PagesOpen
     | Left
 )
 

@@ -23,6 +23,7 @@ from midair.supervisor.offload import Offload
 from midair.supervisor.outputs import Outputs
 from midair.supervisor.processes import Processes
 from midair.supervisor.release import Release
+from midair.worker.settings import DevSettings
 
 FieldValue = str | int | float | bool | None
 Say = Callable[[str, Mapping[str, FieldValue]], None]
@@ -60,6 +61,8 @@ class Estate:
     """Where the metrics are served; empty: nowhere."""
     moving: Callable[[], MovingStatus | None] = lambda: None
     """Says what is moving; None: nothing. Set by whoever counts it."""
+    dev_settings: Callable[[Settings], DevSettings | None] = lambda settings: None
+    """Says what workers of ``midair dev`` are told besides. Set by whoever knows their pages."""
     on_progress: Callable[[Receipt, str, str, Mapping[str, FieldValue]], None] = lambda r, e, p, f: None
     """Takes (receipt, event, phase, fields) of an update that goes on."""
 

@@ -122,6 +122,8 @@ class Fleet:
             lambda worker, word: None
         )
         self.on_state: Callable[[Worker, words.StateExported | words.StateImported], None] = lambda worker, word: None
+        self.on_pages: Callable[[Worker, int], None] = lambda worker, count: None
+        """So many pages listen to this worker (``midair dev``)."""
         self.on_ended: Callable[[Worker, str], None] = lambda worker, how: None
         """Its process is gone, its page can be read for the last time."""
 
@@ -394,6 +396,8 @@ class Fleet:
                 self.on_moving(worker, word)
             case words.StateExported() | words.StateImported():
                 self.on_state(worker, word)
+            case words.PagesOpen(count=count):
+                self.on_pages(worker, count)
             case words.Worn(why=why):
                 self._tell(WorkerWorn(worker.id, why))
             case words.Stacks(text=text):

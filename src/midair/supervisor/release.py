@@ -17,7 +17,7 @@ from midair.sockets import words
 from midair.sockets.listener import Listener
 from midair.supervisor import document
 from midair.supervisor.readiness import read_readiness
-from midair.worker.settings import Served
+from midair.worker.settings import DevSettings, Served
 
 
 @dataclass(slots=True)
@@ -41,6 +41,8 @@ class Release:
     """What its program gave to ``midair.serve()``."""
     origins: dict[str, Origin] = field(default_factory=dict)
     """Where its settings came from; empty: as the settings that ran before."""
+    dev: DevSettings | None = None
+    """What its workers are told besides, under ``midair dev``."""
 
     @property
     def version(self) -> str:
@@ -61,6 +63,7 @@ class Release:
             warnings=self.warnings,
             served=self.served,
             origins=self.origins,
+            dev=self.dev,
         )
 
     def amend(self, settings: Settings, listeners: Sequence[Listener]) -> None:
@@ -91,6 +94,7 @@ def adopt_release(state: document.ReleaseState) -> Release:
         state.warnings,
         state.served,
         state.origins,
+        state.dev,
     )
 
 
@@ -101,9 +105,10 @@ def make_release(
     listeners: Sequence[Listener],
     now_s: float,
     served: Served | None = None,
+    dev: DevSettings | None = None,
 ) -> Release:
     """A release ready to be launched. Owns a descriptor: close it when the generation can no longer be needed."""
-    release = Release(generation, settings, survey, born_s=now_s, served=served or Served())
+    release = Release(generation, settings, survey, born_s=now_s, served=served or Served(), dev=dev)
     if not settings.is_command:
         release.launch_fd = _launch_fd(release, listeners)
     return release
@@ -133,6 +138,7 @@ def _launch_fd(release: Release, listeners: Sequence[Listener]) -> int:
         max_memory_bytes=settings.worker.max_memory_bytes,
         hang_warn_s=settings.worker.hang_warn_s,
         exclusive_dir=os.path.join(settings.runtime_dir, "exclusive"),
+        dev=release.dev,
     )
     # It holds the environment, secrets included: a memfd has no name that another user could open.
     fd = os.memfd_create(f"midair:launch:{release.generation}", os.MFD_CLOEXEC)

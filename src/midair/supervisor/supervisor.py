@@ -37,6 +37,7 @@ from midair.supervisor.moving import Moving
 from midair.supervisor.notices import Notices
 from midair.supervisor.offload import Offload
 from midair.supervisor.outputs import Outputs
+from midair.supervisor.pages import Pages
 from midair.supervisor.preparing import Preparing
 from midair.supervisor.processes import Processes
 from midair.supervisor.pulse import Pulse
@@ -106,6 +107,8 @@ class Supervisor:
         fleet.on_moving = self._moving.heard
         self._carrying = Carrying(self.estate)
         fleet.on_state = self._carrying.heard
+        self.pages = Pages(self.estate)
+        fleet.on_pages = self.pages.counted
         self._facts: deque[events.Event] = deque()
         self._is_deciding = False
         self._wake: Timer | None = None
@@ -119,6 +122,7 @@ class Supervisor:
             "metrics": self.exporter,
             "moving": self._moving,
             "notices": self._notices,
+            "pages": self.pages,
         }
         """Parts with state of their own that must get over an upgrade, by name."""
 
@@ -224,6 +228,7 @@ class Supervisor:
                 receipt = self.estate.ledger.opened(effect, self.estate.version_of(effect.previous))
                 self.estate.say_update(receipt, "update_started", by=effect.by, reason=effect.reason or None)
                 self._notices.opened(effect)
+                self.pages.building()
                 for each in self.opened:
                     each(effect, receipt)
             case effects.Entered():
@@ -259,6 +264,7 @@ class Supervisor:
         release = self.estate.releases.get(worker.generation)
         if release:
             release.start_up_s = word.seconds
+        self.pages.started(worker)
         fields: dict[str, FieldValue] = {"worker": worker.id, "slot": worker.slot, "seconds": round(word.seconds, 4)}
         self.estate.happened(worker.generation, "worker_started", fields)
 
@@ -270,6 +276,7 @@ class Supervisor:
         self.accounts.worker_ended(worker, how)
         self._moving.ended(worker)
         self._carrying.ended(worker)
+        self.pages.ended(worker)
 
     def _left(self, worker: fleets.Worker, word: words.Left) -> None:
         if not word.cut:
@@ -297,6 +304,7 @@ class Supervisor:
             self.estate.say_update(receipt, "candidate_ready", ready_after_s=at_s)
         elif effect.phase == "cut-over":
             self._pulse.sample()
+            self.pages.compiled(effect.generation)
             self.estate.say_update(receipt, "cut_over", previous=receipt.previous_generation, since_start_s=at_s)
         else:
             self.estate.say_update(receipt, "phase_entered", phase=effect.phase)
@@ -316,6 +324,7 @@ class Supervisor:
             self._remember_served(release)
             self.settled(release.settings)
         fault = effect.fault
+        self._tell_pages(effect)
         event = "update_done" if effect.result == "committed" else f"update_{effect.result.replace('-', '_')}"
         self.estate.say_update(
             receipt,
@@ -331,6 +340,12 @@ class Supervisor:
         self._notices.closed(effect, receipt)
         for each in self.closed:
             each(effect, receipt)
+
+    def _tell_pages(self, effect: effects.Closed) -> None:
+        if effect.fault and effect.result in {"refused", "rolled-back"}:
+            self.pages.failed(effect.fault)
+        elif effect.result == "committed":
+            self.pages.compiled(effect.generation)
 
     def _remember_served(self, release: Release) -> None:
         """What the program gave counts from now on: at the next look at the disk, and where people ask."""

@@ -18,7 +18,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -35,6 +35,9 @@ from midair.worker.moving import Source, Target
 from midair.worker.server import Server
 from midair.worker.tls import Renewal, Tls
 from midair.worker.wsgi import as_asgi
+
+if TYPE_CHECKING:
+    from midair.browser.hub import Hub
 
 BEAT_S = 0.5
 LIMITS_S = 1.0
@@ -96,6 +99,11 @@ class _Worker:
         if place.interface == "wsgi":
             self._asgi = as_asgi(place.application, place.launch.serve.wsgi_threads)
         self._link = _Link(place.link, self._on_word, self._on_orphaned)
+        self._pages: Hub | None = None
+        if place.launch.dev:
+            from midair.worker import pages
+
+            self._pages, self._asgi = pages.wrap(self._asgi, place.launch, place.launch.dev, self._link.say)
         self._leaving = asyncio.Event()
         self._deadline_s = 0.0
         self._spread_s = self._close_s = 0.0
@@ -186,6 +194,9 @@ class _Worker:
                 self._granted(server, word)
             case words.Probe() if server and fds:
                 server.adopt(_dup(fds[0]), counted=False)
+            case words.TellPages(message=message):
+                if self._pages:
+                    self._pages.told(message)
             case words.Leave(within_s=within_s):
                 live.draining.set()
                 if server and not word.is_moving:

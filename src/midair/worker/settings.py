@@ -136,5 +136,7 @@ class DevSettings(msgspec.Struct, frozen=True, kw_only=True):
     inject: bool = True
     allowed_hosts: tuple[str, ...] = ()
     expose: bool = False
-    can_open: bool = False
-    """There is an editor to open a file in."""
+    editor: str = ""
+    """The command line that opens a file from the error panel; empty: there is none."""
+    folder: str = ""
+    """The project's: nothing outside it is shown or opened."""

@@ -1,0 +1,108 @@
+"""The open pages of this worker: one WebSocket each, told how things are and what happens.
+
+A socket moves with the other connections to the next version's worker (``midair.carry_on``) and is greeted there with ``hello``,
+whose generation is another: that is how a page learns that its requests are answered by new code now. A page that does not read
+is bounded: it loses the oldest messages, and what it needs stands in each ``hello`` anyway.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+
+import msgspec
+
+from midair.browser import messages
+from midair.browser.messages import Asset, Compiled, Failed, Hello, Message
+from midair.live import carry_on
+from midair.worker.asgi import Receive, Scope, Send
+
+PAGES_MAX = 200
+"""Sockets of one worker; more are refused."""
+WAITING_MAX = 32
+"""Messages for a page that does not read."""
+
+
+class Page:
+    """One socket's messages, on their way."""
+
+    def __init__(self, *, is_local: bool) -> None:
+        self.is_local = is_local
+        self._waiting: deque[bytes] = deque(maxlen=WAITING_MAX)
+        self._news = asyncio.Event()
+
+    def tell(self, message: Message) -> None:
+        self._waiting.append(messages.encode(message if self.is_local else messages.for_strangers(message)))
+        self._news.set()
+
+    async def next(self) -> bytes:
+        while not self._waiting:
+            self._news.clear()
+            await self._news.wait()
+        return self._waiting.popleft()
+
+
+class Hub:
+    """Belongs to the worker's event loop. ``hello`` is what a page is greeted with."""
+
+    def __init__(self, generation: int, version: str, *, can_open: bool, on_count: Callable[[int], None]) -> None:
+        """on_count: takes the number of open pages whenever it has changed."""
+        status: messages.Status = "serving" if generation else "waiting"
+        self.hello = Hello(generation=generation, version=version, status=status, can_open=can_open)
+        self._pages: set[Page] = set()
+        self._on_count = on_count
+
+    def told(self, data: bytes) -> None:
+        """A message from the supervisor: remember it for those who come, pass it on to those who are here."""
+        try:
+            message = messages.decode(data)
+        except msgspec.MsgspecError:
+            return  # of a newer midair
+        self.hello = _after(self.hello, message)
+        if isinstance(message, Hello):
+            message = self.hello
+        for page in self._pages:
+            page.tell(message)
+
+    async def serve(self, receive: Receive, send: Send, scope: Scope, *, is_local: bool) -> None:
+        """One page's WebSocket, whose handshake was found good."""
+        await receive()
+        if len(self._pages) >= PAGES_MAX:
+            await send({"type": "websocket.close", "code": 1013})
+            return
+        await send({"type": "websocket.accept"})
+        carry_on(scope, None)
+        page = Page(is_local=is_local)
+        page.tell(self.hello)
+        self._pages.add(page)
+        self._on_count(len(self._pages))
+        telling = asyncio.create_task(_tell(page, send))
+        try:
+            while (await receive())["type"] != "websocket.disconnect":
+                pass  # Pages have nothing to say: what they send is read away.
+        finally:
+            telling.cancel()
+            self._pages.discard(page)
+            self._on_count(len(self._pages))
+
+
+async def _tell(page: Page, send: Send) -> None:
+    try:
+        while True:
+            await send({"type": "websocket.send", "text": (await page.next()).decode()})
+    except OSError:
+        pass  # It has gone, or moved: whoever waits for its messages is told.
+
+
+def _after(hello: Hello, message: Message) -> Hello:
+    """How things are once this has been said. The generation is this worker's own: it answers this page's requests."""
+    match message:
+        case Hello():
+            return msgspec.structs.replace(hello, status=message.status, error=message.error)
+        case Compiled():
+            return msgspec.structs.replace(hello, status="serving", error=None)
+        case Failed(error=error):
+            return msgspec.structs.replace(hello, status="failed" if error.serving else "waiting", error=error)
+        case Asset():
+            return hello
