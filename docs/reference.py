@@ -48,6 +48,9 @@ HELP_COLUMNS = 100
 NOT_IN_EFFECT = frozenset(
     {
         "build.post",
+        "dev.at_exit",
+        "dev.rerun",
+        "watch.ignore_regex",
     }
 )
 """Keys that are read, checked and shown, and that nothing acts upon yet. A test holds that these, and no others, are

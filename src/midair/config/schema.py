@@ -102,6 +102,8 @@ class Stop(Table, frozen=True, kw_only=True):
 class Exit(Table, frozen=True, kw_only=True):
     timeout_s: float = 10.0
     """How long lifespan shutdown and unfinished tasks may take once the connections are gone."""
+    signal: Literal["TERM", "INT", "HUP", "QUIT", "USR1", "USR2"] = "TERM"
+    """Command children: what tells one to leave."""
 
 
 class Worker(Table, frozen=True, kw_only=True):
@@ -190,11 +192,14 @@ class Watch(Table, frozen=True, kw_only=True):
     """Which changes on disk count while a service is developed (``midair dev``)."""
 
     paths: tuple[str, ...] = (".",)
-    """Folders and files that are watched, relative to the service's folder."""
+    """Folders and files that are watched, relative to the service's folder. A file that is named here counts whatever its
+    ending is."""
     extensions: tuple[str, ...] = ()
     """Only files with these endings count, such as ``py``; empty: all that are not ignored."""
     ignore: tuple[str, ...] = ()
     """What never counts, as lines of a ``.gitignore``. Ignored folders are not watched at all."""
+    ignore_regex: tuple[str, ...] = ()
+    """Regular expressions: a file in whose absolute path one is found never counts."""
     gitignore: bool = True
     """What ``.gitignore`` files name is ignored, too."""
     delay_s: float = 0.01
@@ -233,6 +238,12 @@ class Dev(Table, frozen=True, kw_only=True):
     """Opens a file from the error panel, such as ``code -g {file}:{line}``; empty: VISUAL, EDITOR, or none."""
     snapshot: Literal["auto", "never"] = "auto"
     """``auto``: what a save does not change is not imported again, where that is safe."""
+    clear: bool = False
+    """The terminal is cleared before each update."""
+    rerun: bool = False
+    """A command that ends by itself without an error is started again at once, not with the next save."""
+    at_exit: tuple[str, ...] = ()
+    """Shell lines that run when ``midair dev`` ends."""
 
 
 class Settings(Table, frozen=True, kw_only=True):
@@ -262,9 +273,10 @@ class Settings(Table, frozen=True, kw_only=True):
     """Unix sockets: permission bits."""
     socket_owner: str = ""
     """Unix sockets: ``user``, ``user:group`` or ``:group``; empty: ours."""
-    listener: Literal["shared", "own"] = "shared"
+    listener: Literal["shared", "own", "lent"] = "shared"
     """Command children: ``shared`` hands every version the same socket; ``own`` gives each worker one of its own
-    on the same address (SO_REUSEPORT), inherited from version to version."""
+    on the same address (SO_REUSEPORT), inherited from version to version; ``lent`` is for a program that binds its port
+    by itself: it gets the service's socket in place of its own."""
     workers: int = 1
     """A number, or ``auto``: the CPU quota of the container, else the CPUs."""
     version_from: str = "auto"
