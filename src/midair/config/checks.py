@@ -58,7 +58,7 @@ def check(
     _tls(found, settings)
     if reason := name_problem(settings.name):
         found.add("name", f"the name {settings.name!r} {reason}", 'give another: name = "…" or --name')
-    if not settings.bind:
+    if not settings.bind and settings.listener != "lent":
         found.add("bind", "bind is empty", 'write bind = "127.0.0.1:8000"')
     for twice in sorted({address for address in settings.bind if settings.bind.count(address) > 1}):
         found.add("bind", f"bind has {twice} twice")

@@ -1,4 +1,5 @@
-"""Find and read the file of a configuration: ``midair.toml``, else ``[tool.midair]`` of ``pyproject.toml``."""
+"""Find and read the file of a configuration: ``midair.toml``, else ``[tool.midair]`` of ``pyproject.toml``; while a service is
+developed else the file that Air would read."""
 
 from __future__ import annotations
 
@@ -7,6 +8,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 
+from midair.config import air
 from midair.config.layers import Document
 from midair.config.lines import key_lines
 from midair.config.problems import BadConfig, Problem
@@ -23,21 +25,39 @@ class Unreadable(ConfigError):
     code = "config-unreadable"
 
 
-def find(folder: str, config: str) -> str:
+class NotForProduction(ConfigError):
+    """A file of a development tool was given to a command that is not ``midair dev``."""
+
+    code = "config-for-dev"
+    hint = "midair dev reads it; midair init writes a midair.toml from it"
+
+    def __init__(self, path: str) -> None:
+        super().__init__(f"{path} is Air's: it says how the service is developed, not how it runs")
+
+
+def find(folder: str, config: str, *, is_dev: bool = False) -> str:
     """The file that counts: ``config`` if given (from ``folder``), else the one found in ``folder``; empty: none.
 
-    Raises Unreadable if ``config`` is not there.
+    is_dev: Air's counts, too. Raises Unreadable if ``config`` is not there, NotForProduction.
     """
     if config:
         path = os.path.join(folder, config)
         if not os.path.isfile(path):
             raise Unreadable(f"there is no file {config}", hint=f"looked for {path}")
+        if is_air(path) and not is_dev:
+            raise NotForProduction(config)
         return path
-    for name in (OWN, SHARED):
+    for name in (OWN, SHARED, *(air.NAMES if is_dev else ())):
         path = os.path.join(folder, name)
-        if os.path.isfile(path) and (name == OWN or _has_our_table(path)):
+        if os.path.isfile(path) and (name != SHARED or _has_our_table(path)):
             return path
     return ""
+
+
+def is_air(path: str) -> bool:
+    """Whether the file is called as Air's are: ``.air.toml``, ``.air.dev.toml``, ``air.toml``."""
+    name = os.path.basename(path)
+    return name.endswith(".toml") and name.lstrip(".").startswith("air.")
 
 
 def read(path: str) -> Document:

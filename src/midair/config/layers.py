@@ -276,6 +276,8 @@ def _port(layer: Layer, port: str, bind: tuple[str, ...]) -> None:
             changed = (*bind[:place], f"{host}:{port}" if colon else f"{address}:{port}", *bind[place + 1 :])
             layer.settings["bind"] = Setting(changed, origin)
             return
+    if not bind:
+        return  # The program binds for itself, and finds PORT in its environment.
     layer.warnings.append("$PORT is ignored: no address of bind has a port")
 
 

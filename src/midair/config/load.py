@@ -13,11 +13,13 @@ variable says nothing.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping
 
 import msgspec
 
 from midair.config import file, places
+from midair.config.air import read_air
 from midair.config.checks import TARGETS, check
 from midair.config.keys import MIRRORS, Key, all_keys
 from midair.config.layers import (
@@ -91,10 +93,11 @@ def sources_for_run(
 ) -> RunSources:
     """The sources of a service, from what was typed. folder: ``-C``; config: ``--config``; both as typed or empty.
 
-    The folder is the typed one; without one that of ``config``; without either where we are.
+    The folder is the typed one; without one that of ``config``; without either where we are. A file of Air's names no folder: its
+    commands run where they were typed.
     """
     base = places.folder_as_typed(folder, environ)
-    if config and not folder:
+    if config and not folder and not file.is_air(config):
         whole = os.path.join(base, config)
         base, config = places.folder_as_typed(os.path.dirname(whole), environ), os.path.basename(whole)
     kept = {name: value for name, value in environ.items() if name in KEPT_VARIABLES or name.startswith("MIDAIR_")}
@@ -108,11 +111,14 @@ def load(sources: RunSources, *, needs_target: bool = False) -> Loaded:
     """
     if not os.path.isdir(sources.folder):
         raise file.Unreadable(f"there is no folder {sources.folder}")
-    path = file.find(sources.folder, sources.config)
+    path = file.find(sources.folder, sources.config, is_dev=sources.is_dev)
+    is_airs = file.is_air(path)
     layers = [_defaults()]
-    layers.append(file_layer(file.read(path)) if path else Layer())
+    layers.append(file_layer(file.read(path)) if path and not is_airs else Layer())
     layers.append(served_layer(sources.served))
     layers.append(dev_layer() if sources.is_dev else Layer())
+    # Above what is different in development: it says nothing about anything else.
+    layers.append(_air_layer(sources.folder, path) if is_airs else Layer())
     layers.append(environment_layer(sources.environment, _bind_so_far(layers)))
     layers.append(flags_layer(sources.overrides))
     merged = _merge(layers)
@@ -128,6 +134,14 @@ def load(sources: RunSources, *, needs_target: bool = False) -> Loaded:
     if path and not sources.config and os.path.basename(path) == file.OWN and _is_shadowed(sources.folder):
         warnings.append(f"{file.OWN} counts; [tool.midair] of {file.SHARED} is not read")
     return Loaded(settings=settings, origins=origins, file=path, warnings=tuple(warnings))
+
+
+def _air_layer(folder: str, path: str) -> Layer:
+    document = file.read(path)
+    return read_air(document, folder=folder, home=os.path.expanduser("~"), platform=_AIRS_NAMES[sys.platform]).layer
+
+
+_AIRS_NAMES = {"linux": "linux", "darwin": "darwin", "win32": "windows"}
 
 
 def _defaults() -> Layer:

@@ -1,0 +1,470 @@
+"""Air's ``.air.toml``, read as it is: a layer of our settings, and what is to be said about it.
+
+Pure: content in, settings out. What a key becomes stands in ``air_keys.py``. Where Air is silent we are not: it passes over
+misspelt keys and over values that are empty or zero.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from midair.config.air_keys import COMMON, PLATFORMS, RULES, AirKey, Form, Verdict, by_name
+from midair.config.keys import all_keys
+from midair.config.layers import Document, Layer, shown, suggestion
+from midair.config.lines import Path
+from midair.config.origins import Origin
+from midair.config.problems import Problem
+from midair.config.units import BadUnit, read_duration, write_duration
+
+OWN = ".air.toml"
+INSIDE = os.path.join(".config", "air.toml")
+NAMES = (OWN, INSIDE)
+"""Where Air looks for it, first one first."""
+
+POLL_LEAST_MS = 500
+NS_FROM = 1_000_000
+"""A ``kill_delay`` without a unit is in nanoseconds from this on."""
+TMP_DEFAULT = "tmp"
+AIRS_DEFAULT = "Air's default"
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What became of a key that stands in the file."""
+
+    where: str
+    """File and line."""
+    key: str
+    """As Air calls it."""
+    verdict: Verdict
+    text: str
+    """For people, without the key."""
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.key}: {self.text}"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One ``[[build.rules]]``: a line that runs when such a file changes, which then leads to no build."""
+
+    name: str
+    line: str
+    folders: tuple[str, ...]
+    endings: tuple[str, ...]
+    files: tuple[str, ...]
+    exceptions: tuple[str, ...]
+    """Regular expressions."""
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True)
+class AirRead:
+    """What an Air file says. ``layer.warnings`` has what a developer is to see at each start; ``notes`` all."""
+
+    layer: Layer
+    notes: tuple[Note, ...]
+    rules: tuple[Rule, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    value: object
+    path: Path
+
+
+@dataclass(slots=True)
+class _File:
+    """A file on its way to a layer."""
+
+    document: Document
+    platform: str
+    given: dict[str, _Given] = field(default_factory=dict)
+    layer: Layer = field(default_factory=Layer)
+    notes: list[Note] = field(default_factory=list)
+    rules: list[Rule] = field(default_factory=list)
+    root: str = "."
+    """From the folder where commands run."""
+
+    def from_root(self, path: str) -> str:
+        """A path of the file, from the folder where commands run."""
+        return os.path.normpath(os.path.join(self.root, path))
+
+    def value(self, name: str) -> object:
+        return self.given[name].value if name in self.given else by_name()[name].default
+
+    def text(self, name: str) -> str:
+        return str(self.value(name))
+
+    def texts(self, name: str) -> tuple[str, ...]:
+        value = self.value(name)
+        return (value,) if isinstance(value, str) else tuple(value) if isinstance(value, (list, tuple)) else ()
+
+    def number(self, name: str) -> int:
+        value = self.value(name)
+        return value if isinstance(value, int) else 0
+
+    def is_on(self, name: str) -> bool:
+        return self.value(name) is True
+
+    def origin(self, *names: str) -> Origin:
+        """Of the first of these keys that stands in the file."""
+        for name in names:
+            if name in self.given:
+                return self.document.origin(self.given[name].path)
+        return Origin("file", f"{self.document.shown_as} ({AIRS_DEFAULT})")
+
+    def set(self, key: str, value: object, *names: str) -> None:
+        """Our ``key``, as midair.toml would have it, because of these keys of Air."""
+        self.layer.read(all_keys()[key], value, self.origin(*names), is_text=False)
+
+    def refuse(self, path: Path, message: str, hint: str = "") -> None:
+        self.layer.problems.append(Problem(str(self.document.origin(path)), message, hint))
+
+    def warn(self, path: Path, text: str) -> None:
+        self.layer.warnings.append(f"{self.document.origin(path)}: {text}")
+
+
+def read_air(document: Document, *, folder: str, home: str = "", platform: str = "linux") -> AirRead:
+    """What ``document`` says, in our settings.
+
+    folder: where commands run, absolute. home: the user's; watching all of it is refused. platform: which of
+    ``[build.linux]`` and the others counts.
+    """
+    file = _File(document, platform)
+    _take(file, document.content, ())
+    _prefer_platform(file)
+    if _has_good_root(file, folder, home):
+        _program(file)
+        _steps(file)
+        _watching(file)
+        _leaving(file)
+        _surroundings(file)
+    return AirRead(file.layer, tuple(file.notes), tuple(file.rules))
+
+
+# --- what stands there ---------------------------------------------------------------------------------------------
+
+
+def _take(file: _File, table: Mapping[str, object], inside: Path) -> None:
+    """Every key of ``table``: known and of its form, or told."""
+    for name, value in table.items():
+        path = (*inside, name)
+        dotted = ".".join(path)
+        if dotted == "build.rules":
+            _take_rules(file, value)
+        elif path[:1] == ("build",) and path[1:2] and path[1] in PLATFORMS and isinstance(value, Mapping):
+            _take_platform(file, path[1], value)
+        elif key := by_name().get(dotted):
+            _take_one(file, key, path, value)
+        elif isinstance(value, Mapping) and dotted in _tables():
+            _take(file, value, path)
+        else:
+            what = f"[{dotted}]" if isinstance(value, Mapping) else dotted
+            hint = suggestion(name, [known.rpartition(".")[2] for known in (*by_name(), *_tables())])
+            file.warn(path, f"Air has no {what} and passes over it" + (f"; {hint}" if hint else ""))
+
+
+def _tables() -> frozenset[str]:
+    return frozenset(name.partition(".")[0] for name in by_name() if "." in name)
+
+
+def _take_platform(file: _File, platform: str, table: Mapping[str, object]) -> None:
+    for name, value in table.items():
+        path = ("build", platform, name)
+        if name not in COMMON:
+            file.warn(path, f"Air has no build.{platform}.{name} and passes over it")
+        elif platform == file.platform:
+            _take_one(file, by_name()[f"build.{name}"], path, value)
+        else:
+            file.notes.append(Note(str(file.document.origin(path)), ".".join(path), "same", "for another system"))
+
+
+def _take_one(file: _File, key: AirKey, path: Path, value: object) -> None:
+    dotted = ".".join(path)
+    if not _is_of(key.form, value):
+        file.refuse(path, f"{dotted} = {shown(value)} is not {_FORMS[key.form]}")
+        return
+    if not value and not isinstance(value, list) and key.default:
+        file.warn(path, f"{dotted} = {shown(value)}: Air passes over it, so it is {shown(key.default)}")
+        return
+    # A proxy is refused once, and only if there was to be one.
+    if key.verdict == "refused" and value != key.default and not dotted.startswith("proxy."):
+        file.warn(path, f"{dotted} has no effect: {key.reason}")
+    file.notes.append(Note(str(file.document.origin(path)), dotted, key.verdict, _became(key)))
+    file.given[dotted] = _Given(value, path)
+
+
+def _became(key: AirKey) -> str:
+    return "; ".join(part for part in (key.becomes and f"is {key.becomes}", key.reason) if part) or "as in Air"
+
+
+def _take_rules(file: _File, value: object) -> None:
+    if not isinstance(value, list) or not all(isinstance(table, Mapping) for table in value):
+        file.refuse(("build", "rules"), "build.rules is not an array of tables", "write [[build.rules]]")
+        return
+    for place, table in enumerate(value):
+        _take_rule(file, place, table)
+
+
+def _take_rule(file: _File, place: int, table: Mapping[str, object]) -> None:
+    here: Path = ("build", "rules", str(place))
+    keys = {key.name: key for key in RULES}
+    values: dict[str, object] = {name: key.default for name, key in keys.items()}
+    is_good = True
+    for name, value in table.items():
+        if name not in keys:
+            file.warn((*here, name), f"Air has no build.rules.{name} and passes over it")
+        elif not _is_of(keys[name].form, value):
+            is_good = False
+            file.refuse((*here, name), f"build.rules.{name} = {shown(value)} is not {_FORMS[keys[name].form]}")
+        else:
+            values[name] = value
+            where = str(file.document.origin((*here, name)))
+            file.notes.append(Note(where, f"build.rules.{name}", keys[name].verdict, _became(keys[name])))
+    if is_good and not values["cmd"]:
+        file.refuse(here, "a rule needs cmd")
+    elif is_good and not any(values[name] for name in ("include_dir", "include_ext", "include_file")):
+        file.refuse(here, "a rule needs include_dir, include_ext or include_file")
+    elif is_good:
+        file.rules.append(_rule(file, place, values))
+
+
+def _rule(file: _File, place: int, values: Mapping[str, object]) -> Rule:
+    def texts(name: str) -> tuple[str, ...]:
+        value = values[name]
+        return tuple(map(str, value)) if isinstance(value, (list, tuple)) else ()
+
+    origin = file.document.origin(("build", "rules", str(place)))
+    endings = tuple(each.strip().lstrip(".") for each in texts("include_ext"))
+    name = str(values["name"]) or f"rule-{place}"
+    return Rule(
+        name, str(values["cmd"]), texts("include_dir"), endings, texts("include_file"), texts("exclude_regex"), origin
+    )
+
+
+_FORMS = {
+    Form.TEXT: "a string",
+    Form.LIST: "a list of strings",
+    Form.LINE: "a string or a list of strings",
+    Form.FLAG: "true or false",
+    Form.MS: "a number of milliseconds",
+    Form.NUMBER: "a number",
+    Form.DELAY: 'a number of milliseconds, or a text such as "500ms"',
+}
+
+
+def _is_of(form: Form, value: object) -> bool:
+    is_list = isinstance(value, list) and all(isinstance(part, str) for part in value)
+    is_number = isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    match form:
+        case Form.TEXT:
+            return isinstance(value, str)
+        case Form.LIST:
+            return is_list
+        case Form.LINE:
+            return is_list or isinstance(value, str)
+        case Form.FLAG:
+            return isinstance(value, bool)
+        case Form.MS | Form.NUMBER:
+            return is_number
+        case Form.DELAY:
+            return is_number or (isinstance(value, str) and _seconds(value) is not None)
+
+
+def _seconds(delay: object) -> float | None:
+    """Of a ``kill_delay``; None: it is none."""
+    if isinstance(delay, int):
+        return delay / (1000 if delay < NS_FROM else 1_000_000_000)
+    try:
+        return read_duration(str(delay))
+    except BadUnit:
+        return None
+
+
+def _prefer_platform(file: _File) -> None:
+    """What stands under this system's table replaces the general key; Air passes over empty texts there, too."""
+    for name in COMMON:
+        own = file.given.pop(f"build.{file.platform}.{name}", None)
+        if own is not None and own.value != "":
+            file.given[f"build.{name}"] = own
+
+
+# --- what it becomes -----------------------------------------------------------------------------------------------
+
+
+def _has_good_root(file: _File, folder: str, home: str) -> bool:
+    """Find the root, from ``folder``; whether all that is watched would be inside of a project."""
+    typed = file.text("root")
+    beside_home = home + typed[1:] if typed == "~" or typed.startswith("~/") else typed
+    root = os.path.normpath(os.path.join(folder, beside_home))
+    path: Path = ("root",)
+    if root in {"/", "/root", os.path.normpath(home or "/")} and not file.is_on("build.ignore_dangerous_root_dir"):
+        file.refuse(path, f"root is {root}: far too much to watch", "go to a project's folder")
+        return False
+    file.root = os.path.relpath(root, folder)
+    if file.root.startswith(".."):
+        file.refuse(path, f"root = {shown(typed)} is outside of {folder}", f"type midair dev -C {shlex.quote(root)}")
+        return False
+    return True
+
+
+def _program(file: _File) -> None:
+    """Air gives one line to a shell: the program, a space, its arguments as they are."""
+    line = " ".join([*_program_words(file), *file.texts("build.args_bin")])
+    names = ("build.full_bin", "build.entrypoint", "build.bin", "build.args_bin")
+    file.set("command", list(command_of(line)), *names)
+    # The program opens its port by itself, as it does under Air.
+    file.set("listener", "lent", *names)
+    file.set("bind", [], *names)
+
+
+def _program_words(file: _File) -> list[str]:
+    if file.value("build.full_bin"):
+        return [file.text("build.full_bin")]
+    if entrypoint := [part for part in file.texts("build.entrypoint") if part]:
+        return [_entry(file, entrypoint[0]), *entrypoint[1:]]
+    built = file.text("build.bin") if "build.bin" in file.given else f"{file.text('tmp_dir')}/main"
+    return [_dotted(os.path.normpath(built))]
+
+
+def _entry(file: _File, program: str) -> str:
+    """The first word of ``entrypoint``: looked up in PATH if it has no slash, else a path from root."""
+    return program if "/" not in program else _dotted(file.from_root(program))
+
+
+def _dotted(path: str) -> str:
+    """As a path, not as a name that is looked up."""
+    return path if os.path.isabs(path) else f"./{path}"
+
+
+_FOR_A_SHELL = re.compile(r"[$`;|&<>()*?~{}\[\]#!\n]")
+_ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=")
+
+
+def command_of(line: str) -> tuple[str, ...]:
+    """The arguments with which a shell would start what ``line`` says, or a shell if only that can tell. Pure.
+
+    >>> command_of("PORT=1 ./tmp/main --name 'a b'")
+    ('env', 'PORT=1', './tmp/main', '--name', 'a b')
+    >>> command_of("./a && ./b")
+    ('/bin/sh', '-c', './a && ./b')
+    """
+    try:
+        words = shlex.split(line)
+    except ValueError:
+        words = []
+    if not words or _FOR_A_SHELL.search(line):
+        return ("/bin/sh", "-c", line)
+    return ("env", *words) if _ASSIGNMENT.match(words[0]) else tuple(words)
+
+
+def _steps(file: _File) -> None:
+    tmp = file.text("tmp_dir")
+    is_default = "build.cmd" not in file.given
+    made = [] if is_default else [f"mkdir -p {shlex.quote(file.from_root(tmp))}"]
+    line = file.text("build.cmd")
+    if is_default and tmp != TMP_DEFAULT:
+        line = f"go build -o {shlex.quote(_dotted(f'{tmp}/main'))} ."
+    file.set("build.build", [line], "build.cmd")
+    if pre := [*made, *file.texts("build.pre_cmd")]:
+        file.set("build.pre", pre, "build.pre_cmd", "tmp_dir")
+    at_exit = list(file.texts("build.post_cmd"))
+    if file.is_on("misc.clean_on_exit") and (place := _removable(file, tmp)):
+        at_exit.append(f"rm -rf {shlex.quote(place)}")
+    if at_exit:
+        file.set("dev.at_exit", at_exit, "build.post_cmd", "misc.clean_on_exit")
+
+
+def _removable(file: _File, tmp: str) -> str:
+    """``tmp_dir`` if it may be removed at the end: a folder inside of root, not root itself."""
+    place = file.from_root(tmp)
+    if os.path.isabs(place) or place == "." or place.startswith("..") or place == file.from_root("."):
+        file.warn(("tmp_dir",), f"misc.clean_on_exit: {tmp} is not a folder of the project and stays")
+        return ""
+    return place
+
+
+def _watching(file: _File) -> None:
+    named = [*(file.texts("build.include_dir") or (".",)), *file.texts("build.include_file")]
+    paths = [file.from_root(path) for path in named]
+    file.set("watch.paths", paths, "build.include_dir", "build.include_file", "root")
+    endings = file.texts("build.include_ext")
+    file.set(
+        "watch.extensions",
+        [] if "*" in endings else [each.strip().lstrip(".") for each in endings],
+        "build.include_ext",
+    )
+    file.set("watch.ignore", list(_ignored(file)), "build.exclude_dir", "build.exclude_file", "tmp_dir")
+    _expressions(file)
+    # Air does not know .gitignore, and people do not check in what they generate.
+    file.set("watch.gitignore", False)
+    if file.is_on("build.poll"):
+        file.set("watch.poll", "always", "build.poll")
+    if interval_ms := file.number("build.poll_interval"):
+        file.set("watch.poll_interval", f"{max(interval_ms, POLL_LEAST_MS)}ms", "build.poll_interval")
+    if "build.delay" in file.given and (delay_ms := file.number("build.delay")) != by_name()["build.delay"].default:
+        file.set("watch.delay", f"{delay_ms}ms", "build.delay")
+        file.set("watch.delay_max", f"{max(2000, 2 * delay_ms)}ms", "build.delay")
+
+
+def _ignored(file: _File) -> Iterable[str]:
+    """Lines of a .gitignore. Those of folders are anchored: Air compares whole paths."""
+    yield ".*/"
+    tmp = file.text("tmp_dir")
+    folders = [tmp, file.text("testdata_dir")]
+    folders += [
+        tmp if each == TMP_DEFAULT and "build.exclude_dir" not in file.given else each
+        for each in file.texts("build.exclude_dir")
+    ]
+    for each in dict.fromkeys(os.path.normpath(each) for each in folders if each.strip("/ ")):
+        yield f"/{_literally(file.from_root(each))}/"
+    for each in file.texts("build.exclude_file"):
+        yield f"/{file.from_root(each)}"
+    built = file.from_root(file.text("build.bin"))
+    if "build.bin" in file.given and not built.startswith(("/", "..", f"{file.from_root(tmp)}/")):
+        yield f"/{_literally(built)}"
+
+
+def _literally(path: str) -> str:
+    return re.sub(r"([\\*?\[\]!#])", r"\\\1", path)
+
+
+def _expressions(file: _File) -> None:
+    expressions = file.texts("build.exclude_regex")
+    for each in expressions:
+        try:
+            re.compile(each)
+        except re.error as exc:
+            path: Path = ("build", "exclude_regex")
+            file.refuse(path, f"build.exclude_regex has {shown(each)}, which cannot be read: {exc}")
+            return
+    file.set("watch.ignore_regex", list(expressions), "build.exclude_regex")
+
+
+def _leaving(file: _File) -> None:
+    """How a program that has to go is told."""
+    if file.is_on("build.send_interrupt"):
+        file.set("exit.signal", "INT", "build.send_interrupt")
+        if seconds := _seconds(file.value("build.kill_delay")):
+            file.set("drain.timeout", write_duration(seconds), "build.kill_delay")
+            file.set("exit.timeout", "0s", "build.kill_delay")
+    if "build.rerun" in file.given:
+        file.set("dev.rerun", file.is_on("build.rerun"), "build.rerun")
+
+
+def _surroundings(file: _File) -> None:
+    if files := file.texts("env_files"):
+        file.set("env_files", [f"-{file.from_root(each)}" for each in files if each], "env_files")
+    if file.is_on("screen.clear_on_rebuild"):
+        file.set("dev.clear", True, "screen.clear_on_rebuild")
+    if file.is_on("log.silent"):
+        file.set("log.level", "error", "log.silent")
+    if file.is_on("proxy.enabled"):
+        port = file.number("proxy.app_port")
+        where = f": open http://localhost:{port}" if port else ""
+        file.warn(("proxy", "enabled"), f"proxy.enabled has no effect: {by_name()['proxy.enabled'].reason}{where}")
