@@ -49,7 +49,6 @@ NOT_IN_EFFECT = frozenset(
     {
         "build.post",
         "dev.at_exit",
-        "dev.rerun",
         "watch.ignore_regex",
     }
 )

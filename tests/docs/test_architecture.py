@@ -17,7 +17,7 @@ LEVELS = (
     {"supervisor"},
     {"control", "worker"},
     {"browser"},
-    {"library"},
+    {"library", "lending"},
     {"watch"},
     {"release", "systemd"},
     {"sockets", "observe"},

@@ -58,7 +58,14 @@ def check(
     _tls(found, settings)
     if reason := name_problem(settings.name):
         found.add("name", f"the name {settings.name!r} {reason}", 'give another: name = "…" or --name')
-    if not settings.bind and settings.listener != "lent":
+    if not settings.bind and settings.listener == "lent" and settings.workers > 1:
+        found.add(
+            "workers",
+            f"workers = {settings.workers}: which socket they share is not known before the first one binds",
+            'write bind = "…", the address that the program binds',
+            also=("bind",),
+        )
+    elif not settings.bind and settings.listener != "lent":
         found.add("bind", "bind is empty", 'write bind = "127.0.0.1:8000"')
     for twice in sorted({address for address in settings.bind if settings.bind.count(address) > 1}):
         found.add("bind", f"bind has {twice} twice")

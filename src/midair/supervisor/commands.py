@@ -21,9 +21,11 @@ from typing import Protocol
 
 import msgspec
 
+from midair.config.schema import Settings
 from midair.core.events import Event, WorkerExited, WorkerFailed, WorkerReady
 from midair.core.ids import GenerationId, WorkerId
 from midair.errors import Fault, MidairError
+from midair.lending.order import Order
 from midair.sockets.address import TcpAddress, parse
 from midair.sockets.bind import open_own
 from midair.sockets.heirs import VARIABLE
@@ -45,6 +47,11 @@ REMIND_AFTER_S = 5.0
 """After that long without READY=1 the log says what is waited for: a first start may wait five minutes."""
 LOOK_EVERY_S = 1.0
 """How often listeners are compared with how they were. It costs three system calls a listener."""
+STORED_MAX = 16
+"""Sockets of programs that bind for themselves: a port for HTTP, one for a debugger, one for figures. More is a program that
+counts up."""
+QUIET_S = 1.0
+"""In development, a program that listens nowhere is ready after that long: a queue's consumer, a command line."""
 LEFTOVERS_S = 5.0
 """What a child leaves behind in its group has this long between SIGTERM and SIGKILL."""
 DETAIL_LINES = 20
@@ -84,6 +91,10 @@ class Command:
     """Address of its private health socket."""
     has_left: bool = False
     """It was told to go."""
+    leaves_at: int = signal.SIGTERM
+    """The signal that tells it."""
+    is_lent: bool = False
+    """It binds for itself, and is lent sockets."""
     inbox: Inbox | None = None
     readiness: Readiness = field(default_factory=lambda: Readiness("notify"))
     timers: list[Timer] = field(default_factory=list)
@@ -106,6 +117,8 @@ class CommandState(msgspec.Struct, kw_only=True):
     inbox: str = ""
     health: str = ""
     has_left: bool = False
+    leaves_at: int = signal.SIGTERM
+    is_lent: bool = False
 
 
 class OwnState(msgspec.Struct, kw_only=True):
@@ -115,11 +128,13 @@ class OwnState(msgspec.Struct, kw_only=True):
 
 
 class State(msgspec.Struct, kw_only=True):
-    """The room's. Descriptors travel beside it: of each inbox, of each own listener, of each channel to
-    an heir."""
+    """The room's. Descriptors travel beside it: of each inbox, of each own listener, of each stored one, of each
+    channel to an heir."""
 
     children: list[CommandState] = []
     own: list[OwnState] = []
+    stored: list[str] = []
+    """Names of listeners that programs have opened."""
     heirs: list[HeirState] = []
 
 
@@ -146,6 +161,8 @@ class Commands:
         self._tell = tell
         self._say = say
         self._own = own
+        self.stored: list[Listener] = []
+        """Listeners that programs which bind for themselves have opened: of all that follow."""
         self._watched = Watched(listeners)
         self._look: Timer | None = None
         self._leftovers: set[int] = set()
@@ -167,6 +184,9 @@ class Commands:
             readiness = read_readiness(probe)
             check_apart(readiness, [each.actual for each in self._listeners])
             child = Command(worker_id, release.generation, slot, now_s, probe, program, readiness=readiness)
+            child.is_lent = settings.listener == "lent"
+            # The lender hears SIGTERM, and tells the program in its way.
+            child.leaves_at = signal.SIGTERM if child.is_lent else signal.Signals[f"SIG{settings.exit.signal}"]
             self._execute(child, release)
         except MidairError as error:
             self._never_was(worker_id, error.fault())
@@ -179,7 +199,7 @@ class Commands:
             self._look_later()
 
     def _execute(self, child: Command, release: Release) -> None:
-        listeners = self._listeners_of(child.slot, release.settings.workers)
+        listeners = self._passed_to(child, release.settings.workers)
         self._watched.watch(listeners)
         passed = [(each.name, each.fd) for each in listeners]
         opened: list[int] = []
@@ -205,7 +225,7 @@ class Commands:
                 VARIABLE: str(FIRST_FD + len(passed)),
             }
             program = Program(
-                release.settings.command,
+                _order(release.settings).argv() if child.is_lent else release.settings.command,
                 environment,
                 release.survey.folder,
                 fds,
@@ -224,6 +244,9 @@ class Commands:
                     each.close()
             for fd in opened:
                 os.close(fd)
+
+    def _passed_to(self, child: Command, count: int = 1) -> list[Listener]:
+        return [*self._listeners_of(child.slot, count), *(self.stored if child.is_lent else ())]
 
     def _listeners_of(self, slot: int, count: int = 1) -> Sequence[Listener]:
         """count: workers of the generation; it matters for the first one alone."""
@@ -257,8 +280,12 @@ class Commands:
     def _hear(self, child: Command) -> None:
         if child.inbox is None:
             return
-        for notification in child.inbox.receive():
-            if is_of(notification.pid, child.pid) is False:
+        for notification in child.inbox.receive(keeps=child.is_lent):
+            is_strange = is_of(notification.pid, child.pid) is False
+            for fd in notification.fds:
+                if is_strange or not self._store(fd):
+                    os.close(fd)
+            if is_strange:
                 self._heard_stranger(child, notification)
             else:
                 self._heard(child, notification)
@@ -272,6 +299,20 @@ class Commands:
             child.state = "stopping"
         if notification.is_ready and child.readiness.kind == "notify":
             self._is_ready(child)
+
+    def _store(self, fd: int) -> bool:
+        """Keep a listener for all that follow; whether it is one."""
+        if len(self.stored) >= STORED_MAX:
+            return False
+        number = len(self._listeners) + len(self.stored) + 1
+        try:
+            listener = adopt(fd, "web" if number == 1 else f"web{number}", is_blocking=os.get_blocking(fd))
+        except (MidairError, OSError):
+            return False
+        self.stored.append(listener)
+        self._watched.watch([listener])
+        self._say("listening", {"address": listener.actual, "name": listener.name})
+        return True
 
     def _heard_stranger(self, child: Command, notification: Notification) -> None:
         if not child.has_strangers:
@@ -360,13 +401,13 @@ class Commands:
         """It answers its own probes."""
 
     def leave(self, worker_id: WorkerId, within_s: float, *, is_moving: bool, spread_s: float) -> None:
-        """SIGTERM, once. ``within_s`` is the core's to keep: it kills. The rest is the program's own business."""
+        """SIGTERM or ``exit.signal``, once. ``within_s`` is the core's to keep: it kills. The rest is the program's business."""
         child = self.workers.get(worker_id)
         if child is None or child.has_left:
             return
         child.has_left = True
         child.state = "leaving"
-        self._processes.signal(child.pid, signal.SIGTERM)
+        self._processes.signal(child.pid, child.leaves_at)
         self._heirs.look_soon()
         self._loop.call_soon(self._give_up_unused)  # The core may have the new number of slots only after this turn.
 
@@ -415,7 +456,7 @@ class Commands:
             self._say(self._event_of(changed, able), {**_blame(able), **_what(changed)})
 
     def _holding(self, listener: Listener, children: Iterable[Command]) -> list[Command]:
-        return [child for child in children if any(each is listener for each in self._listeners_of(child.slot))]
+        return [child for child in children if any(each is listener for each in self._passed_to(child))]
 
     def _event_of(self, changed: Changed, suspects: Sequence[Command]) -> str:
         if changed.change == "shut":
@@ -435,6 +476,7 @@ class Commands:
         state = State(
             children=[_export(child) for child in self.workers.values()],
             own=[OwnState(slot=slot, name=each.name, typed=each.typed) for slot, each in own],
+            stored=[each.name for each in self.stored],
             heirs=heirs,
         )
         fds = [child.inbox.fd if child.inbox else -1 for child in self.workers.values()]
@@ -443,7 +485,12 @@ class Commands:
         if self._look:
             self._look.cancel()
             self._look = None
-        return msgspec.msgpack.encode(state), [*fds, *(each.fd for _, each in own), *channels]
+        return msgspec.msgpack.encode(state), [
+            *fds,
+            *(each.fd for _, each in own),
+            *(each.fd for each in self.stored),
+            *channels,
+        ]
 
     def thaw(self, state: bytes, fds: list[int]) -> None:
         known = msgspec.msgpack.decode(state, type=State)
@@ -456,7 +503,13 @@ class Commands:
             own = zip(known.own, rest[: len(known.own)], strict=True)
             self._own.adopt([(each.slot, _adopt_own(fd, each)) for each, fd in own])
             self._watched.watch([each for _, each in self._own.export()])
-        self._heirs.thaw(known.heirs, rest[len(known.own) :])
+        rest = rest[len(known.own) :]
+        if not self.stored:
+            self.stored = [
+                adopt(fd, name, is_blocking=os.get_blocking(fd)) for name, fd in zip(known.stored, rest, strict=False)
+            ]
+            self._watched.watch(self.stored)
+        self._heirs.thaw(known.heirs, rest[len(known.stored) :])
         self._look_later()
 
     def _adopt(self, each: CommandState, fd: int) -> Command:
@@ -472,6 +525,8 @@ class Commands:
             each.said,
             each.health,
             each.has_left,
+            each.leaves_at,
+            each.is_lent,
             Inbox.adopt(fd, each.inbox) if fd >= 0 else None,
             read_readiness(each.probe),
         )
@@ -489,6 +544,18 @@ class Commands:
                 child.inbox.close()
         if self._own:
             self._own.close()
+        for listener in self.stored:
+            listener.close()
+
+
+def _order(settings: Settings) -> Order:
+    """What the lender is told."""
+    return Order(
+        settings.command,
+        settings.exit.signal,
+        QUIET_S if settings.is_dev else 0.0,
+        settings.is_dev and not settings.dev.rerun,
+    )
 
 
 def own_listeners(first: Sequence[Listener]) -> OwnListeners:
@@ -544,4 +611,6 @@ def _export(child: Command) -> CommandState:
         inbox=child.inbox.address if child.inbox else "",
         health=child.health,
         has_left=child.has_left,
+        leaves_at=child.leaves_at,
+        is_lent=child.is_lent,
     )

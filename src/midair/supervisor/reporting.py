@@ -82,7 +82,7 @@ class Reporting:
             else None,
             moving=self._estate.moving(),
             last=tuple(self._estate.ledger.line(receipt) for receipt in self._estate.ledger.latest(5)),
-            binds=tuple(listener.actual for listener in self._estate.listeners),
+            binds=tuple(each.actual for each in (*self._estate.listeners, *self._estate.commands.stored)),
             metrics=self._estate.metrics_at,
         )
 

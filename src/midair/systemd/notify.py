@@ -15,7 +15,7 @@ import socket
 import struct
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from midair.errors import WorldError
 
@@ -130,6 +130,8 @@ class Notification:
     extend_timeout_s: float | None = None
     others: dict[str, str] = field(default_factory=dict)
     """Keys that have no field here."""
+    fds: tuple[int, ...] = ()
+    """What it wants kept (FDSTORE): the receiver's, to be closed by it."""
 
 
 def parse_notification(data: bytes, pid: int = 0, uid: int = -1) -> Notification:
@@ -197,10 +199,11 @@ class Inbox:
     def fd(self) -> int:
         return self.socket.fileno()
 
-    def receive(self) -> list[Notification]:
+    def receive(self, *, keeps: bool = False) -> list[Notification]:
         """What has come, MESSAGES_A_TURN at most; call again while ``fd`` is readable. Never waits.
 
-        Descriptors that come along (FDSTORE, BARRIER) are closed: for BARRIER that is the answer it waits for.
+        keeps: descriptors beside FDSTORE are handed out. All others that come along are closed: for BARRIER that is the answer
+        it waits for.
         """
         heard = []
         for _ in range(MESSAGES_A_TURN):
@@ -210,10 +213,15 @@ class Inbox:
                 )
             except OSError:  # nothing more; or an error of one message, which is gone then
                 break
-            pid, uid = _sender(control)
+            pid, uid, fds = _beside(control)
             # One that was cut could say something else than its sender meant.
             if not flags & socket.MSG_TRUNC:
-                heard.append(parse_notification(data, pid, uid))
+                said = parse_notification(data, pid, uid)
+                if keeps and said.others.get("FDSTORE") == "1":
+                    said, fds = replace(said, fds=tuple(fds)), []
+                heard.append(said)
+            for fd in fds:
+                os.close(fd)
         return heard
 
     def close(self) -> None:
@@ -224,19 +232,17 @@ class Inbox:
             pass
 
 
-def _sender(control: list[tuple[int, int, bytes]]) -> tuple[int, int]:
-    pid, uid = 0, -1
+def _beside(control: list[tuple[int, int, bytes]]) -> tuple[int, int, list[int]]:
+    """Process and user of the sender, and the descriptors that came along."""
+    pid, uid, fds = 0, -1, array.array("i")
     for level, kind, payload in control:
         if level != socket.SOL_SOCKET:
             continue
         if kind == socket.SCM_CREDENTIALS and len(payload) >= _CREDENTIALS.size:
             pid, uid, _ = _CREDENTIALS.unpack_from(payload)
         elif kind == socket.SCM_RIGHTS:
-            fds = array.array("i")
             fds.frombytes(payload[: len(payload) - len(payload) % fds.itemsize])
-            for fd in fds:
-                os.close(fd)
-    return pid, uid
+    return pid, uid, list(fds)
 
 
 def _number(text: str) -> int | None:
