@@ -67,7 +67,7 @@ lock: $(STAMP)
 # Debian parts that some tests and benches need; without them those tests are skipped, and say so.
 system-parts:
 	apt-get update -qq
-	apt-get install -y -qq --no-install-recommends wrk golang-go prometheus openssl
+	apt-get install -y -qq --no-install-recommends wrk golang-go golang-github-gin-gonic-gin-dev nodejs npm prometheus openssl
 
 clean:
 	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache

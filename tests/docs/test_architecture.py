@@ -14,7 +14,7 @@ LEVELS = (
     {"__main__"},
     {"cli"},
     {"dev"},
-    {"supervisor"},
+    {"supervisor", "scaffold"},
     {"control", "worker"},
     {"browser"},
     {"library", "lending"},

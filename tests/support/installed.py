@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +13,26 @@ import pytest
 def needs(program: str) -> None:
     """Skip the test where the program is not installed; a run that has to show everything (CI=true) fails instead."""
     if shutil.which(program) is None:
-        if os.environ.get("CI") == "true":
-            pytest.fail(f"{program} is not installed (make system-parts)")
-        pytest.skip(f"{program} is not installed (make system-parts)")
+        _is_missing(program)
+
+
+def _is_missing(part: str) -> None:
+    said = f"{part} is not installed (make system-parts)"
+    if os.environ.get("CI") == "true":
+        pytest.fail(said)
+    pytest.skip(said)
+
+
+def needs_gin() -> None:
+    """Skip, or fail with CI=true, without Go and Debian's Gin."""
+    needs("go")
+    if not Path("/usr/share/gocode/src/github.com/gin-gonic/gin").is_dir():
+        _is_missing("Debian's golang-github-gin-gonic-gin-dev")
+
+
+def needs_npm(package: str) -> None:
+    """Skip, or fail with CI=true, without npm or a registry that has ``package`` (asked once, by npm's own client)."""
+    needs("npm")
+    asked = subprocess.run(["npm", "view", package, "version"], capture_output=True, timeout=30, check=False)
+    if asked.returncode != 0:
+        _is_missing(f"npm's package {package}")

@@ -59,6 +59,29 @@ def service_options(function: Callable[Concatenate[Service, P], int]) -> Callabl
     return with_service
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a command that needs no service works, and how to print."""
+
+    folder: str
+    """As typed; empty: here."""
+    show: Show
+
+
+def place_options(function: Callable[Concatenate[Place, P], int]) -> Callable[P, int]:
+    """Give a command ``-C`` and ``--json``, handed over as one ``Place``."""
+
+    @click.option("-C", "folder", metavar="FOLDER", default="", help="Where; default: this folder.")
+    @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+    @functools.wraps(function)
+    def with_place(*args: P.args, **kwargs: P.kwargs) -> int:
+        given: dict[str, object] = dict(kwargs)
+        place = Place(str(given.pop("folder")), Show(as_json=bool(given.pop("as_json"))))
+        return function(place, *args, **given)  # type: ignore[arg-type]  # click's own
+
+    return with_place
+
+
 class Duration(click.ParamType[float]):
     """``30s``, ``5m`` on the command line: seconds."""
 

@@ -1,0 +1,5 @@
+#!/bin/sh
+set -e
+# Installed when package.json has changed since, and at the first time.
+[ node_modules -nt package.json ] || { npm install --no-audit --no-fund && touch node_modules; }
+npx --no-install tsc
