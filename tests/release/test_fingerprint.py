@@ -12,7 +12,8 @@ from midair.config.schema import Settings
 from midair.release import fingerprint as fingerprint_module
 from midair.release.difference import differences
 from midair.release.fingerprint import take_fingerprint
-from midair.release.values import Fingerprint, Interpreter
+from midair.release.packages import read_packages
+from midair.release.values import Digests, Fingerprint, Interpreter
 from tests.release.conftest import AMBIENT, MakeSettings, write
 
 
@@ -85,6 +86,18 @@ def test_packages_that_differ_are_named(make_settings: MakeSettings, interpreter
     third = take(settings, interpreter)
     assert said(second, third) == ["packages: 1 changed (flask)"]
     assert first.code == third.code
+
+
+def test_known_digests_of_packages_count_until_the_package_is_installed_anew(interpreter: Interpreter) -> None:
+    record = Path(interpreter.import_path[0]) / "Flask-3.1.3.dist-info" / "RECORD"
+    known: Digests = {}
+    fresh = read_packages(interpreter.import_path, known)
+    assert known == {}, "it was written a moment ago and may still change unseen"
+    found = record.stat()
+    known[str(record)] = (found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino, b"known!")
+    assert read_packages(interpreter.import_path, known)["flask"] == f"3.1.3+{b'known!'.hex()}"
+    write(record, record.read_text())
+    assert read_packages(interpreter.import_path, known) == fresh
 
 
 def test_another_interpreter_and_another_target_differ(make_settings: MakeSettings, interpreter: Interpreter) -> None:

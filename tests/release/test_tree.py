@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from midair.release import tree as tree_module
-from midair.release.tree import Digests, read_tree
+from midair.release.tree import read_tree
+from midair.release.values import Digests
 from tests.release.conftest import write
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from pathlib import Path
 
@@ -34,3 +35,8 @@ def test_a_worker_that_is_spawned_calls_after_fork_alone(tmp_path: Path) -> None
     with Service(tmp_path, "hooks_around_fork", settings={"zygote": "never"}) as service:
         wait_for(lambda: _lines(service)["after imported-here"], 5, until=(2).__eq__)
         assert not _lines(service)["before imported-here"]
+
+
+def test_a_worker_that_is_forked_has_all_that_it_needs_imported(tmp_path: Path) -> None:
+    with Service(tmp_path, "imported_since") as service:
+        assert json.loads(service.get("/since")[1]) == []

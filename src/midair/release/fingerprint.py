@@ -17,8 +17,8 @@ from midair.config.schema import Settings
 from midair.release.digest import digest_of_rest, fingerprint_of
 from midair.release.environment import NEVER_PASSED
 from midair.release.packages import read_packages
-from midair.release.tree import COMMAND_FILES, PYTHON_FILES, Digests, read_tree
-from midair.release.values import Fingerprint, Interpreter, Part
+from midair.release.tree import COMMAND_FILES, PYTHON_FILES, read_tree
+from midair.release.values import Digests, Fingerprint, Interpreter, Part
 
 ITEMS_MAX = 5_000
 """Items of a part that are kept to be named; a larger part is compared as a whole."""
@@ -60,7 +60,7 @@ def take_fingerprint(
     program = _program(settings, folder, variables)
     parts = (
         _part("files", files),
-        _part("packages", _text(read_packages(_package_folders(settings, interpreter, program)))),
+        _part("packages", _text(read_packages(_package_folders(settings, interpreter, program), known))),
         _part("interpreter", _text(_about(interpreter))),
         _environment_part(variables),
         _part("program", {name: digest for name, digest, _ in program}),

@@ -11,19 +11,24 @@ import os
 import re
 from collections.abc import Iterable
 
-from midair.release.digest import digest_of_rest
+from midair.release.digest import digest_of_rest, known_digest, remember
+from midair.release.values import Digests
 
+SEPARATORS = re.compile("[-_.]+")
 RECORD_MAX_BYTES = 4 * 1024 * 1024
 """The largest known ones are around 2 MB; a larger one counts by its size."""
 
 
-def read_packages(import_path: Iterable[str]) -> dict[str, str]:
-    """Normalized name → ``version`` or ``version+digest``; the first on the path counts, as for an import."""
+def read_packages(import_path: Iterable[str], known: Digests | None = None) -> dict[str, str]:
+    """Normalized name → ``version`` or ``version+digest``; the first on the path counts, as for an import.
+
+    known: digests of before, extended in place.
+    """
     packages: dict[str, str] = {}
     for folder in import_path:
         for entry in _metadata(folder):
             name, version = split_name(entry)
-            packages.setdefault(name, version + _record(os.path.join(folder, entry)))
+            packages.setdefault(name, version + _record(os.path.join(folder, entry, "RECORD"), known))
     return packages
 
 
@@ -46,7 +51,7 @@ def split_name(entry: str) -> tuple[str, str]:
 
 
 def normalize(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()
+    return SEPARATORS.sub("-", name).lower()
 
 
 def _metadata(folder: str) -> list[str]:
@@ -57,15 +62,22 @@ def _metadata(folder: str) -> list[str]:
     return sorted(name for name in names if name.endswith((".dist-info", ".egg-info")))
 
 
-def _record(folder: str) -> str:
+def _record(path: str, known: Digests | None) -> str:
     try:
-        fd = os.open(os.path.join(folder, "RECORD"), os.O_RDONLY | os.O_CLOEXEC)
+        digest = known_digest(known, path)
+        fd = -1 if digest else os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:  # a distribution's own packages, an egg: the version has to do
         return ""
+    if digest:
+        return f"+{digest.hex()}"
     try:
-        size = os.fstat(fd).st_size
-        return f"+{size}" if size > RECORD_MAX_BYTES else f"+{digest_of_rest(fd, size).hex()}"
+        found = os.fstat(fd)
+        if found.st_size > RECORD_MAX_BYTES:
+            return f"+{found.st_size}"
+        digest = digest_of_rest(fd, found.st_size)
     except OSError:
         return ""
     finally:
         os.close(fd)
+    remember(known, path, found, digest)
+    return f"+{digest.hex()}"

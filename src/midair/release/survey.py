@@ -14,10 +14,7 @@ import msgspec
 
 from midair.config.schema import Settings
 from midair.errors import ConfigError
-from midair.release.values import Environment, Fingerprint, Interpreter, Survey
-
-Digests = dict[str, tuple[int, int, int, int, bytes]]
-"""See ``tree``."""
+from midair.release.values import Digests, Environment, Fingerprint, Interpreter, Survey
 
 __all__ = ["FolderMissing", "Survey", "look_again", "survey"]
 

@@ -15,12 +15,12 @@ The rule, which the documentation repeats:
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Collection, Iterator
 
 import msgspec
 
-from midair.release.digest import digest_of, digest_of_rest
+from midair.release.digest import digest_of, digest_of_rest, known_digest, remember
+from midair.release.values import Digests
 
 CODE = frozenset({".py", ".so", ".pyd"})
 TEMPLATES = frozenset({".html", ".htm", ".jinja", ".jinja2", ".j2", ".mako", ".tmpl", ".tpl"})
@@ -41,12 +41,6 @@ ENTRIES_MAX = 100_000
 FILES_MAX = 20_000
 BYTES_MAX = 256 * 1024 * 1024
 """Content read in all; what is beyond counts by size and time, which is said."""
-
-RACY_NS = 2_000_000_000
-"""A file changed less than this ago may be changed again within one tick of its time: its digest is not remembered."""
-
-Digests = dict[str, tuple[int, int, int, int, bytes]]
-"""Digests by path, each good for one size, mtime_ns, ctime_ns and inode: hand the same one to each call, or none."""
 
 
 class Tree(msgspec.Struct):
@@ -82,23 +76,20 @@ class _Reader:
     def __init__(self, known: Digests | None) -> None:
         self.bytes_left = BYTES_MAX
         self._known = known
-        self._now_ns = time.time_ns() if known is not None else 0
 
     def digest(self, path: str) -> bytes:
+        if digest := known_digest(self._known, path):
+            return digest
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a FIFO with such a name must not hold us up
         try:
             found = os.fstat(fd)
-            state = (found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
-            if self._known is not None and (kept := self._known.get(path)) and kept[:4] == state:
-                return kept[4]
             self.bytes_left -= found.st_size
             if self.bytes_left < 0:
-                return digest_of(repr(state[:2]).encode())
+                return digest_of(repr((found.st_size, found.st_mtime_ns)).encode())
             digest = digest_of_rest(fd, found.st_size)
         finally:
             os.close(fd)
-        if self._known is not None and self._now_ns - max(found.st_mtime_ns, found.st_ctime_ns) > RACY_NS:
-            self._known[path] = (*state, digest)
+        remember(self._known, path, found, digest)
         return digest
 
 

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import msgspec
 
+Digests = dict[str, tuple[int, int, int, int, bytes]]
+"""Digests by path, each good for one size, mtime_ns, ctime_ns and inode: hand the same one to each look, or none."""
+
 
 class Interpreter(msgspec.Struct, frozen=True, kw_only=True):
     """A Python that can run workers."""

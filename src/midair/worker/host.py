@@ -417,7 +417,7 @@ def _reseed() -> None:
 
 def _raise_oom_score() -> None:
     """Out of memory, a worker goes before its supervisor."""
-    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "r+", encoding="ascii") as file:
+    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "r+", encoding="utf-8") as file:
         score = int(file.read())
         file.seek(0)
         file.write(str(min(1000, score + 100)))

@@ -9,7 +9,9 @@ give what is under way ORPHAN_S, and go.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import faulthandler
+import importlib
 import os
 import random
 import signal
@@ -38,6 +40,11 @@ from midair.worker.wsgi import as_asgi
 
 if TYPE_CHECKING:
     from midair.browser.hub import Hub
+
+# Here, too, and not only where a loop is made: the base imports this module, and each worker that is forked has it then.
+with contextlib.suppress(ImportError):
+    importlib.import_module("uvloop")
+
 
 BEAT_S = 0.5
 LIMITS_S = 1.0
@@ -349,7 +356,7 @@ def _dup(fd: int) -> socket.socket:
 
 
 def _resident_bytes() -> int:
-    with open("/proc/self/statm", encoding="ascii") as file:
+    with open("/proc/self/statm", encoding="utf-8") as file:
         return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
