@@ -13,6 +13,7 @@ BENCHES = (
     "frameworks",
     "websocket_echo",
     "latency",
+    "save",
     "reload_loss",
     "keep_alive",
     "websockets",

@@ -8,14 +8,14 @@ from __future__ import annotations
 import http.client
 import os
 import re
-import shutil
+import shlex
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,8 +36,15 @@ class Peer:
     package: str
     command: str
     """Words after the interpreter; ``{port}`` and ``{workers}`` are filled in."""
-    reload: str | signal.Signals
-    """Words after the interpreter in the service's folder, or a signal to the process that was started."""
+    reload: str | signal.Signals | None
+    """Words after the interpreter in the service's folder, or a signal to the process that was started; None: it watches."""
+    program: str = ""
+    """Instead of this interpreter."""
+
+    def line(self, port: int, workers: int) -> list[str]:
+        """Its command line."""
+        words = self.command.format(port=port, workers=workers, python=sys.executable)
+        return [self.program or sys.executable, *shlex.split(words)]
 
 
 MIDAIR = Peer(
@@ -89,7 +96,7 @@ class Running:
         """Ask for the update; a server that is told by a signal has not done it when this returns."""
         if isinstance(self.peer.reload, signal.Signals):
             self.process.send_signal(self.peer.reload)
-        else:
+        elif self.peer.reload:
             subprocess.run(
                 [sys.executable, *self.peer.reload.split()],
                 cwd=self.folder,
@@ -166,16 +173,36 @@ def _free_port() -> int:
 @contextmanager
 def serve(peer: Peer, app: str = "raw", *, workers: int = 2, settings: str = "") -> Iterator[Running]:
     """Start a server and wait for its first answer; stop it at the end. ``settings`` are lines for midair.toml."""
-    folder = Path(tempfile.mkdtemp(prefix="midair-bench-"))
+    with tempfile.TemporaryDirectory(prefix="midair-bench-", ignore_cleanup_errors=True) as path:
+        folder = Path(path)
+        write_app(folder, app, "1")
+        with serve_folder(peer, folder, app=app, workers=workers, settings=settings) as running:
+            yield running
+
+
+@contextmanager
+def serve_folder(
+    peer: Peer,
+    folder: Path,
+    *,
+    app: str = "",
+    workers: int = 1,
+    settings: str = "",
+    environment: Mapping[str, str] | None = None,
+) -> Iterator[Running]:
+    """As ``serve``, with what is in the folder already. environment: variables besides ours."""
     port = _free_port()
     (folder / "midair.toml").write_text(
         f'name = "bench-{port}"\nruntime_dir = "{folder}/run"\nstate_dir = "{folder}/state"\n{settings}\n'
     )
-    words = peer.command.format(port=port, workers=workers).split()
-    write_app(folder, app, "1")
     with (folder / "server.log").open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, *words], cwd=folder, env=_environment(), stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            peer.line(port, workers),
+            cwd=folder,
+            env={**_environment(), **(environment or {})},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
         )
     running = Running(peer, folder, port, process, app)
     try:
@@ -183,7 +210,6 @@ def serve(peer: Peer, app: str = "raw", *, workers: int = 2, settings: str = "")
         yield running
     finally:
         _stop(process)
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _wait_for_first_answer(running: Running) -> None:
