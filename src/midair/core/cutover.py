@@ -221,8 +221,8 @@ def _went_over(turn: Turn, target: Generation, *, is_doomed: bool) -> None:
     if update.is_first or (not target.policy.bake_s and not is_doomed):
         bake.commit(turn)
         return
-    workers.fill(turn, target)
     turn.enter(update, "bake")
+    workers.fill(turn, target)
     turn.wake("bake", target.policy.bake_s)
     turn.wake("look", target.policy.probe_interval_s)
 
