@@ -7,6 +7,7 @@ not on its page fails the suite. ``python -m docs.reference --check`` says which
 from __future__ import annotations
 
 import ast
+import dataclasses
 import importlib
 import inspect
 import pkgutil
@@ -31,7 +32,7 @@ from midair.cli.foreign import FLAGS
 from midair.config import schema, values
 from midair.config.changes import effect_of
 from midair.config.convert import write as written
-from midair.config.keys import MAIN_KEYS, Key, Kind, all_keys, process_keys
+from midair.config.keys import MAIN_KEYS, Key, Kind, all_keys, arrays, table_keys
 from midair.control import framing, words
 from midair.errors import MidairError
 from midair.observe.counters import LATENCY_BOUNDS_S
@@ -63,6 +64,7 @@ HOW_WRITTEN = {
     Kind.COUNT: "a number",
     Kind.TEXT: "a string",
     Kind.LIST: "a string, or a list of strings",
+    Kind.CHOICES: "a list",
     Kind.COMMAND: "a command line, or a list of arguments",
     Kind.DURATION: "a duration",
     Kind.RATE: "a rate per second",
@@ -71,7 +73,7 @@ HOW_WRITTEN = {
     Kind.MODE: "permission bits",
     Kind.WORKERS: "a number, or `auto`",
     Kind.ENVIRONMENT: "a table of strings",
-    Kind.PROCESSES: "an array of tables",
+    Kind.TABLES: "an array of tables",
 }
 
 CONFIGURATION = """\
@@ -155,14 +157,18 @@ def configuration() -> str:
     for table, (title, intro) in TABLES.items():
         keys = [key for key in all_keys().values() if _table_of(key.name) == table]
         page += f"## {title}\n\n{intro}\n\n" + _key_table(keys, meanings, table) + "\n"
-    page += "## [[process]]\n\n" + plain(_doc(schema.Process)) + "\n\n"
-    process = {name: replace_path(key) for name, key in process_keys().items()}
-    return page + _key_table(process.values(), meanings, "process")
+    for name in arrays():
+        of = all_keys()[name].table
+        assert of is not None
+        page += f"## [[{name}]]\n\n" + plain(_doc(of)) + "\n\n"
+        keys = [_inside(name, key) for key in table_keys(name).values()]
+        page += _key_table(keys, meanings, name) + "\n"
+    return page.removesuffix("\n")
 
 
-def replace_path(key: Key) -> Key:
-    """The key of one ``[[process]]`` under the name that its meaning has."""
-    return Key(f"process.{key.name}", ("process", *key.path), key.kind, key.default, key.choices)
+def _inside(array: str, key: Key) -> Key:
+    """The key of one table of an array under the name that its meaning has."""
+    return dataclasses.replace(key, name=f"{array}.{key.name}")
 
 
 def _table_of(name: str) -> str:
@@ -196,7 +202,7 @@ def _default(key: Key) -> str:
     if key.name in DEFAULTS_FROM_PLACE:
         return DEFAULTS_FROM_PLACE[key.name]
     if key.default is msgspec.NODEFAULT:
-        return "must be given" if key.name.startswith("process.") else "none"
+        return "must be given" if "." in key.name else "none"
     text = written(key, key.default) if key.default not in ((), {}) else ""
     return f"`{text}`" if text else "none"
 
@@ -208,7 +214,11 @@ def _meanings() -> dict[str, str]:
     for field in msgspec.structs.fields(schema.Settings):
         if isinstance(field.type, type) and issubclass(field.type, msgspec.Struct):
             found |= {f"{field.name}.{inner}": text for inner, text in by_class[field.type.__name__].items()}
-    return found | {f"process.{name}": text for name, text in by_class["Process"].items()}
+    for name in arrays():
+        array = all_keys()[name]
+        assert array.table is not None
+        found |= {f"{'.'.join(array.path)}.{inner}": text for inner, text in by_class[array.table.__name__].items()}
+    return found
 
 
 def _field_docs(path: str | None) -> dict[str, dict[str, str]]:

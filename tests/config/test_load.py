@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from midair.config.changes import shown_value
 from midair.config.file import Unreadable
 from midair.config.load import Loaded, Override, load, load_client, sources_for_run
 from midair.config.problems import BadConfig
@@ -220,7 +221,15 @@ def test_all_problems_are_told_at_once_with_their_lines(read: Load) -> None:
         ("[env]\nX = 3", "not a string"),
         ('[[process]]\nname = "x"', "needs command"),
         ('[[process]]\nname = "x"\ncommand = "y"\nmode = "z"', "no key process.mode"),
-        ('[[process]]\nname="x"\ncommand="y"\n[[process]]\nname="x"\ncommand="y"', "two processes"),
+        ('[[process]]\nname="x"\ncommand="y"\n[[process]]\nname="x"\ncommand="y"', "two tables [[process]]"),
+        ('[[watch.action]]\non = ["create"]', "[[watch.action]] needs run"),
+        ('[[watch.action]]\nrun = ""', "[[watch.action]] needs run"),
+        ('[[watch.action]]\nrun = "x"\non = ["delete"]', '"create", "write", "remove", "move", "chmod"'),
+        ('[[watch.action]]\nrun = "x"\non = []', "no change"),
+        ('[[watch.action]]\nrun = "x"\npath = "y"', "did you mean watch.action.paths?"),
+        ('[[watch.action]]\nrun = "x \'"', "cannot be split"),
+        ("[watch]\naction = 3", "[[watch.action]]"),
+        ("[watch.action]\nrun = 3", "[[watch.action]]"),
         ("process = 3", "array of tables"),
         ("timeout_keep_alive = 3", "did you mean serve.timeout_keep_alive?"),
         ('[bake]\nfor_s = "3s"', "did you mean bake.for?"),
@@ -375,3 +384,30 @@ def test_a_proxy_that_is_no_address_is_an_error_with_a_hint(read: Load, proxies:
 def test_a_default_header_that_cannot_be_one_is_an_error(read: Load, line: str) -> None:
     (problem,) = problems(read, "", serve__headers=(line,))
     assert problem.startswith("--serve__headers: serve.headers has ")
+
+
+def test_an_action_of_the_watcher_is_read_and_shown(read: Load) -> None:
+    loaded = read(
+        """\
+        [watch]
+        delay = "50ms"
+        [[watch.action]]
+        on = ["create", "chmod"]
+        paths = "/incoming/"
+        run = "./handle --now"
+        update = false
+        [[watch.action]]
+        name = "sync"
+        run = ["tools/sync", "two words"]
+        """
+    )
+    first, second = loaded.settings.watch.action
+    assert (first.on, first.paths, first.run, first.update) == (
+        ("create", "chmod"),
+        ("/incoming/",),
+        ("./handle", "--now"),
+        False,
+    )
+    assert (second.on, second.run) == (("create", "write", "remove", "move"), ("tools/sync", "two words"))
+    assert str(loaded.origins["watch.action"]) == "midair.toml:3"
+    assert shown_value(loaded.settings, "watch.action") == "./handle --now, sync"

@@ -10,7 +10,7 @@ import pytest
 
 from midair.config import changes, convert, places
 from midair.config.checks import value_at
-from midair.config.keys import COMMANDS, MAIN_KEYS, MIRRORS, Kind, all_keys, variable_name
+from midair.config.keys import COMMANDS, MAIN_KEYS, MIRRORS, Kind, all_keys, arrays, table_keys, variable_name
 from midair.config.lines import key_lines, line_of
 from midair.config.load import load, sources_for_run
 from midair.config.quota import usable_cpus
@@ -30,7 +30,8 @@ def test_every_setting_says_when_a_change_counts_and_nothing_else_does() -> None
     tops = {field.name for field in msgspec.structs.fields(Settings)}
     assert {name for name in changes.EFFECTS if "." not in name} == tops
     assert {name for name in changes.EFFECTS if "." in name} <= set(all_keys())
-    assert COMMANDS | set(MAIN_KEYS.values()) <= set(all_keys())
+    inside = {f"{array}.{name}" for array in arrays() for name in table_keys(array)}
+    assert COMMANDS | set(MAIN_KEYS.values()) <= set(all_keys()) | inside
 
 
 def test_no_key_ends_in_a_unit_and_no_two_share_a_variable() -> None:
@@ -42,7 +43,7 @@ def test_no_key_ends_in_a_unit_and_no_two_share_a_variable() -> None:
 
 def test_every_default_is_written_so_that_it_is_read_back() -> None:
     for key in all_keys().values():
-        if key.kind not in (Kind.ENVIRONMENT, Kind.PROCESSES) and key.default is not msgspec.NODEFAULT:
+        if key.kind not in (Kind.ENVIRONMENT, Kind.TABLES) and key.default is not msgspec.NODEFAULT:
             written = convert.write(key, key.default)
             assert convert.read(key, written, is_text=True) == key.default, key.name
 

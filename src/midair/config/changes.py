@@ -5,13 +5,14 @@ The table below is complete over the schema (a test holds it): whoever adds a se
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Mapping
 
 import msgspec
 
 from midair.config.checks import value_at
 from midair.config.convert import write
-from midair.config.keys import SECRETS, all_keys
+from midair.config.keys import SECRETS, Kind, all_keys
 from midair.config.load import RunSources, load
 from midair.config.origins import DEFAULT, Origin
 from midair.config.schema import Settings
@@ -84,14 +85,11 @@ def diff(running: Settings, file: Settings) -> list[Change]:
     changes = [
         Change(key=name, running=shown_value(running, name), file=_shown_anew(file, name), effect=effect_of(name))
         for name in all_keys()
-        if name not in ("env", "process") and value_at(running, name) != value_at(file, name)
+        if name != "env" and value_at(running, name) != value_at(file, name)
     ]
     if running.folder != file.folder:
         changes.append(Change(key="folder", running=running.folder, file=file.folder, effect=effect_of("folder")))
     changes += _environment_changes(running.env, file.env)
-    if running.process != file.process:
-        before, after = (shown_value(settings, "process") for settings in (running, file))
-        changes.append(Change(key="process", running=before, file=after, effect=effect_of("process")))
     return changes
 
 
@@ -99,7 +97,7 @@ def taken_in(running: Settings, file: Settings) -> Settings:
     """The settings of ``file`` as an update brings them about: what counts only after a restart stays as it runs."""
     kept = file
     for name, key in all_keys().items():
-        if name not in ("env", "process") and effect_of(name) == "restart":
+        if name != "env" and effect_of(name) == "restart":
             kept = _with_value(kept, key.path, value_at(running, name))
     return msgspec.structs.replace(kept, folder=running.folder)
 
@@ -150,10 +148,16 @@ def values(settings: Settings, origins: Mapping[str, Origin]) -> tuple[Value, ..
 def shown_value(settings: Settings, name: str) -> str:
     if name.startswith("env."):
         return _hidden(settings.env[name.removeprefix("env.")])
-    if name == "process":
-        return ", ".join(process.name for process in settings.process)
+    if all_keys()[name].kind is Kind.TABLES:
+        return _shown_tables(value_at(settings, name))
     value = write(all_keys()[name], value_at(settings, name))
     return _hidden(value) if value and all_keys()[name].is_secret else value
+
+
+def _shown_tables(tables: object) -> str:
+    """By their names, or what they run."""
+    assert isinstance(tables, tuple)
+    return ", ".join(table.name or shlex.join(table.run) for table in tables)
 
 
 def _shown_anew(settings: Settings, name: str) -> str:

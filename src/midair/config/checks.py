@@ -34,6 +34,7 @@ NOT_ZERO = (
     "tls.handshake_timeout",
     "worker.hang_timeout",
     "hooks.timeout",
+    "watch.poll_interval",
 )
 """Zero would mean never or nothing here; where it means off, the schema says so."""
 AT_MOST_WHOLE = ("drain.rate", "drain.halt_at", "rollback.rate", "bake.error_rate")
@@ -79,6 +80,10 @@ def check(
         found.add(
             "worker.hang_warn", "worker.hang_warn is longer than worker.hang_timeout", also=("worker.hang_timeout",)
         )
+    for action in settings.watch.action:
+        if not action.on:
+            what = f"the action {action.name or action.run[0]!r} is for no change"
+            found.add("watch.action", what, 'leave `on` out, or write on = ["create"]')
     if settings.socket_mode > 0o777:
         found.add("socket_mode", "socket_mode has more than permission bits")
     return found.problems

@@ -51,11 +51,13 @@ def read(key: Key, raw: object, *, is_text: bool) -> object:
             return _choice(key, raw)
         case Kind.LIST:
             return _list(raw, is_text)
+        case Kind.CHOICES:
+            return _choices(key, raw, is_text)
         case Kind.COMMAND:
             return _command(raw)
         case Kind.DURATION | Kind.RATE | Kind.SHARE | Kind.SIZE | Kind.MODE:
             return _with_unit(key.kind, raw)
-        case Kind.ENVIRONMENT | Kind.PROCESSES:
+        case Kind.ENVIRONMENT | Kind.TABLES:
             raise BadValue("a table")
 
 
@@ -101,6 +103,13 @@ def _choice(key: Key, raw: object) -> str:
     if isinstance(raw, str) and raw in key.choices:
         return raw
     raise BadValue("one of " + ", ".join(f'"{choice}"' for choice in key.choices))
+
+
+def _choices(key: Key, raw: object, is_text: bool) -> tuple[str, ...]:
+    try:
+        return tuple(_choice(key, each) for each in _list(raw, is_text))
+    except BadValue as exc:
+        raise BadValue("a list of " + ", ".join(f'"{choice}"' for choice in key.choices)) from exc
 
 
 def _list(raw: object, is_text: bool) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ from functools import cache
 
 import msgspec
 
-from midair.config.schema import Process, Settings
+from midair.config.schema import Settings
 
 
 class Kind(Enum):
@@ -32,6 +32,8 @@ class Kind(Enum):
     CHOICE = auto()
     LIST = auto()
     """A list of strings; one string is a list of one."""
+    CHOICES = auto()
+    """A list of words out of a few."""
     COMMAND = auto()
     """A list of arguments, or a line that is split as a shell would."""
     DURATION = auto()
@@ -43,11 +45,19 @@ class Kind(Enum):
     """A count, or ``auto``."""
     ENVIRONMENT = auto()
     """A table of strings."""
-    PROCESSES = auto()
-    """An array of tables."""
+    TABLES = auto()
+    """An array of tables: ``[[process]]``, ``[[watch.action]]``."""
 
 
-COMMANDS = {"command", "arguments", "hooks.before", "hooks.after", "hooks.contract"}
+COMMANDS = {
+    "command",
+    "arguments",
+    "hooks.before",
+    "hooks.after",
+    "hooks.contract",
+    "process.command",
+    "watch.action.run",
+}
 MAIN_KEYS = {"health": "health.path", "metrics": "metrics.address", "bake": "bake.for"}
 """A table written as a plain value sets its main key: ``health = "/healthz"``."""
 NOT_KEYS = {"folder", "is_dev"}
@@ -67,6 +77,8 @@ class Key:
     kind: Kind
     default: object
     choices: tuple[str, ...] = ()
+    table: type[msgspec.Struct] | None = None
+    """Of an array of tables: the class of one."""
 
     @property
     def variable(self) -> str:
@@ -88,9 +100,17 @@ def all_keys() -> dict[str, Key]:
 
 
 @cache
-def process_keys() -> dict[str, Key]:
-    """The keys of one ``[[process]]``."""
-    return {key.name: key for key in _keys_of(Process, (), ())}
+def table_keys(name: str) -> dict[str, Key]:
+    """The keys of one table of an array (``process``, ``watch.action``), by their name in it."""
+    array = all_keys()[name]
+    assert array.table is not None
+    return {key.name: key for key in _keys_of(array.table, (), array.path)}
+
+
+@cache
+def arrays() -> tuple[str, ...]:
+    """The keys that are arrays of tables."""
+    return tuple(key.name for key in all_keys().values() if key.kind is Kind.TABLES)
 
 
 @cache
@@ -108,8 +128,14 @@ def _keys_of(table: type[msgspec.Struct], names: tuple[str, ...], path: tuple[st
             yield from _keys_of(field.type, (*names, field.name), field_path)
             continue
         kind, written = _kind_and_name(dotted, field.name, field.type)
-        choices = typing.get_args(field.type) if kind is Kind.CHOICE else ()
-        yield Key(".".join((*names, written)), field_path, kind, field.default, choices)
+        of = typing.get_args(field.type)[0] if kind is Kind.TABLES else None
+        yield Key(".".join((*names, written)), field_path, kind, field.default, _choices(kind, field.type), of)
+
+
+def _choices(kind: Kind, type_: object) -> tuple[str, ...]:
+    if kind is Kind.CHOICES:
+        type_ = typing.get_args(type_)[0]
+    return typing.get_args(type_) if kind in (Kind.CHOICE, Kind.CHOICES) else ()
 
 
 _UNIT_ENDS = (("_per_s", Kind.RATE), ("_s", Kind.DURATION), ("_bytes", Kind.SIZE), ("_share", Kind.SHARE))
@@ -143,6 +169,7 @@ def _kind_of_type(dotted: str, type_: object) -> Kind:
         return Kind.COMMAND if dotted in COMMANDS else Kind.LIST
     if type_ == dict[str, str]:
         return Kind.ENVIRONMENT
-    if isinstance(type_, types.GenericAlias) and type_ == tuple[Process, ...]:
-        return Kind.PROCESSES
+    if isinstance(type_, types.GenericAlias) and typing.get_origin(type_) is tuple:
+        of = typing.get_args(type_)[0]
+        return Kind.CHOICES if typing.get_origin(of) is typing.Literal else Kind.TABLES
     raise TypeError(f"{dotted}: the configuration has no way of writing {type_}")

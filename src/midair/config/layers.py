@@ -14,11 +14,10 @@ import msgspec
 
 from midair.config import convert
 from midair.config.convert import BadValue
-from midair.config.keys import MAIN_KEYS, Key, Kind, all_keys, process_keys, tables, variable_name
+from midair.config.keys import MAIN_KEYS, Key, Kind, all_keys, table_keys, tables, variable_name
 from midair.config.lines import Path, line_of
 from midair.config.origins import Origin
 from midair.config.problems import Problem
-from midair.config.schema import Process
 from midair.worker.settings import Served, Written
 
 FlagValue: TypeAlias = Written
@@ -95,8 +94,6 @@ def file_layer(document: Document) -> Layer:
     for name, value in document.content.items():
         if name == "env":
             _environment_table(layer, document, value)
-        elif name == "process":
-            _processes(layer, document, value)
         elif name in tables() and isinstance(value, Mapping):
             for inner, inner_value in value.items():
                 _file_key(layer, document, (name, inner), inner_value)
@@ -109,7 +106,9 @@ def _file_key(layer: Layer, document: Document, path: Path, value: object) -> No
     name = ".".join(path)
     origin = document.origin(path)
     key = all_keys().get(MAIN_KEYS.get(name, name))
-    if key is not None:
+    if key is not None and key.kind is Kind.TABLES:
+        _array(layer, document, key, path, value)
+    elif key is not None:
         layer.read(key, value, origin, is_text=False)
     elif name in tables():
         layer.problems.append(Problem(str(origin), f"{name} = {shown(value)} is not a table", f"write [{name}]"))
@@ -148,39 +147,43 @@ def _environment_table(layer: Layer, document: Document, value: object) -> None:
             layer.settings[f"env.{name}"] = Setting(text, origin)
 
 
-def _processes(layer: Layer, document: Document, value: object) -> None:
+def _array(layer: Layer, document: Document, key: Key, path: Path, value: object) -> None:
+    """An array of tables, such as ``[[process]]``."""
+    assert key.table is not None
     if not isinstance(value, list) or not all(isinstance(table, Mapping) for table in value):
-        layer.problems.append(
-            Problem(str(document.origin(("process",))), "process is not an array of tables", "[[process]]")
-        )
+        hint = f"[[{key.name}]]"
+        layer.problems.append(Problem(str(document.origin(path)), f"{key.name} is not an array of tables", hint))
         return
-    processes = [_process(layer, document, place, table) for place, table in enumerate(value)]
-    found = tuple(process for process in processes if process is not None)
-    names = [process.name for process in found]
+    read = [_one_of(layer, document, key, (*path, str(place)), table) for place, table in enumerate(value)]
+    found = tuple(table for table in read if table is not None)
+    names = [name for table in found if (name := getattr(table, "name", ""))]
     for name in sorted({name for name in names if names.count(name) > 1}):
-        layer.problems.append(Problem(str(document.origin(("process",))), f"two processes have the name {name!r}"))
-    layer.settings["process"] = Setting(found, document.origin(("process", "0")))
+        what = f"two tables [[{key.name}]] have the name {name!r}"
+        layer.problems.append(Problem(str(document.origin(path)), what))
+    layer.settings[key.name] = Setting(found, document.origin((*path, "0")))
 
 
-def _process(layer: Layer, document: Document, place: int, table: Mapping[str, object]) -> Process | None:
-    here = ("process", str(place))
-    inner = Layer()
+def _one_of(
+    layer: Layer, document: Document, array: Key, here: Path, table: Mapping[str, object]
+) -> msgspec.Struct | None:
+    inner, keys = Layer(), table_keys(array.name)
     for name, value in table.items():
         origin = document.origin((*here, name))
-        if key := process_keys().get(name):
+        if key := keys.get(name):
             inner.read(key, value, origin, is_text=False)
         else:
-            hint = suggestion(name, process_keys(), prefix="process.")
-            inner.problems.append(Problem(str(origin), f"there is no key process.{name}", hint))
-    for name, key in process_keys().items():
+            hint = suggestion(name, keys, prefix=f"{array.name}.")
+            inner.problems.append(Problem(str(origin), f"there is no key {array.name}.{name}", hint))
+    for name, key in keys.items():
         is_missing = name not in table or inner.settings.get(name) == Setting((), document.origin((*here, name)))
         if key.default is msgspec.NODEFAULT and is_missing:
-            inner.problems.append(Problem(str(document.origin(here)), f"a process needs {name}"))
+            inner.problems.append(Problem(str(document.origin(here)), f"[[{array.name}]] needs {name}"))
     layer.problems += inner.problems
     if inner.problems:
         return None
-    fields = {process_keys()[name].path[0]: setting.value for name, setting in inner.settings.items()}
-    return msgspec.convert(fields, Process)
+    assert array.table is not None
+    fields = {keys[name].path[-1]: setting.value for name, setting in inner.settings.items()}
+    return msgspec.convert(fields, array.table)
 
 
 # --- midair dev ----------------------------------------------------------------------------------------------------
@@ -239,7 +242,7 @@ def served_layer(served: Served) -> Layer:
 
 
 def environment_layer(environ: Mapping[str, str], bind: tuple[str, ...]) -> Layer:
-    """What the environment says: WEB_CONCURRENCY, PORT, FORWARDED_ALLOW_IPS, and MIDAIR_… for any key but ``env`` and ``process``.
+    """What the environment says: WEB_CONCURRENCY, PORT, FORWARDED_ALLOW_IPS, and MIDAIR_… for any key but tables.
 
     bind: the addresses so far; PORT replaces the port of the first that has one. An empty variable says nothing.
     """
@@ -252,7 +255,7 @@ def environment_layer(environ: Mapping[str, str], bind: tuple[str, ...]) -> Laye
         layer.read(keys["serve.forwarded_allow_ips"], proxies, origin, is_text=True)
     if port := environ.get("PORT"):
         _port(layer, port, bind)
-    known = {key.variable: key for key in keys.values() if key.kind not in (Kind.ENVIRONMENT, Kind.PROCESSES)}
+    known = {key.variable: key for key in keys.values() if key.kind not in (Kind.ENVIRONMENT, Kind.TABLES)}
     known |= {variable_name(table): keys[main] for table, main in MAIN_KEYS.items()}
     for name, value in sorted(environ.items()):
         if name in known and value:

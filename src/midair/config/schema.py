@@ -188,6 +188,22 @@ class Process(Table, frozen=True, kw_only=True):
     """From its SIGTERM to its SIGKILL."""
 
 
+class WatchAction(Table, frozen=True, kw_only=True):
+    """A program that runs when files change (``[[watch.action]]``). It gets their paths as arguments and the changes as JSON on
+    standard input."""
+
+    name: str = ""
+    """How it is called in the log; empty: its program."""
+    on: tuple[Literal["create", "write", "remove", "move", "chmod"], ...] = ("create", "write", "remove", "move")
+    """Which changes it is for. ``chmod`` (permission bits) has to be asked for."""
+    paths: tuple[str, ...] = ()
+    """Which files it is for, as lines of a ``.gitignore``, such as ``*.proto`` or ``/docs/``; empty: all that are watched."""
+    run: tuple[str, ...]
+    """The program and its arguments; the changed paths follow them. No shell reads it."""
+    update: bool = True
+    """Such a change also leads to an update. False: it is for this action alone."""
+
+
 class Watch(Table, frozen=True, kw_only=True):
     """Which changes on disk count while a service is developed (``midair dev``)."""
 
@@ -210,6 +226,8 @@ class Watch(Table, frozen=True, kw_only=True):
     """``auto``: files are compared from time to time where the kernel tells nothing of changes (network and container mounts)."""
     poll_interval_s: float = 0.5
     """Between two looks where files are compared."""
+    action: tuple[WatchAction, ...] = ()
+    """What runs at which changes, each a ``[[watch.action]]`` table of its own."""
 
 
 class Build(Table, frozen=True, kw_only=True):
