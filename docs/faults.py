@@ -9,6 +9,7 @@ from __future__ import annotations
 WHOLE_UPDATE = "The update is refused or rolled back"
 REQUEST = "The request is not taken up"
 ELSEWHERE = "Somewhere else"
+DEVELOPING = "While a service is developed"
 
 FAULTS: dict[str, tuple[str, str]] = {
     # --- an update that ended early
@@ -74,5 +75,18 @@ FAULTS: dict[str, tuple[str, str]] = {
     "upgrade-undone": (REQUEST, "The new midair could not take over; the one before serves again."),
     # --- the command line
     "interrupted": (ELSEWHERE, "Ctrl-C before anything was asked for."),
+    # --- midair dev
+    "action-failed": (DEVELOPING, "A program of `[[watch.action]]` failed; its own lines say why."),
+    "action-behind": (
+        DEVELOPING,
+        "A program of `[[watch.action]]` does not end while more and more changes wait for it.",
+    ),
+    "beside-ended": (DEVELOPING, "A program of `[[dev.process]]` has ended by itself."),
+    "feeds-itself": (
+        DEVELOPING,
+        "Files change again each time something is built or started: it writes them. They are left alone while that goes on.",
+    ),
+    "step-failed": (DEVELOPING, "A line of `[build]` failed, so what was saved is not live."),
+    "watcher-ended": (DEVELOPING, "The process that watches the folder has died. It is started again."),
 }
 """Code → when it is said, and what it means."""

@@ -48,7 +48,6 @@ HELP_COLUMNS = 100
 
 NOT_IN_EFFECT = frozenset(
     {
-        "build.post",
         "dev.at_exit",
         "watch.ignore_regex",
     }

@@ -10,8 +10,6 @@ import click
 from midair.cli.running import RunCommand, Typed, running_options
 from midair.config.load import Override
 
-KEYS = {"watch_paths": "watch.paths", "ext": "watch.extensions", "ignore": "watch.ignore", "exec_line": "build.build"}
-
 
 @click.command(cls=RunCommand)
 @click.option(

@@ -63,9 +63,9 @@ EFFECTS: dict[str, Effect] = {
     "metrics": "restart",
     "process": "update",
     "is_dev": "restart",
-    "watch": "restart",
+    "watch": "update",
     "build": "update",
-    "dev": "restart",
+    "dev": "update",
 }
 """By key, else by table. ``update``: belongs to a generation, so it counts from the commit of the update that read it.
 ``restart``: decides what is bound, where the service is found and where it prints to."""
@@ -171,7 +171,11 @@ def redacted(settings: Settings) -> Settings:
     shown = msgspec.structs.replace(settings, env={name: _hidden(value) for name, value in settings.env.items()})
     for name in SECRETS:
         shown = _with_value(shown, all_keys()[name].path, shown_value(settings, name))
-    return shown
+    beside = tuple(
+        msgspec.structs.replace(process, env={name: _hidden(value) for name, value in process.env.items()})
+        for process in settings.dev.process
+    )
+    return _with_value(shown, ("dev", "process"), beside)
 
 
 def _hidden(value: str) -> str:

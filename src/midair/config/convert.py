@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from midair.config import units
 from midair.config.keys import Key, Kind
@@ -57,7 +57,9 @@ def read(key: Key, raw: object, *, is_text: bool) -> object:
             return _command(raw)
         case Kind.DURATION | Kind.RATE | Kind.SHARE | Kind.SIZE | Kind.MODE:
             return _with_unit(key.kind, raw)
-        case Kind.ENVIRONMENT | Kind.TABLES:
+        case Kind.ENVIRONMENT:
+            return _variables(raw)
+        case Kind.TABLES:
             raise BadValue("a table")
 
 
@@ -129,6 +131,13 @@ def _command(raw: object) -> tuple[str, ...]:
     if isinstance(raw, (list, tuple)) and all(isinstance(part, str) and "\0" not in part for part in raw):
         return tuple(raw)
     raise BadValue("a command line or a list of arguments")
+
+
+def _variables(raw: object) -> dict[str, str]:
+    """The value is not in the answer: it may be a secret."""
+    if isinstance(raw, Mapping) and all(isinstance(text, str) and "\0" not in text for text in raw.values()):
+        return dict(raw)
+    raise BadValue("a table of strings")
 
 
 def _with_unit(kind: Kind, raw: object) -> float | int:

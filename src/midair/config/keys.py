@@ -56,6 +56,7 @@ COMMANDS = {
     "hooks.after",
     "hooks.contract",
     "process.command",
+    "dev.process.command",
     "watch.action.run",
 }
 MAIN_KEYS = {"health": "health.path", "metrics": "metrics.address", "bake": "bake.for"}
@@ -129,7 +130,8 @@ def _keys_of(table: type[msgspec.Struct], names: tuple[str, ...], path: tuple[st
             continue
         kind, written = _kind_and_name(dotted, field.name, field.type)
         of = typing.get_args(field.type)[0] if kind is Kind.TABLES else None
-        yield Key(".".join((*names, written)), field_path, kind, field.default, _choices(kind, field.type), of)
+        default = {} if kind is Kind.ENVIRONMENT else field.default
+        yield Key(".".join((*names, written)), field_path, kind, default, _choices(kind, field.type), of)
 
 
 def _choices(kind: Kind, type_: object) -> tuple[str, ...]:

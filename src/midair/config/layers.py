@@ -43,7 +43,8 @@ class Layer:
         try:
             self.settings[key.name] = Setting(convert.read(key, raw, is_text=is_text), origin)
         except BadValue as exc:
-            what, hint = (key.name, "") if key.is_secret else (f"{key.name} = {shown(raw)}", exc.hint)
+            is_secret = key.is_secret or key.kind is Kind.ENVIRONMENT
+            what, hint = (key.name, "") if is_secret else (f"{key.name} = {shown(raw)}", exc.hint)
             self.problems.append(Problem(str(origin), f"{what} is not {exc}", hint, key.name))
 
 
@@ -203,6 +204,7 @@ DEV: Mapping[str, Written] = {
     "stop.delay": "0s",
     "exit.timeout": "3s",
     "serve.access_log": True,
+    "log.format": "console",
     # What belongs to a deployment, and where the deployed service is found.
     "hooks.before": (),
     "hooks.after": (),

@@ -243,6 +243,22 @@ class Build(Table, frozen=True, kw_only=True):
     """After the new version serves; its failure is shown and changes nothing."""
 
 
+class DevProcess(Table, frozen=True, kw_only=True):
+    """A program beside the service while it is developed (``[[dev.process]]``): a front-end's compiler, a worker. Updates do not
+    touch it."""
+
+    name: str
+    """What stands before its lines."""
+    command: tuple[str, ...]
+    """Its command line."""
+    cwd: str = ""
+    """Where it runs, relative to the service's folder."""
+    env: dict[str, str] = {}
+    """Variables that it gets besides."""
+    restart: Literal["always", "failure", "never"] = "always"
+    """Whether it is started again when it ends: in any case, after an error, or not at all."""
+
+
 class Dev(Table, frozen=True, kw_only=True):
     """What ``midair dev`` does besides updating at each save."""
 
@@ -262,6 +278,8 @@ class Dev(Table, frozen=True, kw_only=True):
     """A command that ends by itself without an error is started again at once, not with the next save."""
     at_exit: tuple[str, ...] = ()
     """Shell lines that run when ``midair dev`` ends."""
+    process: tuple[DevProcess, ...] = ()
+    """Programs beside the service, each a ``[[dev.process]]`` table of its own."""
 
 
 class Settings(Table, frozen=True, kw_only=True):

@@ -1,101 +1,313 @@
-"""The developer's loop: changes come in, updates are asked for, a line says what became of each save."""
+"""The developer's loop, beside a supervisor: changes come in, things are built, an update is asked for, a line says what happened.
+
+    change -> plan -> actions
+                  |-> pages are told (assets)
+                  `-> pre, build, check -> update -> post
+                          |                  `- refused: the version before serves on
+                          `- failed: the version before serves on
+
+A newer change takes the place of whatever is on its way. It updates nothing by itself: it asks the core, as ``midair reload`` does.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import os
+import signal
+import sys
+from collections.abc import Callable, Mapping, Sequence
 
+from midair.config.schema import Settings
 from midair.core import effects, events
-from midair.dev.line import Saved, named, save_line
-from midair.dev.plan import Plan, plan
+from midair.dev.actions import Actions
+from midair.dev.beside import Beside
+from midair.dev.children import Children
+from midair.dev.feeding import Feeding
+from midair.dev.keys import Keys
+from midair.dev.line import Saved, named, times_of
+from midair.dev.pipeline import Built, Pipeline, steps_after, steps_before
+from midair.dev.plan import CONFIGURATIONS, Plan, is_built, plan
+from midair.dev.telling import HELP, Telling
 from midair.dev.watching import Watching
+from midair.errors import Fault
 from midair.observe.capture import Line
-from midair.observe.events import EVENTS
 from midair.supervisor.estate import FieldValue
 from midair.supervisor.ledger import Receipt
 from midair.supervisor.supervisor import Supervisor
 from midair.watch import words
+from midair.watch.actions import wants_chmod
+from midair.watch.words import Change
 
-BY = "save"
-SHOWN = frozenset({"update_refused", "update_rolled_back", "start_failed"})
-"""Of the warnings and errors, those that the line of a save tells better."""
+BY_SAVE, BY_KEY, BY_START = "save", "key r", "start"
+OURS = frozenset({BY_SAVE, BY_KEY, BY_START})
+"""Who asks for updates here, as receipts have it."""
+AFTERWARDS_S = 0.5
+"""What changes so soon after our work may be its doing: a page that was refreshed asks, and the application writes."""
 
 
 class DevLoop:
     """The attendant of a supervisor under ``midair dev``."""
 
-    signals: tuple[int, ...] = ()
-
-    def __init__(self, supervisor: Supervisor, write: Callable[[str], None]) -> None:
-        self._supervisor, self._estate, self._write = supervisor, supervisor.estate, write
-        self._watching = Watching(self._estate, self._watched, self._changed, self._trouble)
+    def __init__(self, supervisor: Supervisor, write: Callable[[str], None], *, opens: bool = False) -> None:
+        """opens: the page is shown in a browser as soon as there is one."""
+        self._supervisor, self._estate = supervisor, supervisor.estate
+        self._opens = opens
+        estate = self._estate
+        self._telling = Telling(estate, write)
+        self._keys = Keys(estate.loop, self._key)
+        self._children = children = Children(estate)
+        self._watching = Watching(children, self._watched, self._changed, self._telling.warn)
+        self._pipeline, self._afterwards = Pipeline(children), Pipeline(children)
+        self._actions = Actions(children, self._telling.warn)
+        self._beside = Beside(children, self._telling.warn)
+        self._feeding = Feeding()
+        self._settings = estate.settings
+        """Those that the next round goes by: newer than the serving version's, if a change of the file is on its way."""
+        self._watched_as = self._start_word()
         self._unserved: dict[str, None] = {}
-        """Paths that changed since the last version that serves, in their order."""
+        """Paths that have changed since a version began to serve or was refused, in their order."""
+        self._put_off: list[Change] = []
+        """Changes that wait until the developer goes on."""
+        self._is_paused = False
+        self._began_s = 0.0
+        """When the newest change was made."""
+        self._built = Built()
+        self._worked_until_s = 0.0
+        self._was_updated = False
+        """By somebody else, while our steps ran: they ask for it themselves (``npm run reload``)."""
+        self._error: Fault | None = None
         supervisor.closed.append(self._closed)
 
-    def begin(self) -> None:
-        addresses = ", ".join(listener.actual for listener in self._estate.listeners)
-        self._write(f"midair dev  {self._estate.settings.target}  {addresses}")
-        self._watching.start()
-        self._supervisor.tell(events.UpdateAsked(self._supervisor.next_request(), "start"))
+    # --- as an attendant ------------------------------------------------------------------------------------------
+
+    @property
+    def signals(self) -> tuple[int, ...]:
+        return (signal.SIGCONT,)
 
     def signalled(self, number: int) -> None:
-        pass
+        self._keys.open()  # Brought back to the foreground, by a shell that has set the modes it likes.
 
-    def end(self) -> None:
-        self._watching.close()
+    def begin(self) -> None:
+        self._keys.open()
+        self._telling.began(has_keys=self._keys.is_open)
+        self._watching.start(self._watched_as)
+        self._beside.want(self._settings.dev.process)
+        self._round(BY_START, reread=False)
 
     def passes(self, event: str, fields: Mapping[str, FieldValue]) -> bool:
-        known = EVENTS.get(event)
-        return self._estate.settings.log.level == "debug" or (
-            known is not None and known.level in ("warning", "error") and event not in SHOWN
-        )
+        return self._telling.passes(event, fields)
 
     def prefix(self, line: Line) -> str:
-        return f"{line.name} | " if line.name else ""
+        return self._telling.prefix(line)
+
+    def finish(self, then: Callable[[], None]) -> None:
+        self._watching.close()
+        self._pipeline.cancel()
+        self._afterwards.cancel()
+        self._actions.end()
+        self._beside.end()
+        self._children.finish(then)
+
+    def end(self) -> None:
+        self._keys.close()
 
     # --- changes --------------------------------------------------------------------------------------------------
 
     def _watched(self, word: words.Ready) -> None:
-        pass
+        why = f" ({word.why})" if word.why else ""
+        self._telling.note(f"watching {word.files} files in {word.folders} folders, {word.how}{why}")
 
-    def _trouble(self, what: str, hint: str) -> None:
-        self._write(f"warning: {what}" + (f"; {hint}" if hint else ""))
+    def _start_word(self) -> words.Begin:
+        settings = self._settings
+        sources = self._estate.sources
+        files = (*CONFIGURATIONS, *([sources.config] if sources.config else []), *map(_plain, settings.env_files))
+        return words.Begin(
+            folder=settings.folder, watch=settings.watch, files=files, wants_chmod=wants_chmod(settings.watch)
+        )
 
-    def _changed(self, batch: words.Changes) -> None:
-        self._carry_out(plan(batch.changes, self._estate.settings))
+    def _changed(self, changes: Sequence[Change], settled_s: float) -> None:
+        """A settled batch, ``settled_s`` after its first event."""
+        now_s = self._estate.loop.clock.now_s()
+        began_s = now_s - settled_s
+        paths = tuple(dict.fromkeys(change.path for change in changes))
+        fed = self._feeding.took(paths, is_working=self._is_working or began_s <= self._worked_until_s + AFTERWARDS_S)
+        if fed.written:
+            hint = "if somebody else changes it: save again in a moment; if not: name it in watch.ignore"
+            message = f"{named(fed.written)} changes again each time something is done here, and is left alone for now"
+            self._telling.warn(Fault("feeds-itself", message, hint))
+        counted = [change for change in changes if change.path in fed.paths]
+        if not counted:
+            return
+        if self._is_paused:
+            self._put_off += counted
+            return
+        self._began_s = began_s
+        self._carry_out(plan(counted, self._settings, self._estate.sources.config))
+
+    @property
+    def _is_working(self) -> bool:
+        service = self._estate.service
+        runs = self._pipeline.is_running or self._afterwards.is_running or self._actions.is_running
+        return runs or service.candidate is not None or service.switch is not None
 
     def _carry_out(self, chosen: Plan) -> None:
-        if chosen.what == "nothing":
-            return
+        self._actions.run(chosen.due)
         if chosen.what == "assets":
-            self._write(save_line(Saved(chosen.paths, "asset")))
+            self._telling.saved(Saved(named(chosen.paths), "asset"))
+        elif chosen.what == "update":
+            self._unserved |= dict.fromkeys(chosen.paths)
+            self._round(BY_SAVE, reread=chosen.reread)
+
+    # --- a round --------------------------------------------------------------------------------------------------
+
+    def _round(self, by: str, *, reread: bool) -> None:
+        """Build and update, in the place of whatever is on its way."""
+        self._afterwards.cancel()
+        self._pipeline.cancel()
+        self._was_updated = False
+        if reread:
+            self._reread(lambda: self._build(by, reread=True))
+        else:
+            self._build(by, reread=False)
+
+    def _reread(self, then: Callable[[], None]) -> None:
+        """Take in the configuration first: what is built, and by which rules, may stand in what was saved."""
+        sources = self._estate.sources
+
+        def done(outcome: Settings | Fault) -> None:
+            if isinstance(outcome, Fault):
+                self._keep({}, outcome)
+                return
+            self._settings = outcome
+            then()
+
+        self._estate.offload.begin("reading the configuration", lambda: sources.load().settings, Settings, done)
+
+    def _build(self, by: str, *, reread: bool) -> None:
+        if is_built(self._settings):
+            self._pipeline.run(steps_before(self._settings.build), lambda built: self._has_built(built, by, reread))
+        else:
+            self._has_built(Built(), by, reread)
+
+    def _has_built(self, built: Built, by: str, reread: bool) -> None:
+        self._worked_until_s = self._estate.loop.clock.now_s()
+        if built.failed:
+            message = f"{built.failed.phase} failed ({built.how}): {built.failed.line}"
+            self._keep(built.times, Fault("step-failed", message, detail=built.output), is_shown=True)
             return
-        self._unserved |= dict.fromkeys(chosen.paths)
-        request = self._supervisor.next_request()
-        reason = named(tuple(self._unserved))
-        self._supervisor.tell(events.UpdateAsked(request, BY, reason, reread=chosen.reread))
+        if self._was_updated:
+            return  # A step has asked for the update itself.
+        self._built = built
+        request, reason = self._supervisor.next_request(), named(tuple(self._unserved))
+        force = by == BY_KEY
+        self._supervisor.tell(events.UpdateAsked(request, by, reason, reread=reread or force, force=force))
+
+    def _keep(self, times: Mapping[str, float], fault: Fault, *, is_shown: bool = False) -> None:
+        """The save is not live. is_shown: its output has gone by already."""
+        self._error = fault
+        what = named(tuple(self._unserved)) or BY_START
+        self._unserved.clear()
+        self._telling.saved(Saved(what, "kept", times=tuple(times.items())))
+        shown = Fault(fault.code, fault.message, fault.hint, "" if is_shown else fault.detail)
+        self._telling.failed(shown, self._serving())
+
+    def _serving(self) -> str:
+        serving = self._estate.service.serving
+        return f"generation {serving} ({self._estate.version_of(serving)})" if serving else ""
 
     # --- updates --------------------------------------------------------------------------------------------------
 
     def _closed(self, effect: effects.Closed, receipt: Receipt) -> None:
+        self._worked_until_s = self._estate.loop.clock.now_s()
         if effect.result in ("superseded", "stopped"):
             return
-        release = self._estate.releases.get(effect.generation)
-        did = release.mode if release and effect.result == "committed" else "kept"
-        paths = tuple(self._unserved) or (receipt.by,)
+        is_ours = receipt.by in OURS
+        self._was_updated = not is_ours and self._pipeline.is_running
+        built, self._built = self._built, Built()
+        if effect.result != "committed":
+            times = (*built.times.items(), *times_of(receipt))
+            self._keep(dict(times), effect.fault or Fault(effect.result, effect.note or effect.result))
+            return
+        self._served(receipt, built, is_ours=is_ours)
+
+    def _served(self, receipt: Receipt, built: Built, *, is_ours: bool) -> None:
+        serving = self._estate.service.serving
+        release = self._estate.releases.get(serving) if serving is not None else None
+        waited_s = receipt.began_s - self._began_s if receipt.by == BY_SAVE else 0.0
+        times = (*built.times.items(), *times_of(receipt, waited_s))
+        did, why = (release.mode, release.why) if release else ("", "")
+        self._telling.saved(Saved(self._what(receipt), did, why, times))
         self._unserved.clear()
-        self._write(save_line(Saved(paths, did, times=_times(receipt))))
-        if effect.fault:
-            self._write(f"  {effect.fault.message}")
+        self._error = None
+        self._take_in(self._estate.settings)
+        if is_ours and self._settings.build.post:
+            self._afterwards.run(steps_after(self._settings.build), self._has_run_afterwards)
+        if self._opens:
+            self._opens = False
+            self._open()
+
+    def _what(self, receipt: Receipt) -> str:
+        """What has led to an update: paths, or whoever asked for it."""
+        if self._unserved:
+            return named(tuple(self._unserved))
+        return receipt.by if receipt.by in OURS else f"midair reload ({receipt.by})"
+
+    def _take_in(self, settings: Settings) -> None:
+        """The settings of the version that serves count from now on."""
+        self._settings = settings
+        self._beside.want(settings.dev.process)
+        if self._start_word() != self._watched_as:
+            self._watched_as = self._start_word()
+            self._watching.start(self._watched_as)
+
+    def _has_run_afterwards(self, built: Built) -> None:
+        self._worked_until_s = self._estate.loop.clock.now_s()
+        if built.failed:
+            message = f"post failed ({built.how}): {built.failed.line}"
+            self._telling.warn(Fault("step-failed", message, "what you saved is live all the same"))
+
+    # --- keys -----------------------------------------------------------------------------------------------------
+
+    def _key(self, key: str) -> None:
+        match key:
+            case "r":
+                self._began_s = self._estate.loop.clock.now_s()
+                self._round(BY_KEY, reread=True)
+            case "e":
+                self._telling.whole(self._error)
+            case "o":
+                self._open()
+            case "p":
+                self._pause()
+            case "q" | "\x04":
+                self._supervisor.tell(events.StopAsked(self._supervisor.next_request(), "key q"))
+            case "h" | "?":
+                self._telling.line(HELP)
+            case "\r" | "\n":
+                self._telling.line("")  # Room between one save and the next.
+            case _:
+                pass
+
+    def _pause(self) -> None:
+        self._is_paused = not self._is_paused
+        self._telling.note("paused: what you save waits until you press p again" if self._is_paused else "goes on")
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Take up what was put off, if nothing puts it off any more."""
+        if self._put_off and not self._is_paused:
+            changes, self._put_off = self._put_off, []
+            self._changed(changes, 0.0)
+
+    def _open(self) -> None:
+        """Show the page, in whatever browser this person has (BROWSER, xdg-open)."""
+        address = next(iter(self._telling.addresses()), "")
+        if not address.startswith("http"):
+            self._telling.note("there is no address that a browser could open")
+            return
+        child = self._children.make("browser", lambda child, how: None)
+        child.start([sys.executable, "-m", "webbrowser", address])
 
 
-def _times(receipt: Receipt) -> tuple[tuple[str, float], ...]:
-    found: dict[str, float] = {}
-    for event in receipt.events:
-        seconds = event.fields.get("seconds")
-        if event.event in ("imported", "worker_started") and isinstance(seconds, float):
-            found["import" if event.event == "imported" else "start"] = seconds
-    ready = next((phase.at_s for phase in receipt.phases if phase.phase == "ready"), None)
-    if ready is not None:
-        found["ready"] = ready
-    return tuple(found.items())
+def _plain(env_file: str) -> str:
+    """A file that may be missing is written ``-FILE``."""
+    return os.path.normpath(env_file.removeprefix("-"))

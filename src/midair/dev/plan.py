@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from midair.config.schema import Settings
+from midair.watch.actions import Due, match
 from midair.watch.words import Change
 
 CONFIGURATIONS = frozenset({"midair.toml", "pyproject.toml", ".air.toml"})
@@ -28,24 +29,28 @@ class Plan:
 
     what: Literal["nothing", "assets", "update"]
     paths: tuple[str, ...] = ()
-    """What the developer is told: those that have led to it, in the order in which they changed."""
+    """Those that have led to it, in the order in which they changed."""
     reread: bool = False
     """The configuration has changed."""
+    due: tuple[Due, ...] = ()
+    """Actions that run in any case."""
 
 
-def plan(changes: Sequence[Change], settings: Settings, config: str = "") -> Plan:
-    """What these changes lead to. config: the configuration's file if it is not one of the usual ones, relative to the folder."""
-    paths = tuple(dict.fromkeys(change.path for change in changes))
+def plan(changes: Sequence[Change], settings: Settings, configuration: str = "") -> Plan:
+    """What these changes lead to. configuration: its file if it is not one of the usual ones, relative to the folder."""
+    matched = match(changes, settings.watch)
+    paths = tuple(dict.fromkeys(change.path for change in matched.left))
     if not paths:
-        return Plan("nothing")
-    reread = any(path in CONFIGURATIONS or path == config for path in paths)
-    if not reread and not has_steps(settings) and all(is_asset(path, settings) for path in paths):
-        return Plan("assets", paths)
-    return Plan("update", paths, reread)
+        return Plan("nothing", due=matched.due)
+    touched = {*paths, *(change.before for change in matched.left)}
+    reread = bool(touched & CONFIGURATIONS) or configuration in touched - {""}
+    if not reread and not is_built(settings) and all(is_asset(path, settings) for path in paths):
+        return Plan("assets", paths, due=matched.due)
+    return Plan("update", paths, reread, matched.due)
 
 
-def has_steps(settings: Settings) -> bool:
-    """Whether something is built: then any file may be part of what is made."""
+def is_built(settings: Settings) -> bool:
+    """Whether something is made before it is served: then any file may be part of it."""
     return bool(settings.build.pre or settings.build.build or settings.build.check)
 
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
 
 from midair.core import backoff
-from midair.dev.children import start_child
-from midair.errors import MidairError
+from midair.dev.children import Children
+from midair.errors import Fault, MidairError
 from midair.sockets import passing
-from midair.supervisor.estate import Estate
 from midair.watch import words
+from midair.watch.words import Change
 
 LINK_FD = 3
 NAME = "watch"
@@ -24,42 +24,61 @@ class Watching:
 
     def __init__(
         self,
-        estate: Estate,
+        children: Children,
         on_ready: Callable[[words.Ready], None],
-        on_changes: Callable[[words.Changes], None],
-        on_trouble: Callable[[str, str], None],
+        on_changes: Callable[[list[Change], float], None],
+        on_trouble: Callable[[Fault], None],
     ) -> None:
-        """on_trouble: takes what is wrong, and what to do about it."""
-        self._estate = estate
+        """on_changes: takes a settled batch, and how many seconds it took to settle."""
+        self._children = children
         self._on_ready, self._on_changes, self._on_trouble = on_ready, on_changes, on_trouble
+        self._start: words.Begin | None = None
+        self._ignored: list[str] = []
         self._link: socket.socket | None = None
-        self._parts: list[words.Changes] = []
-        """Of a batch whose last part has not come yet."""
-        self._pid = 0
+        self._parts: list[Change] = []
         self._deaths_s: list[float] = []
-        self._is_closed = False
 
-    def start(self) -> None:
-        estate = self._estate
+    def start(self, start: words.Begin) -> None:
+        """Begin to watch, anew if it is done already."""
+        self.close()
+        self._start, self._ignored = start, []
+        self._run()
+
+    def ignore(self, lines: Sequence[str]) -> None:
+        """From now on these do not count, as lines of a ``.gitignore``."""
+        self._ignored += lines
+        if self._link:
+            self._say(words.Ignore(lines=tuple(lines)))
+
+    def close(self) -> None:
+        """It ends at the end of its link."""
+        self._start = None
+        self._hang_up()
+
+    def _run(self) -> None:
+        assert self._start is not None
         ours, theirs = passing.pair()
+        self._link, self._parts = ours, []
         argv = [sys.executable, "-P", "-m", "midair.watch.host", str(LINK_FD)]
-        try:
-            self._pid = start_child(estate, argv, NAME, self._exited, fds={LINK_FD: theirs.fileno()})
-        except OSError as exc:
-            ours.close()
-            how = f"it could not be started: {exc.strerror or exc}"
-            estate.loop.call_soon(lambda: self._exited(how))
-            return
-        finally:
-            theirs.close()
-        self._link = ours
-        passing.send(ours, words.encode(words.Begin(folder=estate.settings.folder, watch=estate.settings.watch)))
-        estate.loop.on_readable(ours.fileno(), self._read)
+        with theirs:
+            child = self._children.make(NAME, lambda child, how: self._exited(ours, how))
+            child.start(argv, fds={LINK_FD: theirs.fileno()})
+        self._say(self._start)
+        if self._ignored:
+            self._say(words.Ignore(lines=tuple(self._ignored)))
+        self._children.estate.loop.on_readable(ours.fileno(), lambda: self._read(ours))
 
-    def _read(self) -> None:
-        while self._link:
+    def _say(self, word: words.ToWatcher) -> None:
+        assert self._link is not None
+        try:
+            passing.send(self._link, words.encode(word))
+        except OSError:
+            self._hang_up()  # It is gone, or reads nothing any more; its end follows.
+
+    def _read(self, link: socket.socket) -> None:
+        while self._link is link:
             try:
-                message = passing.receive(self._link)
+                message = passing.receive(link)
                 if message is None:
                     break
                 message.close()  # Nothing is ever passed this way.
@@ -76,38 +95,34 @@ class Watching:
             case words.Ready():
                 self._on_ready(word)
             case words.Changes():
-                self._parts.append(word)
+                self._parts += word.changes
                 if word.is_last:
-                    changes = tuple(change for part in self._parts for change in part.changes)
-                    self._parts.clear()
-                    self._on_changes(msgspec.structs.replace(word, changes=changes))
+                    changes, self._parts = self._parts, []
+                    self._on_changes(changes, word.seconds)
             case words.Trouble():
-                self._on_trouble(word.message, word.hint)
+                self._on_trouble(word.fault())
             case words.Digests():
-                pass  # Nobody has asked.
+                pass  # Nobody here has asked for them.
 
     def _hang_up(self) -> None:
         if self._link:
-            self._estate.loop.forget(self._link.fileno())
+            self._children.estate.loop.forget(self._link.fileno())
             self._link.close()
             self._link = None
 
-    def _exited(self, how: str) -> None:
-        self._pid = 0
-        self._hang_up()
-        if self._is_closed or self._estate.service.stopping:
+    def _exited(self, link: socket.socket, how: str) -> None:
+        if self._start is None or self._link not in (link, None):
             return
-        now_s = self._estate.loop.clock.now_s()
+        self._hang_up()
+        now_s = self._children.estate.loop.clock.now_s()
         self._deaths_s = [*backoff.recent(self._deaths_s, now_s), now_s]
         wait_s = backoff.delay_s(len(self._deaths_s), 1)
-        self._on_trouble(f"the watcher has ended ({how}); it is started again in {wait_s:g} s", "press r after a save")
-        self._estate.loop.call_later(wait_s, self._start_again)
+        message = f"the watcher has ended ({how}) and is started again" + (f" in {wait_s:g} s" if wait_s else "")
+        self._on_trouble(
+            Fault("watcher-ended", message, "what was saved meanwhile was not seen: press r, or save again")
+        )
+        self._children.estate.loop.call_later(wait_s, self._run_again)
 
-    def _start_again(self) -> None:
-        if not self._is_closed:
-            self.start()
-
-    def close(self) -> None:
-        """It ends at the end of its link."""
-        self._is_closed = True
-        self._hang_up()
+    def _run_again(self) -> None:
+        if self._start and self._link is None:
+            self._run()

@@ -184,6 +184,12 @@ _TABLE = (
     Event("log_lines_dropped", "warning", "Nobody read the log for a while; lines were lost.", ("lines", "of")),
     Event("control_refused", "warning", "Somebody without the right used the control socket.", ("uid", "asked")),
     Event("control_garbage", "warning", "Somebody wrote nonsense to the control socket.", ("uid", "error")),
+    # --- midair dev
+    Event("saved", "info", "A save was dealt with (`midair dev`): what changed, what was done, how long each part took.",
+          ("what", "did", "why", "import_s", "start_s", "live_s")),
+    Event("save_failed", "error", "What was saved is not live (`midair dev`); the version before serves.",
+          ("code", "error", "detail")),
+    Event("dev_trouble", "warning", "Something beside the way of a save went wrong (`midair dev`).", ("code", "error", "hint")),
     Event("bug", "error", "midair made a mistake. Please report it with this line.", ("error", "detail")),
 )
 # fmt: on

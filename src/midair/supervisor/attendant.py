@@ -32,8 +32,11 @@ class Attendant(Protocol):
     def prefix(self, line: Line) -> str:
         """What stands before a line that a process has printed."""
 
+    def finish(self, then: Callable[[], None]) -> None:
+        """The service has ended. Call ``then`` when what it started has ended, too; what has not is killed after that."""
+
     def end(self) -> None:
-        """The service has ended; what it started is killed after this."""
+        """The loop has ended, for whatever reason: leave the terminal as it was."""
 
 
 Attend: TypeAlias = Callable[[Supervisor, Callable[[str], None]], Attendant]

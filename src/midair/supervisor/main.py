@@ -213,7 +213,9 @@ class _Life:
         self._supervisor.settled = lambda settings: self._log.show(settings.log.level)
         self._interrupts = 0
         self._has_terminal = _has_terminal()
-        self._attendant = attend(self._supervisor, self._write_line) if attend else None
+        if attend:
+            self._attendant = attend(self._supervisor, self._write_line)
+            self._supervisor.finish = self._attendant.finish
 
     def begin(self) -> int:
         """Start the service and live until it ends; return the exit code."""

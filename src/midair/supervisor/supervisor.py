@@ -93,6 +93,8 @@ class Supervisor:
         self.settled: Callable[[Settings], None] = lambda settings: None
         """Takes the settings of a version that was committed: they count from now on."""
         self.emptied: Callable[[GenerationId], None] = lambda generation: None
+        self.finish: Callable[[Callable[[], None]], None] = lambda then: then()
+        """Told that the service has ended, and calls what it is given when nobody else has anything left to do."""
         self.accounts = Accounts(self.estate)
         fleet.on_ended = self._worker_ended
         self.exporter = Exporter(self.estate)
@@ -247,7 +249,7 @@ class Supervisor:
                     self.estate.happened(about, event, fields)
             case effects.End(exit_code, fault):
                 self.exit_code, self.exit_fault = exit_code, fault
-                self._errands.finish(self.estate.loop.stop)
+                self._errands.finish(lambda: self.finish(self.estate.loop.stop))
             case _:
                 assert_never(effect)
 

@@ -1,0 +1,132 @@
+"""What the developer sees: a line a save, what went wrong and what still serves, and the lines of everybody who prints.
+
+The supervisor's own log is quiet meanwhile: what it says is in the line of a save, or nobody has to know. Its warnings are shown.
+With ``log.format = "json"`` a program reads: then every event of the log is there, and saves are events of it, too.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from itertools import cycle
+
+from midair.dev.line import Saved, harmless, save_line
+from midair.errors import Fault
+from midair.observe.capture import Line
+from midair.observe.events import EVENTS
+from midair.supervisor.estate import Estate, FieldValue
+
+DIM, BOLD, RED, GREEN, YELLOW = "2", "1", "31", "32", "33"
+OF_PROGRAMS = ("36", "35", "34", "32", "33", "96", "95", "94")
+"""Colours of those who print, given out in this order."""
+TOLD_BETTER = frozenset({"update_refused", "update_rolled_back", "start_failed", "survey_warning", "process_died"})
+"""Warnings and errors that are told in other words."""
+DETAIL_LINES = 12
+"""Of a traceback or a compiler's output below the line of a save. All of it is behind the key e."""
+
+HELP = """\
+  r  reload now          e  show the whole error
+  o  open the page       p  pause, and go on
+  h  this help           q  quit (Ctrl-C)"""
+
+
+class Telling:
+    """Where it goes: lines for people, or events for programs."""
+
+    def __init__(self, estate: Estate, write: Callable[[str], None]) -> None:
+        self._estate, self._write = estate, write
+        self._is_json = estate.settings.log.format == "json"
+        self._is_coloured = os.isatty(2) and "NO_COLOR" not in os.environ and not self._is_json
+        self._colours = cycle(OF_PROGRAMS)
+        self._colour_of: dict[str, str] = {}
+
+    # --- lines ----------------------------------------------------------------------------------------------------
+
+    def line(self, text: str) -> None:
+        """For people alone."""
+        if not self._is_json:
+            self._write(text)
+
+    def paint(self, text: str, style: str) -> str:
+        return f"\x1b[{style}m{text}\x1b[0m" if self._is_coloured and text else text
+
+    def note(self, text: str) -> None:
+        self.line(self.paint(text, DIM))
+
+    def began(self, *, has_keys: bool) -> None:
+        settings = self._estate.settings
+        where = ", ".join(self.addresses())
+        keys = "  h help, q quit" if has_keys else ""
+        self.line(f"{self.paint('midair dev', BOLD)}  {settings.target}  {where}{self.paint(keys, DIM)}")
+
+    def addresses(self) -> list[str]:
+        """Where the service is, as a browser takes it."""
+        scheme = "https" if self._estate.settings.tls.certfile else "http"
+        return [
+            each.actual if each.actual.startswith("unix:") else f"{scheme}://{_reachable(each.actual)}/"
+            for each in self._estate.listeners
+        ]
+
+    def saved(self, saved: Saved) -> None:
+        if self._is_json:
+            seconds = {f"{name.replace(' ', '_')}_s": round(value, 4) for name, value in saved.times}
+            self._estate.say("saved", {"what": saved.what, "did": saved.did, "why": saved.why or None, **seconds})
+            return
+        style = {"kept": RED, "asset": GREEN}.get(saved.did, GREEN)
+        text = save_line(saved)
+        self.line(text.replace(saved.did, self.paint(saved.did, style), 1) if saved.did not in saved.what else text)
+
+    def failed(self, fault: Fault, serving: str) -> None:
+        """What is wrong with a save, in short. serving: what serves all the same; empty: nothing does."""
+        if self._is_json:
+            self._estate.say(
+                "save_failed", {"code": fault.code, "error": fault.message, "detail": fault.detail or None}
+            )
+            return
+        self.line(f"  {self.paint('error:', RED)} {harmless(fault.message)}")
+        for row in fault.detail.rstrip().splitlines()[-DETAIL_LINES:]:
+            self.line(f"    {self.paint(harmless(row), DIM)}")
+        if fault.hint:
+            self.line(f"  {self.paint('hint:', DIM)} {fault.hint}")
+        self.line(f"  {serving} still serves; what you saved is not live" if serving else "  nothing serves yet")
+
+    def warn(self, fault: Fault) -> None:
+        """Something beside the way of a save."""
+        if self._is_json:
+            self._estate.say("dev_trouble", {"code": fault.code, "error": fault.message, "hint": fault.hint or None})
+            return
+        hint = f"; {fault.hint}" if fault.hint else ""
+        self.line(f"{self.paint('warning:', YELLOW)} {fault.message}{hint}")
+
+    def whole(self, fault: Fault | None) -> None:
+        """For the key e."""
+        if fault is None:
+            self.note("there is no error")
+            return
+        self.line(f"{self.paint('error:', RED)} {harmless(fault.message)}")
+        for row in fault.detail.rstrip().splitlines():
+            self.line(f"  {harmless(row)}")
+
+    # --- the log --------------------------------------------------------------------------------------------------
+
+    def passes(self, event: str, fields: Mapping[str, FieldValue]) -> bool:
+        """Whether an event of the supervisor's log is shown."""
+        if self._is_json or self._estate.settings.log.level == "debug":
+            return True
+        known = EVENTS.get(event)
+        return known is None or (known.level in ("warning", "error") and event not in TOLD_BETTER)
+
+    def prefix(self, line: Line) -> str:
+        """Before what a process prints: nothing for the application itself, as long as it is one."""
+        if not line.name:
+            return "" if self._estate.settings.workers == 1 else f"{self.paint(str(line.slot), DIM)} | "
+        colour = self._colour_of.get(line.name)
+        if colour is None:
+            colour = self._colour_of[line.name] = next(self._colours)
+        return f"{self.paint(line.name, colour)} | "
+
+
+def _reachable(address: str) -> str:
+    """What a browser here takes for an address that listens everywhere."""
+    host, _, port = address.rpartition(":")
+    return f"localhost:{port}" if host in ("0.0.0.0", "[::]") else address
