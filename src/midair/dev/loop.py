@@ -74,7 +74,10 @@ class DevLoop:
         self._worked_until_s = 0.0
         self._was_updated = False
         """By somebody else, while our steps ran: they ask for it themselves (``npm run reload``)."""
-        self._error: Fault | None = None
+        self._has_gone_by = False
+        """What is wrong now was printed as it was found."""
+        self._pages = supervisor.pages
+        self._pages.on_error = lambda error: self._telling.failed(error, has_gone_by=self._has_gone_by)
         supervisor.closed.append(self._closed)
 
     # --- as an attendant ------------------------------------------------------------------------------------------
@@ -152,7 +155,8 @@ class DevLoop:
     def _carry_out(self, chosen: Plan) -> None:
         self._actions.run(chosen.due)
         if chosen.what == "assets":
-            self._telling.saved(Saved(named(chosen.paths), "asset"))
+            self._pages.assets(chosen.paths)
+            self._telling.saved(Saved(named(chosen.paths), "asset", told=self._pages.open))
         elif chosen.what == "update":
             self._unserved |= dict.fromkeys(chosen.paths)
             self._round(BY_SAVE, reread=chosen.reread)
@@ -175,7 +179,8 @@ class DevLoop:
 
         def done(outcome: Settings | Fault) -> None:
             if isinstance(outcome, Fault):
-                self._keep({}, outcome)
+                self._keep({})
+                self._pages.failed(outcome)
                 return
             self._settings = outcome
             then()
@@ -184,6 +189,7 @@ class DevLoop:
 
     def _build(self, by: str, *, reread: bool) -> None:
         if is_built(self._settings):
+            self._pages.building()
             self._pipeline.run(steps_before(self._settings.build), lambda built: self._has_built(built, by, reread))
         else:
             self._has_built(Built(), by, reread)
@@ -191,8 +197,8 @@ class DevLoop:
     def _has_built(self, built: Built, by: str, reread: bool) -> None:
         self._worked_until_s = self._estate.loop.clock.now_s()
         if built.failed:
-            message = f"{built.failed.phase} failed ({built.how}): {built.failed.line}"
-            self._keep(built.times, Fault("step-failed", message, detail=built.output), is_shown=True)
+            self._keep(built.times, has_gone_by=True)
+            self._pages.step_failed(built.failed.phase, built.output or f"{built.how}: {built.failed.line}")
             return
         if self._was_updated:
             return  # A step has asked for the update itself.
@@ -201,18 +207,12 @@ class DevLoop:
         force = by == BY_KEY
         self._supervisor.tell(events.UpdateAsked(request, by, reason, reread=reread or force, force=force))
 
-    def _keep(self, times: Mapping[str, float], fault: Fault, *, is_shown: bool = False) -> None:
-        """The save is not live. is_shown: its output has gone by already."""
-        self._error = fault
-        what = named(tuple(self._unserved)) or BY_START
+    def _keep(self, times: Mapping[str, float], *, what: str = BY_START, has_gone_by: bool = False) -> None:
+        """The save is not live. Why is told as soon as it is read, to pages and here."""
+        self._has_gone_by = has_gone_by
+        what = named(tuple(self._unserved)) or what
         self._unserved.clear()
-        self._telling.saved(Saved(what, "kept", times=tuple(times.items())))
-        shown = Fault(fault.code, fault.message, fault.hint, "" if is_shown else fault.detail)
-        self._telling.failed(shown, self._serving())
-
-    def _serving(self) -> str:
-        serving = self._estate.service.serving
-        return f"generation {serving} ({self._estate.version_of(serving)})" if serving else ""
+        self._telling.saved(Saved(what, "kept", times=tuple(times.items()), told=self._pages.open))
 
     # --- updates --------------------------------------------------------------------------------------------------
 
@@ -225,7 +225,7 @@ class DevLoop:
         built, self._built = self._built, Built()
         if effect.result != "committed":
             times = (*built.times.items(), *times_of(receipt))
-            self._keep(dict(times), effect.fault or Fault(effect.result, effect.note or effect.result))
+            self._keep(dict(times), what=self._what(receipt))
             return
         self._served(receipt, built, is_ours=is_ours)
 
@@ -235,9 +235,8 @@ class DevLoop:
         waited_s = receipt.began_s - self._began_s if receipt.by == BY_SAVE else 0.0
         times = (*built.times.items(), *times_of(receipt, waited_s))
         did, why = (release.mode, release.why) if release else ("", "")
-        self._telling.saved(Saved(self._what(receipt), did, why, times))
+        self._telling.saved(Saved(self._what(receipt), did, why, times, self._pages.open))
         self._unserved.clear()
-        self._error = None
         self._take_in(self._estate.settings)
         if is_ours and self._settings.build.post:
             self._afterwards.run(steps_after(self._settings.build), self._has_run_afterwards)
@@ -273,7 +272,7 @@ class DevLoop:
                 self._began_s = self._estate.loop.clock.now_s()
                 self._round(BY_KEY, reread=True)
             case "e":
-                self._telling.whole(self._error)
+                self._telling.whole(self._pages.error)
             case "o":
                 self._open()
             case "p":

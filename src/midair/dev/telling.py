@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable, Mapping
 from itertools import cycle
 
+from midair.browser.messages import Error
 from midair.dev.line import Saved, harmless, save_line
 from midair.errors import Fault
 from midair.observe.capture import Line
@@ -21,8 +22,6 @@ OF_PROGRAMS = ("36", "35", "34", "32", "33", "96", "95", "94")
 """Colours of those who print, given out in this order."""
 TOLD_BETTER = frozenset({"update_refused", "update_rolled_back", "start_failed", "survey_warning", "process_died"})
 """Warnings and errors that are told in other words."""
-DETAIL_LINES = 12
-"""Of a traceback or a compiler's output below the line of a save. All of it is behind the key e."""
 
 HELP = """\
   r  reload now          e  show the whole error
@@ -76,19 +75,32 @@ class Telling:
         text = save_line(saved)
         self.line(text.replace(saved.did, self.paint(saved.did, style), 1) if saved.did not in saved.what else text)
 
-    def failed(self, fault: Fault, serving: str) -> None:
-        """What is wrong with a save, in short. serving: what serves all the same; empty: nothing does."""
+    def failed(self, error: Error, *, has_gone_by: bool) -> None:
+        """Why a save is not live, in short. has_gone_by: the program that found it has printed it all."""
         if self._is_json:
-            self._estate.say(
-                "save_failed", {"code": fault.code, "error": fault.message, "detail": fault.detail or None}
-            )
+            fields = {"phase": error.phase, "error": _sentence(error), "file": _place(error), "detail": error.detail}
+            self._estate.say("save_failed", {name: value or None for name, value in fields.items()})
             return
-        self.line(f"  {self.paint('error:', RED)} {harmless(fault.message)}")
-        for row in fault.detail.rstrip().splitlines()[-DETAIL_LINES:]:
-            self.line(f"    {self.paint(harmless(row), DIM)}")
-        if fault.hint:
-            self.line(f"  {self.paint('hint:', DIM)} {fault.hint}")
-        self.line(f"  {serving} still serves; what you saved is not live" if serving else "  nothing serves yet")
+        self.line(f"  {self.paint(error.phase or 'error', RED)}: {harmless(_sentence(error))}")
+        if error.file:
+            self.line(f"  {harmless(_place(error))}")
+        for row in () if has_gone_by else self._source(error):
+            self.line(f"  {row}")
+        still = f"generation {error.serving} is still serving, your save is not live"
+        self.line(f"  {still if error.serving else 'nothing serves yet'}")
+
+    def _source(self, error: Error) -> list[str]:
+        """The lines around, with a caret below the place."""
+        width = max((len(str(number)) for number, _ in error.source), default=0)
+        rows = []
+        for number, text in error.source:
+            is_it = number == error.line
+            row = f"{'>' if is_it else ' '} {number:{width}} | {harmless(text.expandtabs(4))}"
+            rows.append(row if is_it else self.paint(row, DIM))
+            if is_it and error.column:
+                before = text[: error.column - 1].expandtabs(4)
+                rows.append(f"  {'':{width}} | {'':{len(before)}}{self.paint('^', RED)}")
+        return rows
 
     def warn(self, fault: Fault) -> None:
         """Something beside the way of a save."""
@@ -98,13 +110,13 @@ class Telling:
         hint = f"; {fault.hint}" if fault.hint else ""
         self.line(f"{self.paint('warning:', YELLOW)} {fault.message}{hint}")
 
-    def whole(self, fault: Fault | None) -> None:
+    def whole(self, error: Error | None) -> None:
         """For the key e."""
-        if fault is None:
+        if error is None:
             self.note("there is no error")
             return
-        self.line(f"{self.paint('error:', RED)} {harmless(fault.message)}")
-        for row in fault.detail.rstrip().splitlines():
+        self.line(f"{self.paint(error.phase or 'error', RED)}: {harmless(_sentence(error))}  {harmless(_place(error))}")
+        for row in error.detail.rstrip().splitlines():
             self.line(f"  {harmless(row)}")
 
     # --- the log --------------------------------------------------------------------------------------------------
@@ -124,6 +136,16 @@ class Telling:
         if colour is None:
             colour = self._colour_of[line.name] = next(self._colours)
         return f"{self.paint(line.name, colour)} | "
+
+
+def _sentence(error: Error) -> str:
+    return f"{error.title}: {error.message}" if error.title and error.message else error.title or error.message
+
+
+def _place(error: Error) -> str:
+    """``app/main.py:14:9``, as editors and terminals take it."""
+    numbers = [str(number) for number in (error.line, error.column if error.line else 0) if number]
+    return ":".join([error.file, *numbers]) if error.file else ""
 
 
 def _reachable(address: str) -> str:

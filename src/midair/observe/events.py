@@ -188,7 +188,7 @@ _TABLE = (
     Event("saved", "info", "A save was dealt with (`midair dev`): what changed, what was done, how long each part took.",
           ("what", "did", "why", "import_s", "start_s", "live_s")),
     Event("save_failed", "error", "What was saved is not live (`midair dev`); the version before serves.",
-          ("code", "error", "detail")),
+          ("phase", "error", "file", "detail")),
     Event("dev_trouble", "warning", "Something beside the way of a save went wrong (`midair dev`).", ("code", "error", "hint")),
     Event("bug", "error", "midair made a mistake. Please report it with this line.", ("error", "detail")),
 )
