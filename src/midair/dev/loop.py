@@ -23,6 +23,7 @@ from midair.dev.beside import Beside
 from midair.dev.children import Children
 from midair.dev.feeding import Feeding
 from midair.dev.keys import Keys
+from midair.dev.lending import Lending
 from midair.dev.line import Saved, named, times_of
 from midair.dev.pipeline import Built, Pipeline, steps_after, steps_before
 from midair.dev.plan import CONFIGURATIONS, Plan, is_built, plan
@@ -60,6 +61,7 @@ class DevLoop:
         self._actions = Actions(children, self._telling.warn)
         self._beside = Beside(children, self._telling.warn)
         self._feeding = Feeding()
+        self._lending = Lending(estate, self._keys, self._go_on)
         self._settings = estate.settings
         """Those that the next round goes by: newer than the serving version's, if a change of the file is on its way."""
         self._watched_as = self._start_word()
@@ -87,7 +89,8 @@ class DevLoop:
         return (signal.SIGCONT,)
 
     def signalled(self, number: int) -> None:
-        self._keys.open()  # Brought back to the foreground, by a shell that has set the modes it likes.
+        if not self._lending.is_lent:
+            self._keys.open()  # Brought back to the foreground, by a shell that has set the modes it likes.
 
     def begin(self) -> None:
         self._keys.open()
@@ -111,6 +114,7 @@ class DevLoop:
         self._children.finish(then)
 
     def end(self) -> None:
+        self._lending.close()
         self._keys.close()
 
     # --- changes --------------------------------------------------------------------------------------------------
@@ -140,11 +144,16 @@ class DevLoop:
         counted = [change for change in changes if change.path in fed.paths]
         if not counted:
             return
-        if self._is_paused:
+        if self._is_paused or self._lending.is_lent:
             self._put_off += counted
+            if self._lending.is_lent:
+                self._telling.note(f"{named(fed.paths)} waits until the debugger goes on")
             return
+        self._begin(counted, began_s)
+
+    def _begin(self, changes: Sequence[Change], began_s: float) -> None:
         self._began_s = began_s
-        self._carry_out(plan(counted, self._settings, self._estate.sources.config))
+        self._carry_out(plan(changes, self._settings, self._estate.sources.config))
 
     @property
     def _is_working(self) -> bool:
@@ -293,9 +302,9 @@ class DevLoop:
 
     def _go_on(self) -> None:
         """Take up what was put off, if nothing puts it off any more."""
-        if self._put_off and not self._is_paused:
+        if self._put_off and not self._is_paused and not self._lending.is_lent:
             changes, self._put_off = self._put_off, []
-            self._changed(changes, 0.0)
+            self._begin(changes, self._estate.loop.clock.now_s())
 
     def _open(self) -> None:
         """Show the page, in whatever browser this person has (BROWSER, xdg-open)."""

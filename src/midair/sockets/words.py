@@ -10,6 +10,7 @@ word; which ones and in which order stands with the word.
     host → supervisor      Hello, Forked, ForkFailed, Imported, Started, Failed, Said
     worker → supervisor    Accepting, StoppedAccepting, StateExported, StateImported, Drained, Moved, Stays, HandOverEnded, Worn,
                            Stacks, PagesOpen, Left
+    any of them → supervisor    AskTerminal, ReturnTerminal
 """
 
 from __future__ import annotations
@@ -312,6 +313,16 @@ class HandOverEnded(Word, frozen=True, kw_only=True):
     is_declined: bool = False
 
 
+class AskTerminal(Word, frozen=True, kw_only=True):
+    """A debugger is about to ask its developer something: make this process group the terminal's. It sees for itself when it is."""
+
+    group: int
+
+
+class ReturnTerminal(Word, frozen=True, kw_only=True):
+    """It has its answer."""
+
+
 class Left(Word, frozen=True, kw_only=True):
     """Last word. ``cut``: what was still running at the deadline, a line each."""
 
@@ -355,6 +366,8 @@ FromHost = (
     | Worn
     | Stacks
     | PagesOpen
+    | AskTerminal
+    | ReturnTerminal
     | Left
 )
 

@@ -57,6 +57,8 @@ class Estate:
     releases: dict[GenerationId, Release] = field(default_factory=dict)
     on_disk: str = ""
     """Version found by the last look at the disk."""
+    debugged: set[WorkerId] = field(default_factory=set)
+    """Workers that stand still because somebody looks at them with a debugger (``midair dev``)."""
     metrics_at: str = ""
     """Where the metrics are served; empty: nowhere."""
     moving: Callable[[], MovingStatus | None] = lambda: None

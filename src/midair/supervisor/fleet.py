@@ -39,6 +39,8 @@ from midair.supervisor.release import Release
 
 HOST_LINK_FD = 3
 """Where an executed host finds its link."""
+DEBUGGER = "midair.worker.debugging"
+"""What it imports besides while a service is developed."""
 
 BASE_VARIABLES = ("PYTHON", "LD_", "MALLOC_", "GLIBC_")
 """Variables that a process reads at its start: a base is shared only between generations in which they are equal."""
@@ -122,6 +124,10 @@ class Fleet:
             lambda worker, word: None
         )
         self.on_state: Callable[[Worker, words.StateExported | words.StateImported], None] = lambda worker, word: None
+        self.on_terminal: Callable[[Worker | Zygote, words.AskTerminal | words.ReturnTerminal | None], None] = (
+            lambda process, word: None
+        )
+        """A debugger in this process wants the terminal, or needs it no more, or (None) the process has ended (``midair dev``)."""
         self.on_pages: Callable[[Worker, int], None] = lambda worker, count: None
         """So many pages listen to this worker (``midair dev``)."""
         self.on_ended: Callable[[Worker, str], None] = lambda worker, how: None
@@ -155,11 +161,12 @@ class Fleet:
         interpreter = release.survey.interpreter
         assert interpreter is not None
         stdout, stderr = self._outputs.open(release.generation, slot)
+        also = [DEBUGGER] if release.settings.is_dev else []
         null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
         try:
             return self._processes.start(
                 Program(
-                    [interpreter.path, "-P", "-m", "midair.worker.host", str(HOST_LINK_FD)],
+                    [interpreter.path, "-P", "-m", "midair.worker.host", str(HOST_LINK_FD), *also],
                     release.survey.environment.variables,
                     "/",
                     {0: null, 1: stdout, 2: stderr, HOST_LINK_FD: link.fileno()},
@@ -265,6 +272,8 @@ class Fleet:
                     worker.fork_fault = Fault("fork-failed", f"no worker could be forked: {message}")
             case words.Said(event=event, fields=fields):
                 self._say(zygote.generation, -1, event, fields)
+            case words.AskTerminal() | words.ReturnTerminal():
+                self.on_terminal(zygote, word)
             case _:
                 pass
 
@@ -279,6 +288,7 @@ class Fleet:
             worker = self.workers.get(WorkerId(number))
             if worker and worker.pid == 0 and not (worker.link and worker.link.is_open):
                 self._worker_never_was(worker.id, Fault("fork-failed", f"the zygote ended: {how}"))
+        self.on_terminal(zygote, None)
         self._tell(ZygoteExited(zygote.id, how))
         self._processes.reap()
 
@@ -407,6 +417,8 @@ class Fleet:
                 self.on_left(worker, word)
             case words.Said(event=event, fields=fields):
                 self._say(worker.generation, worker.slot, event, fields)
+            case words.AskTerminal() | words.ReturnTerminal():
+                self.on_terminal(worker, word)
             case _:
                 pass
 
@@ -420,6 +432,7 @@ class Fleet:
         if zygote and zygote.link:
             zygote.link.send(words.WorkerGone(worker=worker.id, pid=worker.pid))
         self.on_ended(worker, how)
+        self.on_terminal(worker, None)
         _close_files(worker)
         self._tell(WorkerExited(worker.id, how))
 

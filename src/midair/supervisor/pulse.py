@@ -53,7 +53,8 @@ class Pulse:
 
     def _look(self, worker: Worker) -> None:
         release = self._estate.releases.get(worker.generation)
-        if release is None:
+        if release is None or worker.id in self._estate.debugged:
+            self._stillness.pop(worker.id, None)
             return
         limits, now_s = release.settings.worker, self._estate.loop.clock.now_s()
         stillness = self._stillness.setdefault(worker.id, Stillness())

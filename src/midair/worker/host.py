@@ -87,14 +87,14 @@ class Host:
 
 
 def main() -> NoReturn:
-    """``python -m midair.worker.host FD``: be the base, until the first word says otherwise."""
+    """``python -m midair.worker.host FD [MODULE…]``: be the base, until the first word says otherwise."""
     link = socket.socket(fileno=int(sys.argv[1]))
     link.setblocking(True)
     os.set_inheritable(link.fileno(), False)
     # Ctrl-C and a lost terminal are the supervisor's business; it tells us.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    for name in IMPORT_ALWAYS:
+    for name in (*IMPORT_ALWAYS, *sys.argv[2:]):
         __import__(name)
     host = Host(link, os.getppid())
     _name_process("midair base")
@@ -279,6 +279,7 @@ def with_application(host: Host, then: Callable[[], NoReturn]) -> NoReturn:
     launch = host.launch
     assert launch is not None
     enter(launch)
+    _lend_terminal(host, launch)
     host.known_fds = forksafety.open_descriptors()
     began_s = time.perf_counter()
 
@@ -308,6 +309,14 @@ def with_application(host: Host, then: Callable[[], NoReturn]) -> NoReturn:
         _failed(host, error)
     _has(host, loaded, began_s, Served())
     then()
+
+
+def _lend_terminal(host: Host, launch: words.Launch) -> None:
+    """While a service is developed, ``breakpoint()`` in it gets the terminal."""
+    if launch.dev:
+        from midair.worker import debugging
+
+        debugging.use(host.link)
 
 
 def _load_certificate(host: Host, launch: words.Launch) -> None:
@@ -378,6 +387,7 @@ def _serve(host: Host, slot: int, fds: Sequence[int]) -> NoReturn:
     assert launch is not None
     assert host.application is not None
     _outlive_by_seconds()
+    _lend_terminal(host, launch)
     page_fd, stacks_fd, *listeners = fds
     os.environ["MIDAIR_GENERATION"] = str(launch.generation)
     os.environ["MIDAIR_SLOT"] = str(slot)
