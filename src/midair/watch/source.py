@@ -7,6 +7,9 @@ from typing import NamedTuple, Protocol
 
 from midair.watch.words import How
 
+ANCHOR = "\0"
+"""Begins the key of a folder of which a few names count: one with a watched path in it, or a link on the way to one."""
+
 
 class What(Enum):
     """What happened to a name in a folder."""

@@ -23,7 +23,7 @@ from midair.watch import known
 from midair.watch.ignore import ENVIRONMENT, GITIGNORE, Rules
 from midair.watch.known import Known
 from midair.watch.outcome import Looked, changes_of
-from midair.watch.source import Event, Source, What
+from midair.watch.source import ANCHOR, Event, Source, What
 from midair.watch.trouble import FolderGone, FolderUnreadable, NameUnreadable, TooManyFiles
 from midair.watch.ways import join, names_on_the_way, tidy
 from midair.watch.words import Change
@@ -34,9 +34,6 @@ LINKS_MAX = 1000
 """Links that are looked at again whenever one of them changes. More are not followed."""
 DIGESTS_MAX_BYTES = 512 * 1024 * 1024
 """Read ahead in all, so that a file that is only touched is known to be the same. What is beyond is told when it is touched."""
-
-ANCHOR = "\0"
-"""Begins the key of a folder of which a few names count: one with a watched path in it, or a link on the way to one."""
 
 _NO_UTF8 = re.compile("[\udc80-\udcff]")
 _SAID_MAX = 100
@@ -169,7 +166,7 @@ class Tree:
         if event.what in (What.CREATED, What.MOVED_HERE, What.REMOVED, What.MOVED_AWAY) and (
             path in self._links or os.path.islink(self.absolute(path))
         ):
-            self._check_links(path)
+            self._change_link(path)
         return path
 
     def _take_anchored(self, event: Event) -> str | None:
@@ -178,7 +175,7 @@ class Tree:
             return None
         for path in sorted(paths):
             if path in self._links:
-                self._check_links(path)
+                self._change_link(path)
             elif path in self._folders or (path in self._paths and os.path.isdir(self.absolute(path))):
                 self._check_folder(path)
             else:
@@ -342,8 +339,8 @@ class Tree:
         self._anchor(path)
         return True
 
-    def _check_links(self, changed: str) -> None:
-        """A link has changed; others may lead over it."""
+    def _change_link(self, changed: str) -> None:
+        """A link has come, gone, or changed; others may lead over it."""
         folder = self._folders.get(os.path.dirname(changed))
         if folder and changed not in self._links and os.path.lexists(self.absolute(changed)):
             is_folder = os.path.isdir(self.absolute(changed))
@@ -351,17 +348,19 @@ class Tree:
                 folder.folders.add(os.path.basename(changed))
                 self._enter(changed, is_new=True)
         for path, identity in list(self._links.items()):
+            if identity is None:
+                self._touch(path, was_written=False)
             self._check_link(path, identity)
 
     def _check_link(self, path: str, before: Identity | None) -> None:
+        """See whether a link leads to the folder that was entered under its name; go on with the one it leads to."""
         absolute = self.absolute(path)
         try:
             now = _identity(absolute) if os.path.isdir(absolute) else None
         except OSError:
             now = None
-        if now is None or now != before:
-            self._touch(path, was_written=False)
         if now != before:
+            self._touch(path, was_written=False)
             self._leave(path)
             if now is not None:
                 self._enter(path, is_new=True)
@@ -396,8 +395,8 @@ class Tree:
             now = known.look(self.absolute(path), now_ns=0, reads=False)
             if (now is None) != (found is None) or (now and found and not now.is_as(found)):
                 self._touch(path, was_written=True)
-        if self._links:
-            self._check_links("")
+        for path, identity in list(self._links.items()):
+            self._check_link(path, identity)
 
     def _compare_folder(self, folder: Folder) -> None:
         try:
@@ -428,7 +427,7 @@ class Tree:
             self._are_rules_old |= name == GITIGNORE
             self._touch(join(folder.path, name), was_written=True)
             if folder.files.get(name) is None and os.path.islink(os.path.join(folder.absolute, name)):
-                self._check_links(join(folder.path, name))
+                self._change_link(join(folder.path, name))
         for name in missing_folders:
             self._leave(join(folder.path, name))
 
