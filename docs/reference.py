@@ -49,7 +49,6 @@ HELP_COLUMNS = 100
 NOT_IN_EFFECT = frozenset(
     {
         "dev.at_exit",
-        "watch.ignore_regex",
     }
 )
 """Keys that are read, checked and shown, and that nothing acts upon yet. A test holds that these, and no others, are

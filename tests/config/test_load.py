@@ -228,6 +228,7 @@ def test_all_problems_are_told_at_once_with_their_lines(read: Load) -> None:
         ('[[watch.action]]\nrun = "x"\non = []', "no change"),
         ('[[watch.action]]\nrun = "x"\npath = "y"', "did you mean watch.action.paths?"),
         ('[[watch.action]]\nrun = "x \'"', "cannot be split"),
+        ("[watch]\nignore_regex = '['", "no regular expression"),
         ("[watch]\naction = 3", "[[watch.action]]"),
         ("[watch.action]\nrun = 3", "[[watch.action]]"),
         ("process = 3", "array of tables"),

@@ -290,6 +290,16 @@ def test_only_files_of_some_endings_count_if_any_are_named(begin: Begun, tmp_pat
     assert run.batches(wanted) == wanted
 
 
+def test_what_is_named_counts_whoever_ignores_it(begin: Begun, tmp_path: Path) -> None:
+    for name in ("notes.txt", "node_modules/mine/a.py", "node_modules/other/a.py"):
+        write(tmp_path / name, "old")
+    run = begin(Watch(paths=(".", "notes.txt", "node_modules/mine"), extensions=("py",), ignore_regex=("notes",)))
+    for name in ("notes.txt", "node_modules/mine/a.py", "node_modules/other/a.py"):
+        write(tmp_path / name)
+    wanted = [("write", "node_modules/mine/a.py"), ("write", "notes.txt")]
+    assert run.batches(wanted) == wanted
+
+
 def test_single_files_and_folders_outside_are_told_as_they_were_typed(begin: Begun, tmp_path: Path) -> None:
     project = tmp_path / "project"
     write(project / "app" / "a.py")

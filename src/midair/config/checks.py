@@ -80,6 +80,11 @@ def check(
         found.add(
             "worker.hang_warn", "worker.hang_warn is longer than worker.hang_timeout", also=("worker.hang_timeout",)
         )
+    for regex in settings.watch.ignore_regex:
+        try:
+            re.compile(regex)
+        except re.error as exc:
+            found.add("watch.ignore_regex", f"watch.ignore_regex has {regex!r}, which is no regular expression: {exc}")
     for action in settings.watch.action:
         if not action.on:
             what = f"the action {action.name or action.run[0]!r} is for no change"

@@ -114,8 +114,8 @@ def _translate(glob: str) -> str:
     parts = glob.split("/")
     regex = ""
     for place, part in enumerate(parts):
-        is_first, is_last = place == 0, place == len(parts) - 1
-        if part == "**" and len(parts) > 1:
+        is_last = place == len(parts) - 1
+        if len(part) > 1 and not part.strip("*") and len(parts) > 1:
             # `a/**` is all below a, and not a; elsewhere `**` is any number of folders, none too.
             regex += ".+" if is_last else "(?:[^/]+/)*"
             continue
@@ -123,7 +123,6 @@ def _translate(glob: str) -> str:
         if translated is None:
             return NEVER
         regex += translated if is_last else translated + "/"
-        assert is_first or regex
     return regex
 
 

@@ -2,13 +2,15 @@
 
     built in  <  .git/info/exclude  <  .gitignore (outer before inner)  <  watch.ignore  <  named while running
 
-and then, for files alone, ``watch.extensions``. An ignored folder is never entered, so nothing below it can count again: as with
-git, ``!dist/keep.py`` does nothing for a ``dist`` that is ignored, but ``dist/*`` and ``!dist/keep.py`` do.
+and then, for files alone, ``watch.extensions`` and ``watch.ignore_regex``. What is named in ``watch.paths`` counts whoever
+ignores it. An ignored folder is never entered, so nothing below it can count again: as with git, ``!dist/keep.py`` does nothing
+for a ``dist`` that is ignored, but ``dist/*`` and ``!dist/keep.py`` do.
 """
 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -70,8 +72,7 @@ class Reason:
 
     rule: str
     where: str
-    of: str = ""
-    """The folder that the rule names, if it is not the path itself."""
+    """``built in``, a file with its line, or the key of a setting."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,14 +88,15 @@ class _Layer:
 class Rules:
     """Reads ``.gitignore`` files as folders are met, and remembers them until ``forget``."""
 
-    def __init__(self, folder: str, watch: Watch, *, ignore: Sequence[str] = (), files: Iterable[str] = ()) -> None:
-        """folder: the service's, absolute. ignore: lines besides those of the settings. files: see ``words.Begin``."""
+    def __init__(self, folder: str, watch: Watch, *, ignore: Sequence[str] = (), named: Iterable[str] = ()) -> None:
+        """folder: the service's, absolute. ignore: lines besides those of the settings. named: paths that count in any case."""
         self._folder = folder
         self._top = "" if _is_in_repository(folder) else folder
         """Without a repository nobody's ``.gitignore`` above the service speaks of it."""
         self._uses_gitignore = watch.gitignore
+        self._regexes = tuple(re.compile(each) for each in watch.ignore_regex)
         self._endings = tuple(f".{each.lstrip('.')}" for each in watch.extensions)
-        self._files = {os.path.join(folder, path) for path in files}
+        self._named = {os.path.normpath(os.path.join(folder, path)) for path in named}
         base = _with_slash(folder)
         self._first = _Layer("built in", Patterns(BUILT_IN), "")
         self._last: tuple[_Layer, ...] = (
@@ -118,15 +120,21 @@ class Rules:
     def ignores(self, folder: str, name: str, *, is_folder: bool) -> bool:
         """Whether ``name`` in ``folder`` (absolute, counting itself) does not count."""
         path = os.path.join(folder, name)
-        if path in self._files:
+        if path in self._named:
             return False
-        if not is_folder and self._endings and not name.endswith(self._endings):
+        if not is_folder and (self._endings or self._regexes) and self._is_no_such_file(path):
             return True
         for layer in self._layers(folder):
             verdict = layer.patterns.verdict(path[len(layer.base) :], name, is_folder)
             if verdict is not None:
                 return verdict
         return False
+
+    def _is_no_such_file(self, path: str) -> bool:
+        """What is asked of files alone."""
+        if self._endings and not path.endswith(self._endings):
+            return True
+        return any(each.search(path) for each in self._regexes)
 
     def ignores_at(self, path: str, *, is_folder: bool) -> bool:
         """As ``ignores``, of an absolute path."""
@@ -151,15 +159,23 @@ class Rules:
         folder, _, name = path.rpartition("/")
         if not self.ignores(folder, name, is_folder=is_folder):
             return None
+        if not is_folder and (found := self._reason_of_files(path)):
+            return found
         for layer in self._layers(folder):
             # What is built in speaks of names alone, wherever they stand.
-            found = layer.patterns.decisive(path[len(layer.base) :] if layer.base else name, is_folder)
-            if found and not found.is_negated:
-                number = f":{found.number}" if layer.where.endswith((GITIGNORE, "exclude")) else ""
-                return Reason(found.line, layer.where + number)
-            if found:
-                break
-        return Reason(f"only {', '.join(self._endings)}", "watch.extensions")
+            line = layer.patterns.decisive(path[len(layer.base) :] if layer.base else name, is_folder)
+            if line:
+                number = f":{line.number}" if layer.where.endswith((GITIGNORE, "exclude")) else ""
+                return Reason(line.line, layer.where + number)
+        raise AssertionError(f"{path} is ignored, and no line says so")
+
+    def _reason_of_files(self, path: str) -> Reason | None:
+        for each in self._regexes:
+            if each.search(path):
+                return Reason(each.pattern, "watch.ignore_regex")
+        if self._endings and not path.endswith(self._endings):
+            return Reason(", ".join(self._endings), "watch.extensions")
+        return None
 
     def _layers(self, folder: str) -> tuple[_Layer, ...]:
         """All that speak of what is in ``folder``, the most decisive first."""

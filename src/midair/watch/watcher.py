@@ -46,8 +46,8 @@ class Watcher:
         self._say = say
         self._watch = begin.watch
         self._wants_chmod = begin.wants_chmod
-        rules = Rules(begin.folder, begin.watch, ignore=begin.ignore, files=begin.files)
         paths = (*begin.watch.paths, *begin.files)
+        rules = Rules(begin.folder, begin.watch, ignore=begin.ignore, named=paths)
         if source is None:
             folders = [os.path.join(begin.folder, path) for path in begin.watch.paths]
             self._source, self._why = choose(begin.watch, folders, say)
