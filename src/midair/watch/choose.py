@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 
 from midair.config.schema import Watch
 from midair.errors import MidairError
-from midair.watch.inotify import Inotify, tells_of
+from midair.watch.inotify import Inotify
 from midair.watch.polling import Polling
 from midair.watch.source import Source
 from midair.watch.trouble import InstanceLimit
@@ -32,12 +32,12 @@ def choose(
     say: Callable[[MidairError], None],
     *,
     type_of: Callable[[str], str] | None = None,
-    is_told: Callable[[str], bool] = tells_of,
+    is_told: Callable[[str], bool] | None = None,
 ) -> tuple[Source, str]:
     """What to listen to for these folders (absolute), and why it is not the kernel (empty: it is).
 
     say is told when the kernel has no room for another listener. type_of, is_told: of a folder, its file system, and whether the
-    kernel tells of it.
+    kernel tells of it; for tests.
     """
     if watch.poll == "always":
         return Polling(watch.poll_interval_s), 'watch.poll = "always"'
@@ -45,15 +45,18 @@ def choose(
         from midair.watch.portable import Portable
 
         return Portable(), ""
-    if watch.poll == "auto" and (why := _why_silent(folders, type_of or file_system, is_told)):
-        return Polling(watch.poll_interval_s), why
     try:
-        return Inotify(), ""
+        source = Inotify()
     except InstanceLimit as error:
         say(error)
         return Polling(watch.poll_interval_s), str(error)
     except OSError as exc:
         return Polling(watch.poll_interval_s), f"the kernel has no inotify: {exc.strerror}"
+    why = _why_silent(folders, type_of or file_system, is_told or source.tells_of) if watch.poll == "auto" else ""
+    if not why:
+        return source, ""
+    source.close()
+    return Polling(watch.poll_interval_s), why
 
 
 def _why_silent(folders: Iterable[str], type_of: Callable[[str], str], is_told: Callable[[str], bool]) -> str:

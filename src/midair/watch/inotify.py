@@ -154,6 +154,23 @@ class Inotify:
             del self._keys[descriptor]
             self._kernel.remove(descriptor)
 
+    def tells_of(self, folder: str) -> bool:
+        """Whether the kernel tells of what happens in ``folder``. Nothing is written there: that it is opened is an event, too.
+
+        The event stands in the queue before ``open`` returns, so nobody waits. Only before the first ``watch``.
+        """
+        try:
+            descriptor = self._kernel.add(folder, IN_OPEN | IN_ONLYDIR)
+        except OSError:
+            return False
+        try:
+            os.close(os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
+            return any(each[0] == descriptor for each in self._kernel.read())
+        except OSError:
+            return False
+        finally:
+            self._kernel.remove(descriptor)
+
     def read(self) -> list[Event]:
         return [event for raw in self._kernel.read() for event in self._events(*raw)]
 
@@ -174,22 +191,3 @@ class Inotify:
 
     def close(self) -> None:
         self._kernel.close()
-
-
-def tells_of(folder: str) -> bool:
-    """Whether the kernel tells of anything that happens in ``folder``. Nothing is written: opening the folder is an event, too.
-
-    The event stands in the queue before ``open`` returns, so nobody waits.
-    """
-    try:
-        kernel = Kernel()
-    except OSError:
-        return False
-    try:
-        kernel.add(folder, IN_OPEN | IN_ONLYDIR)
-        os.close(os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
-        return bool(kernel.read())
-    except OSError:
-        return False
-    finally:
-        kernel.close()
