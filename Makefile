@@ -8,7 +8,7 @@ STAMP  := $(VENV)/.installed
 # Stale bytecode is one of the things the product guards against: the tests must be able to see it.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-core lint types check wheel lock bench bench-memory soak system-parts format clean
+.PHONY: demo test test-core lint types check wheel lock bench bench-memory bench-save soak system-parts format clean
 
 $(STAMP): requirements-dev.txt pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -49,12 +49,27 @@ wheel: $(STAMP)
 bench: $(STAMP)
 	$(BIN)/python -m bench
 
-# Memory is compared on an application with pandas, which nothing else here needs: an environment of its own.
-bench-memory: $(STAMP) requirements-bench.txt
-	test -x $(VENV)/bench/bin/python || $(PYTHON) -m venv $(VENV)/bench
-	$(VENV)/bench/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt -r requirements-bench.txt
-	$(VENV)/bench/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
-	$(VENV)/bench/bin/python -m bench memory
+# What is compared on pandas and SQLAlchemy, or beside reloaders that nothing else here needs, has an environment of its own.
+BENCH := $(VENV)/bench
+$(BENCH)/.installed: $(STAMP) requirements-bench.txt
+	test -x $(BENCH)/bin/python || $(PYTHON) -m venv $(BENCH)
+	$(BENCH)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt -r requirements-bench.txt
+	$(BENCH)/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
+bench-memory: $(BENCH)/.installed
+	$(BENCH)/bin/python -m bench memory
+
+# uvicorn-hmr wants Python 3.12, nodemon wants npm: where these are not, those two are left out.
+# A shim of pyenv is there for versions that are not selected, too: only what runs counts.
+PYTHON312 ?= $(shell python3.12 -c 'import sys; print(sys.executable)' 2>/dev/null || ls -d $(HOME)/.pyenv/versions/3.12.*/bin/python 2>/dev/null | tail -1)
+NODEMON := 3.1.14
+bench-save: $(BENCH)/.installed
+	-test -x $(BENCH)/python3.12/bin/uvicorn-hmr || { $(PYTHON312) -m venv $(BENCH)/python3.12 && \
+	  $(BENCH)/python3.12/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt -r requirements-bench.txt; }
+	-test -x $(BENCH)/node/node_modules/.bin/nodemon || \
+	  npm install --silent --no-fund --no-audit --prefix $(BENCH)/node nodemon@$(NODEMON)
+	$(BENCH)/bin/python -m bench save
 
 soak: $(STAMP)
 	$(BIN)/python -m pytest -q -m soak --timeout 1800
@@ -63,6 +78,8 @@ lock: $(STAMP)
 	$(BIN)/pip install --quiet uv
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-annotate --no-header requirements-dev.in pyproject.toml -o requirements-dev.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-annotate --no-header -c requirements-dev.txt requirements-bench.in -o requirements-bench.txt
 
 # Debian parts that some tests and benches need; without them those tests are skipped, and say so.
 system-parts:

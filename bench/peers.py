@@ -83,6 +83,12 @@ class Running:
     port: int
     process: subprocess.Popen[bytes]
     app: str
+    home: Path
+    """Where it keeps what is its own: its log, its receipts."""
+
+    @property
+    def log(self) -> Path:
+        return self.home / "server.log"
 
     @property
     def url(self) -> str:
@@ -185,17 +191,21 @@ def serve_folder(
     peer: Peer,
     folder: Path,
     *,
+    home: Path | None = None,
     app: str = "",
     workers: int = 1,
     settings: str = "",
     environment: Mapping[str, str] | None = None,
 ) -> Iterator[Running]:
-    """As ``serve``, with what is in the folder already. environment: variables besides ours."""
-    port = _free_port()
+    """As ``serve``, with what is in the folder already.
+
+    home: for what it writes itself, if that must not look like a save. environment: variables besides ours.
+    """
+    port, home = _free_port(), home or folder
     (folder / "midair.toml").write_text(
-        f'name = "bench-{port}"\nruntime_dir = "{folder}/run"\nstate_dir = "{folder}/state"\n{settings}\n'
+        f'name = "bench-{port}"\nruntime_dir = "{home}/run"\nstate_dir = "{home}/state"\n{settings}\n'
     )
-    with (folder / "server.log").open("wb") as log:
+    with (home / "server.log").open("wb") as log:
         process = subprocess.Popen(
             peer.line(port, workers),
             cwd=folder,
@@ -204,7 +214,7 @@ def serve_folder(
             stdout=log,
             stderr=log,
         )
-    running = Running(peer, folder, port, process, app)
+    running = Running(peer, folder, port, process, app, home)
     try:
         _wait_for_first_answer(running)
         yield running
@@ -220,7 +230,7 @@ def _wait_for_first_answer(running: Running) -> None:
             return
         except OSError as error:
             if time.monotonic() > deadline_s or running.process.poll() is not None:
-                log = (running.folder / "server.log").read_text(errors="replace")
+                log = running.log.read_text(errors="replace")
                 raise RuntimeError(f"{running.peer.name} did not start ({error!r})\n{log[-4000:]}") from error
             time.sleep(0.05)
 

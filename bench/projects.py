@@ -42,6 +42,8 @@ class Project:
     name: str
     files: Mapping[str, str]
     edited: Sequence[str]
+    needs: Sequence[str] = ()
+    """Packages that are not in the development environment."""
 
     def write(self, folder: Path) -> None:
         for name, text in self.files.items():
@@ -53,9 +55,13 @@ class Project:
         """What stands in this file once it is saved with this stamp."""
         return self.files[name].replace(f'return "{FIRST}"', f'return "{stamp}"').encode()
 
-    def version(self, stamps: Mapping[str, str]) -> str:
-        """What the application answers with these stamps."""
-        return "-".join(stamps.get(name, FIRST) for name in self.edited)
+    def stamp(self, name: str, version: str) -> str:
+        """What an answer says of this file; empty: nothing."""
+        stamps = version.split("-")
+        return stamps[self.edited.index(name)] if len(stamps) == len(self.edited) else ""
+
+
+Make = Callable[[], Project]
 
 
 def save(path: Path, content: bytes) -> None:
@@ -70,10 +76,10 @@ def tiny() -> Project:
     return Project("tiny", {"app.py": _starlette(["stamp()"], STAMP)}, ["app.py"])
 
 
-def plain(modules: int) -> Project:
-    """One file beside as many more, which nothing imports: for saves of hundreds of files."""
-    others = {f"parts/part{number:03}.py": f"NUMBER = {number}\n{STAMP}" for number in range(modules)}
-    return Project("plain", {**tiny().files, "parts/__init__.py": "", **others}, ["app.py"])
+def plain(files: int) -> Project:
+    """So many files; the application is one of them and imports none of the others: for saves of hundreds."""
+    others = {f"parts/part{number:03}.py": f"NUMBER = {number}\n{STAMP}" for number in range(files - 1)}
+    return Project("plain", {**tiny().files, **others}, ["app.py"])
 
 
 def _starlette(stamps: Sequence[str], body: str, imports: str = "") -> str:
@@ -110,7 +116,7 @@ def heavy() -> Project:
     for name in edited:
         files[name] += STAMP
     files["app.py"] = _fastapi(edited, [f"shop.routers.{area}" for area in AREAS])
-    return Project("heavy", files, edited)
+    return Project("heavy", files, edited, ("pandas", "sqlalchemy"))
 
 
 _DATABASE = """from sqlalchemy import create_engine
@@ -247,4 +253,4 @@ def _imports(package: int, module: int) -> str:
     return "\n" + "\n".join(lines) + "\n"
 
 
-ALL: Sequence[Callable[[], Project]] = (tiny, heavy, big)
+ALL: Sequence[Make] = (tiny, heavy, big)

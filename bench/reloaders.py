@@ -9,7 +9,6 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
-import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,12 +18,7 @@ from bench.peers import Peer
 HOME = Path(os.environ.get("MIDAIR_BENCH_HOME", Path(sys.executable).parent.parent))
 """Where ``make bench-save`` puts what does not come from this interpreter's own environment."""
 
-MIDAIR = Peer(
-    "midair run, HUP",
-    "midair",
-    "-m midair run app:app --bind 127.0.0.1:{port} --no-access-log",
-    signal.SIGHUP,
-)
+MIDAIR = Peer("midair dev", "midair", "-m midair dev app:app --bind 127.0.0.1:{port} --no-access-log", None)
 UVICORN = Peer(
     "uvicorn --reload",
     "uvicorn",

@@ -9,6 +9,7 @@ modules cost to run again is in the figures.
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import math
 import statistics
@@ -36,8 +37,7 @@ PAIRS = 8
 FILES = 300
 FILES_WITHIN_S = 0.5
 QUIET_S = 3.0
-"""Without another import after that, a reloader is done."""
-SETTINGS = '[bake]\nfor = "0s"\n[drain]\nrate = "100%"\ntimeout = "2s"\n[rollback]\nkeep = "none"'
+"""Without another import for so long, a reloader is done."""
 COLUMNS = (
     "application",
     "server",
@@ -69,8 +69,10 @@ class Run:
 def main() -> None:
     servers, missing = reloaders.here()
     rows: list[list[object]] = []
-    for make in projects.ALL:
-        project = make()
+    for project in (make() for make in projects.ALL):
+        if not all(importlib.util.find_spec(name) for name in project.needs):
+            missing = [*missing, f"the application {project.name}"]
+            continue
         runs = {peer: run(peer, project) for peer in servers}
         ours_s = _median(runs[reloaders.MIDAIR].later_s)
         rows += [_cells(project, peer, done, ours_s) for peer, done in runs.items()]
@@ -85,10 +87,11 @@ def main() -> None:
     )
     if missing:
         print(f"not installed here, so left out: {', '.join(missing)} (make bench-save)")
-    print(table.versions("midair", "uvicorn", "granian", "jurigged", "watchfiles", "fastapi", "pandas", "sqlalchemy"))
+    packages = [peer.package for peer in servers if not peer.program]
+    print(table.versions(*packages, "uvloop"))
 
 
-def run(peer: peers.Peer, project: Project, edits: int = EDITS) -> Run:
+def run(peer: peers.Peer, project: Project, edits: int = EDITS, *, apart_s: float = APART_S) -> Run:
     """Edit the files of the application one after the other, so often after the first edit of each."""
     files = len(project.edited)
     plan = [edits // files + (number < edits % files) for number in range(files)]
@@ -97,7 +100,7 @@ def run(peer: peers.Peer, project: Project, edits: int = EDITS) -> Run:
         editor = Editor(server, project)
         for name, count in zip(project.edited, plan, strict=True):
             for took in (done.first_s, *[done.later_s] * count):
-                time.sleep(APART_S)
+                time.sleep(apart_s)
                 if (seconds := editor.edit(name)) is not None:
                     took.append(seconds)
         done.report = client.stop()
@@ -116,18 +119,18 @@ def pairs(peer: peers.Peer, count: int = PAIRS) -> int:
     return right
 
 
-def many_files(peer: peers.Peer) -> int:
-    """Rewrite hundreds of files, evenly over half a second; how often the application was imported for it."""
-    project = projects.plain(FILES - 1)
+def many_files(peer: peers.Peer, files: int = FILES, *, quiet_s: float = QUIET_S) -> int:
+    """Rewrite so many files, evenly over half a second; how often the application was imported for it."""
+    project = projects.plain(files)
     with _served(peer, project) as server:
         time.sleep(APART_S)
         before, began_s = server.imports(), time.monotonic()
         for number, name in enumerate(project.files, 1):
             projects.save(server.folder / name, project.text(name, "0001") + b"\n")
-            time.sleep(max(0.0, began_s + FILES_WITHIN_S * number / FILES - time.monotonic()))
-        server.tell()
-        seen, since_s = server.imports(), time.monotonic()
-        while time.monotonic() - since_s < QUIET_S:
+            time.sleep(max(0.0, began_s + FILES_WITHIN_S * number / files - time.monotonic()))
+        seen, ended_s = before, time.monotonic()
+        since_s = ended_s
+        while (now_s := time.monotonic()) < ended_s + LIMIT_S and (seen == before or now_s < since_s + quiet_s):
             time.sleep(0.05)
             if (now := server.imports()) != seen:
                 seen, since_s = now, time.monotonic()
@@ -140,20 +143,17 @@ class Editor:
     def __init__(self, server: Served, project: Project) -> None:
         self._server = server
         self._project = project
-        self._stamps: dict[str, str] = {}
         self._saves = 0
 
     def edit(self, name: str, within_s: float = LIMIT_S) -> float | None:
-        """Seconds from the save to the first answer that names it; None if there was none in time."""
+        """Seconds from the save to the first answer that knows it; None if there was none in time."""
         self._saves += 1
-        self._stamps[name] = f"{self._saves:04}"
-        wanted = self._project.version(self._stamps)
-        content = self._project.text(name, self._stamps[name])
+        stamp = f"{self._saves:04}"
+        content = self._project.text(name, stamp)
         began_s = time.monotonic()
         projects.save(self._server.folder / name, content)
-        self._server.tell()
         while time.monotonic() < began_s + within_s:
-            if self._server.version() == wanted:
+            if self._project.stamp(name, self._server.version()) == stamp:
                 return time.monotonic() - began_s
             time.sleep(LOOK_S)
         return None
@@ -175,11 +175,6 @@ class Served:
     def url(self) -> str:
         return self.running.url
 
-    def tell(self) -> None:
-        """Tell the server of a save, if it does not watch."""
-        if self.running.peer.reload:
-            self.running.reload_soon()
-
     def version(self) -> str:
         """What a new connection gets; empty: no answer."""
         try:
@@ -195,10 +190,11 @@ class Served:
 @contextmanager
 def _served(peer: peers.Peer, project: Project) -> Iterator[Served]:
     with tempfile.TemporaryDirectory(prefix="midair-bench-", ignore_cleanup_errors=True) as path:
-        folder, imports_file = Path(path) / "app", Path(path) / "imports"
+        home = Path(path)
+        folder, imports_file = home / "app", home / "imports"
         project.write(folder)
         environment = {projects.IMPORTS_VARIABLE: str(imports_file)}
-        with peers.serve_folder(peer, folder, settings=SETTINGS, environment=environment) as running:
+        with peers.serve_folder(peer, folder, home=home, environment=environment) as running:
             yield Served(running, imports_file)
 
 

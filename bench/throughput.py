@@ -95,7 +95,7 @@ def measure(
                     each.rates.append(rate)
                     each.cpu_us.append((each.server.cpu_s() - before_s) / requests * 1e6)
         for each in measured:
-            each.lines = (each.server.folder / "server.log").read_bytes().count(b"GET / HTTP/1.1")
+            each.lines = each.server.log.read_bytes().count(b"GET / HTTP/1.1")
     return measured
 
 
