@@ -52,6 +52,10 @@ FAULTS: dict[str, tuple[str, str]] = {
     "superseded": (WHOLE_UPDATE, "A newer request took its place."),
     "too-slow": (WHOLE_UPDATE, "Looking at the disk took too long."),
     "unexpected-version": (WHOLE_UPDATE, "What is on disk is not the version that `--expect` named."),
+    "version-lost": (
+        WHOLE_UPDATE,
+        "Nothing is left of the version, and it cannot be started again; under `midair dev` a page that says so serves.",
+    ),
     "worker-exited": (WHOLE_UPDATE, "A worker ended before it was ready; its own last lines are shown."),
     "zygote-exited": (WHOLE_UPDATE, "The process that imports the application ended; how, stands in the message."),
     # --- a request that was not taken up

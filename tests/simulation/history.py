@@ -172,6 +172,7 @@ class History:
         self.run(SETTLE_S)
         if watch.ends:
             assert watch.ends[0].exit_code == 1, "it ended and nobody asked"
+            assert not self.policy.has_stand_in, "it ended and has a stand-in"
             return
         of_serving = [w for w in world.workers.values() if w.generation == watch.serving]
         is_half_way = len({w.generation for w in world.accepting()}) > 1
@@ -220,7 +221,7 @@ class History:
         return "\n".join(self.world.history[-150:])
 
 
-def draw(chance: random.Random) -> History:
+def draw(chance: random.Random, *, has_stand_in: bool = False) -> History:
     """A service, its settings, and how bad its world is, by chance."""
     forks = chance.random() < 0.7
     parks = forks or chance.random() < 0.6
@@ -251,6 +252,7 @@ def draw(chance: random.Random) -> History:
         has_contract=chance.random() < 0.2,
         companions=names,
         exclusive=frozenset(names[:1]) if chance.random() < 0.5 else frozenset(),
+        has_stand_in=has_stand_in,
     )
     carries: tuple[Carries, ...] = ("", "moves", "moves", "merges")
     return History(chance, policy, _faults(chance), Code("f1", policy, carries=chance.choice(carries)))

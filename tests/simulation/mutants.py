@@ -427,7 +427,7 @@ MUTANTS = (
     Mutant(
         "candidate",
         "the first start goes by slot",
-        "bool(prepared.policy.by_slot) and turn.service.serving is not None",
+        "bool(prepared.policy.by_slot) and turn.service.serving not in {None, STAND_IN}",
         "bool(prepared.policy.by_slot)",
     ),
     Mutant(
@@ -993,4 +993,66 @@ MUTANTS = (
         "    if True:\n        turn.note",
     ),
     Mutant("machine", "a worker that never was is waited for", "    if not event.exists:\n", "    if False:\n"),
+    # --- while no version can serve -------------------------------------------------------------------------------
+    Mutant(
+        "standin",
+        "nobody answers before the first version",
+        "    if service.serving is None and service",
+        "    if False and service",
+    ),
+    Mutant(
+        "standin",
+        "it begins while the service stops",
+        " and service.stopping is None and service.policy.has",
+        " and service.policy.has",
+    ),
+    Mutant("standin", "there is a stand-in in production", " and service.policy.has_stand_in:", ":"),
+    Mutant("standin", "nobody stands in for a version that is lost", "    if why:\n", "    if False:\n"),
+    Mutant(
+        "standin",
+        "it takes over from workers that are there",
+        "    if turn.staying(generation.id):\n",
+        "    if False:\n",
+    ),
+    Mutant("standin", "it takes over from a canary", " or turn.in_part():", ":"),
+    Mutant(
+        "standin", "a version without its files is waited for", "    if generation.runs_short:\n", "    if False:\n"
+    ),
+    Mutant(
+        "standin",
+        "a start that hung is tried again",
+        'if generation.last_fault and generation.last_fault.code == "not-ready":',
+        "if False:",
+    ),
+    Mutant(
+        "standin",
+        "who dies again and again is waited for",
+        "if max(workers_wait_s, zygotes_wait_s) >= LONG_WAIT_S",
+        "if False",
+    ),
+    Mutant("standin", "the first death is the last", ">= LONG_WAIT_S", ">= 0.0"),
+    Mutant("standin", "the update that was lost never ends", "    if update:\n", "    if False:\n"),
+    Mutant("standin", "what was lost goes on beside it", "    workers.retire(turn, lost, 0.0)\n", ""),
+    Mutant(
+        "standin",
+        "it is made of the version's files",
+        "stand_in.spawns = _policy(service.policy), FINGERPRINT, True",
+        "stand_in.spawns = service.policy, FINGERPRINT, True",
+    ),
+    Mutant("turn", "as many stand in as workers are wanted", " and generation.id != STAND_IN\n", "\n"),
+    Mutant(
+        "candidate",
+        "a version waits for the stand-in's room",
+        "turn.service.serving not in {None, STAND_IN}",
+        "turn.service.serving is not None",
+    ),
+    Mutant(
+        "requests",
+        "a rollback in the first bake is answered as done",
+        "    elif committed is None:\n",
+        "    elif False:\n",
+    ),
+    Mutant(
+        "machine", "why a worker died is not what is shown", '    if fault.code != "files-changed":\n', "    if True:\n"
+    ),
 )

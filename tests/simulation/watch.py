@@ -31,6 +31,7 @@ from midair.core.effects import (
     StartCompanion,
     StartWorker,
     StartZygote,
+    StoodIn,
     StopAccepting,
     StopCompanion,
     Verify,
@@ -57,9 +58,9 @@ from midair.core.events import (
     ZygoteFailed,
     ZygoteReady,
 )
-from midair.core.ids import GenerationId, RequestId, UpdateId, WorkerId, ZygoteId
+from midair.core.ids import STAND_IN, GenerationId, RequestId, UpdateId, WorkerId, ZygoteId
 from midair.core.policy import HURRY_S, KILL_GRACE_S, SWITCH_ACK_S, Policy
-from midair.testing.world import World
+from midair.testing.world import STAND_IN_CODE, World
 
 ZYGOTES_MAX = 5
 """The one kept for a rollback, the newest committed one, one that took over but was superseded in its bake, the canary that
@@ -242,7 +243,11 @@ class Watch:
                 self._fresh("update", update)
                 is_known = generation in self.generations
                 self.updates[update] = UpdateBook(
-                    update, request, [generation], is_first=effect.previous is None, from_kept=is_known
+                    update,
+                    request,
+                    [generation],
+                    is_first=effect.previous in {None, STAND_IN},
+                    from_kept=is_known,
                 )
                 if is_known:
                     self._open_kept(self.generations[generation])
@@ -255,7 +260,7 @@ class Watch:
                 self._close(effect)
             case Answer(request, fault):
                 self._take_request(request)
-                if isinstance(self._asked, ScaleAsked) and fault is None:
+                if isinstance(self._asked, ScaleAsked) and fault is None and self.serving != STAND_IN:
                     self.wanted = self._asked.workers
             case StartZygote(zygote, generation):
                 self._fresh("zygote", zygote)
@@ -294,6 +299,8 @@ class Watch:
             case StopCompanion(generation, name):
                 self.need((generation, name) in self.companions, f"{effect}: it does not run")
                 self.companions[generation, name] = True
+            case StoodIn():
+                self._stand_in(effect)
             case GenerationGone(generation):
                 self._generation_gone(generation)
             case Prepare(generation) | Verify(generation) | RunHook(generation):
@@ -415,6 +422,26 @@ class Watch:
         self._check_room(order)
         self.workers[order.worker] = WorkerBook(order.worker, order.generation, order.slot, told_at_s=self._now_s)
         self._starts.append(self._now_s)
+
+    def _stand_in(self, order: StoodIn) -> None:
+        """Where people develop, when nothing of a version is left, and because of that alone: nobody can ask for it."""
+        self.need(self.world.disk.policy.has_stand_in, f"{order}: there is none")
+        self.need(self.serving != STAND_IN, f"{order}: it serves already")
+        self.need(not self.is_stopping, f"{order}: the service stops")
+        self.need(not isinstance(self._asked, RollbackAsked), f"{order}: it is no version to go back to")
+        staying = {"start", "accept", "stop"}
+        left = (
+            [w.id for w in self._workers_of(self.serving) if not w.is_gone and w.told in staying]
+            if self.serving
+            else []
+        )
+        self.need(not left, f"{order}: workers {left} of what served are there")
+        book = self._generation(STAND_IN)
+        book.fingerprint, book.policy = STAND_IN_CODE.fingerprint, STAND_IN_CODE.policy
+        book.is_verified, book.may_spawn, book.is_gone = True, True, False
+        for update in self.updates.values():
+            update.is_past = True
+        self._serve(STAND_IN)
 
     def _check_room(self, order: StartWorker) -> None:
         """Where memory does not hold two versions, there is one worker more than slots, whichever way it goes. The first of a

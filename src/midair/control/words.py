@@ -267,7 +267,7 @@ class GenerationStatus(Part, frozen=True, kw_only=True):
     number: int
     version: str
     role: str
-    """serving, candidate, canary, retiring, parked (kept for a rollback)."""
+    """serving, candidate, canary, retiring, parked (kept for a rollback), stand-in (serves while no version can)."""
     mode: str = ""
     """fork, spawn, exec."""
     why: str = ""
@@ -345,7 +345,7 @@ class StatusReport(Answer, frozen=True, kw_only=True):
     """Version of midair that the supervisor runs."""
     uptime_s: float
     state: str = "serving"
-    """starting, serving, updating, stopping, failing (nothing serves)."""
+    """starting, serving, updating, stopping, failing (nothing serves), waiting (a stand-in serves)."""
     serving: int = 0
     """Generation; 0: none."""
     version: str = ""

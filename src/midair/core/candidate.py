@@ -12,7 +12,7 @@ from dataclasses import replace
 from midair.core import backoff, bake, carrying, cutover, joining, stopping, surge, workers
 from midair.core.effects import Opened, Prepare, Result, RunHook, Verify
 from midair.core.events import Prepared, UpdateAsked, ZygoteReady
-from midair.core.ids import GenerationId, RequestId, UpdateId
+from midair.core.ids import STAND_IN, GenerationId, RequestId, UpdateId
 from midair.core.state import Generation, Role, Update, WorkerState, ZygoteState
 from midair.core.turn import Turn
 from midair.errors import Fault
@@ -152,7 +152,8 @@ def _adopt(turn: Turn, generation: Generation, prepared: Prepared) -> None:
     generation.version, generation.fingerprint = prepared.version, prepared.fingerprint
     generation.policy = prepared.policy
     generation.spawns = not prepared.policy.forks
-    generation.goes_by_slot = bool(prepared.policy.by_slot) and turn.service.serving is not None
+    # A stand-in has one slot, and nobody has to go back to it: it makes room at once.
+    generation.goes_by_slot = bool(prepared.policy.by_slot) and turn.service.serving not in {None, STAND_IN}
     if generation.goes_by_slot:
         turn.note("surge_by_slot", generation=generation.id, why=prepared.policy.by_slot)
 

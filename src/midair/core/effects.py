@@ -193,6 +193,15 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
+class StoodIn:
+    """From now on the stand-in serves: no version has come up yet (``fault`` None), or nothing of ``generation`` is left."""
+
+    generation: GenerationId | None = None
+    version: str = ""
+    fault: Fault | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class GenerationGone:
     """Its last worker has left: its books can be closed."""
 
@@ -237,6 +246,7 @@ Effect = (
     | Entered
     | Closed
     | Answer
+    | StoodIn
     | GenerationGone
     | Note
     | End

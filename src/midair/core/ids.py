@@ -7,6 +7,9 @@ from typing import NewType
 GenerationId = NewType("GenerationId", int)
 """Which start of which code."""
 
+STAND_IN = GenerationId(0)
+"""What serves while no version can (``standin.py``). It is none itself, so it has no number of the count."""
+
 WorkerId = NewType("WorkerId", int)
 """One process that serves. Two workers of one slot exist after a crash, so news names the worker, never the slot."""
 

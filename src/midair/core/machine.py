@@ -11,16 +11,28 @@ check it against a model of the outside, ``tests/core``):
 
 The rooms, in the order of an update: ``requests`` (what people ask), ``candidate`` (build, start, ready), ``surge`` (how many
 slots at a time), ``cutover`` (slots change hands), ``bake`` (watch, commit, roll back); beside it ``joining`` (a worker's way to
-its slot), ``carrying`` (its state), ``workers`` (start, stop, replace), ``companions``, ``stopping``. At most two updates are
-alive: one that bakes (``service.baking``) and a newer one on its way (``service.candidate``). All that is remembered stands
-in ``state``. This file tells each event to its room.
+its slot), ``carrying`` (its state), ``workers`` (start, stop, replace), ``companions``, ``standin`` (while no version can serve),
+``stopping``. At most two updates are alive: one that bakes (``service.baking``) and a newer one on its way
+(``service.candidate``). All that is remembered stands in ``state``. This file tells each event to its room.
 """
 
 from __future__ import annotations
 
 from typing import assert_never
 
-from midair.core import bake, candidate, carrying, companions, cutover, joining, requests, stopping, surge, workers
+from midair.core import (
+    bake,
+    candidate,
+    carrying,
+    companions,
+    cutover,
+    joining,
+    requests,
+    standin,
+    stopping,
+    surge,
+    workers,
+)
 from midair.core.effects import DropZygote, Effect, ProbeWorker
 from midair.core.events import (
     AnswersCounted,
@@ -71,9 +83,11 @@ def new_service(policy: Policy) -> Service:
 def step(service: Service, event: Event, now_s: float) -> list[Effect]:
     """Take one event in; return the orders that follow, in order. ``now_s``: monotonic seconds. Changes ``service``."""
     turn = Turn(service, now_s)
+    standin.begin(turn)
     _dispatch(turn, event)
     candidate.start_from_disk(turn)
     surge.go_on(turn)
+    standin.relieve(turn)
     companions.reconcile(turn)
     stopping.check(turn)
     return turn.effects
@@ -196,11 +210,18 @@ def _zygote_lost(turn: Turn, zygote: ZygoteId, fault: Fault) -> None:
                 candidate.refuse(turn, fault)
         elif generation.role is Role.SERVING:
             turn.note("zygote_lost", generation=generation.id, why=fault.message)
+            _remember(generation, fault)
             if fault.code == "files-changed":
                 _run_short(turn, generation, fault)
             else:
                 workers.zygote_died(turn, generation)
             _fail_on_the_way(turn, generation, fault)
+
+
+def _remember(generation: Generation, fault: Fault) -> None:
+    """Why it lost a process. That the next one cannot be started is said already, and is not why the one before ended."""
+    if fault.code != "files-changed":
+        generation.last_fault = fault
 
 
 def _fail_on_the_way(turn: Turn, generation: Generation, fault: Fault) -> None:
@@ -268,6 +289,7 @@ def _worker_exited(turn: Turn, worker: Worker, how: str) -> None:
     elif was_to_take_a_slot:
         bake.roll_back(turn, fault, is_automatic=True)
     if generation.role is Role.SERVING:
+        _remember(generation, worker.last_words or Fault("worker-exited", f"worker {worker.id} ended: {how}"))
         workers.died(turn, generation)
         if worker.last_words and worker.last_words.code == "files-changed":
             _run_short(turn, generation, worker.last_words)
@@ -395,6 +417,7 @@ def _not_started(turn: Turn, worker: Worker) -> None:
             limit_s = generation.policy.ready_s
             what = f"worker {worker.id} was not ready after {limit_s:g} s: {why}"
             bake.roll_back(turn, Fault("not-ready", what, (said and said.hint) or ""), is_automatic=True)
+        generation.last_fault = Fault("not-ready", why, (said and said.hint) or "")
         workers.died(turn, generation)
         workers.kill(turn, worker)
 

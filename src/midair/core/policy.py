@@ -69,3 +69,5 @@ class Policy:
     """Names of the once-only processes."""
     exclusive: frozenset[str] = frozenset()
     """Those of them that never run twice."""
+    has_stand_in: bool = False
+    """While no version can serve, pages that say so do (``midair dev``)."""

@@ -64,7 +64,9 @@ def _rollback_in_bake(turn: Turn, asked: RollbackAsked, update: Update, fault: F
     if update.asked.no_rollback:
         version = turn.generation(update.generation).version
         _bar(turn, asked, f"version {version} was released with --no-rollback")
-    elif bake.way_back(turn) or committed is None:
+    elif committed is None:
+        _nothing_before(turn, asked)  # It cut over from the stand-in, which is no version to go back to.
+    elif bake.way_back(turn):
         turn.do(Answer(asked.request, text=f"update {update.id} is rolled back", update=update.id))
         bake.roll_back(turn, fault, is_automatic=False)
     else:
@@ -78,10 +80,16 @@ def _rollback_after_commit(turn: Turn, asked: RollbackAsked) -> None:
     if service.rollback_barred:
         _bar(turn, asked, service.rollback_barred)
     elif target is None:
-        hint = "rollback.keep and rollback.warm (10 min) say what is kept of the version before; put its files back and reload"
-        turn.do(Answer(asked.request, Fault("rollback-nothing", "there is no earlier version to go back to", hint)))
+        _nothing_before(turn, asked)
     else:
         candidate.begin_rollback(turn, _as_update(turn, asked), target)
+
+
+def _nothing_before(turn: Turn, asked: RollbackAsked) -> None:
+    hint = (
+        "rollback.keep and rollback.warm (10 min) say what is kept of the version before; put its files back and reload"
+    )
+    turn.do(Answer(asked.request, Fault("rollback-nothing", "there is no earlier version to go back to", hint)))
 
 
 def _as_update(turn: Turn, asked: RollbackAsked) -> UpdateAsked:

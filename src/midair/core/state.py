@@ -107,6 +107,8 @@ class Generation:
     companions_ending: set[str] = field(default_factory=set)
     """Those of them that were told to end."""
     companion_deaths_s: list[float] = field(default_factory=list)
+    last_fault: Fault | None = None
+    """Why a worker or the zygote of it was lost last, while it served."""
 
 
 @dataclass(slots=True)

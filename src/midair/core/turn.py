@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from midair.core.effects import Closed, Effect, Entered, Note, Phase, Result
-from midair.core.ids import GenerationId, WorkerId, ZygoteId
+from midair.core.ids import STAND_IN, GenerationId, WorkerId, ZygoteId
 from midair.core.state import ALL_SLOTS, ENDING, Generation, Role, Service, Update, Worker, WorkerState
 from midair.core.succession import taking_slots
 from midair.errors import Fault
@@ -66,8 +66,9 @@ class Turn:
         return [w for w in self.workers_of(generation) if w.state not in ENDING]
 
     def wanted(self, generation: Generation) -> int:
-        """How many workers it should have: what was asked for if it serves, what it came with while it is a canary."""
-        return self.service.wanted if generation.id == self.service.serving else generation.policy.workers
+        """How many workers it should have: what was asked for if it serves, what it came with while it is a canary or stands in."""
+        is_counted = generation.id == self.service.serving and generation.id != STAND_IN
+        return self.service.wanted if is_counted else generation.policy.workers
 
     def in_part(self) -> Update | None:
         """The update that has some of the slots and not yet all: a canary, or one that goes from slot to slot."""

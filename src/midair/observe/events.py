@@ -76,6 +76,8 @@ _TABLE = (
     Event("kept_given_up", "warning", "Memory is short: what was kept of the version before, for a rollback, is given up."),
     Event("surge_by_slot", "info", "Old and new do not fit into memory side by side; slots change one by one.", ("why",)),
     Event("zygote_lost", "warning", "The process that workers are forked from has died.", ("why",)),
+    Event("stand_in_serves", "error", "Nothing is left of the version that served, so a page that says so does (`midair dev`).",
+          ("version", "error", "detail")),
     Event("runs_short", "warning", "Files changed, so this generation gets no new workers. An update helps.", ("why",)),
     # --- workers
     Event("worker_started", "debug", "A worker's process runs.", ("worker", "slot", "pid", "mode")),

@@ -62,6 +62,8 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True):
     hang_warn_s: float = 5.0
     exclusive_dir: str = ""
     """Where the files are that ``midair.exclusive`` locks."""
+    borrows_listeners: bool = False
+    """They are a command's, and stay in the mode that they have: it may rely on it."""
     dev: DevSettings | None = None
     """Run by ``midair dev``."""
 

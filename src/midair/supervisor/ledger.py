@@ -249,7 +249,7 @@ def _exit_code(effect: Closed) -> int:
         return DONE
     if effect.result == "superseded" and effect.fault is None:
         return DONE  # It served without a fault until a newer one took over.
-    return REFUSED if effect.serving is not None else FAILED
+    return REFUSED if effect.serving else FAILED  # A stand-in serves nobody's version.
 
 
 def _files(folder: str) -> list[str]:

@@ -14,6 +14,7 @@ import time
 from collections import deque
 
 from midair.core import effects
+from midair.core.ids import STAND_IN
 from midair.supervisor.estate import Estate
 from midair.supervisor.ledger import Receipt
 from midair.systemd.notify import Notifier, watchdog_interval_s
@@ -65,6 +66,8 @@ class Notices:
 
     def _status(self, effect: effects.Closed, receipt: Receipt) -> str:
         serves = f"version {self._estate.version_of(effect.serving)} serves (generation {effect.serving})"
+        if effect.serving == STAND_IN:
+            serves = "no version serves yet"
         if effect.result in {"refused", "rolled-back"} and effect.fault:
             return f"{serves}; update {receipt.number} {effect.result}: {effect.fault.message}"
         return serves

@@ -11,7 +11,7 @@ from midair.config.origins import Origin
 from midair.config.schema import Settings
 from midair.config.values import Change
 from midair.core import effects, events
-from midair.core.ids import GenerationId
+from midair.core.ids import STAND_IN, GenerationId
 from midair.core.state import Role
 from midair.errors import ConfigError, Fault
 from midair.release.survey import Survey
@@ -21,6 +21,7 @@ from midair.supervisor.estate import Estate
 from midair.supervisor.fleet import Zygote
 from midair.supervisor.memory import Lack, lack_of_room
 from midair.supervisor.release import Release, make_release, policy_of
+from midair.supervisor.standin import settings_of_stand_in, survey_of_stand_in
 from midair.worker.settings import Served
 
 
@@ -243,6 +244,9 @@ class Preparing:
         receipt.warnings += warnings
 
     def start_worker(self, effect: effects.StartWorker) -> None:
+        if effect.generation == STAND_IN:
+            self._estate.fleet.start_worker(effect.worker, self._stand_in(), effect.slot, None)
+            return
         release = self.release_of(effect.generation)
         generation = self._estate.service.generations[effect.generation]
         if effect.zygote is not None:
@@ -266,6 +270,16 @@ class Preparing:
                 self._start(effect, release)
 
         self._if_unchanged(release, effect.pinned, then)
+
+    def _stand_in(self) -> Release:
+        known = self._estate.releases.get(STAND_IN)
+        if known:
+            return known
+        settings = settings_of_stand_in(self._estate.settings)
+        release = self._make(STAND_IN, settings, survey_of_stand_in(settings, self._estate.ambient), Served())
+        release.mode, release.why = "spawn", "it is midair's own"
+        self._estate.releases[STAND_IN] = release
+        return release
 
     def _start(self, effect: effects.StartWorker, release: Release) -> None:
         """By execution: of the release's interpreter, or of its command."""

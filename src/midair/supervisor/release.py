@@ -10,7 +10,7 @@ import msgspec
 
 from midair.config.origins import Origin
 from midair.config.schema import Settings
-from midair.core.ids import GenerationId
+from midair.core.ids import STAND_IN, GenerationId
 from midair.core.policy import Policy
 from midair.release.survey import Survey
 from midair.sockets import words
@@ -139,6 +139,7 @@ def _launch_fd(release: Release, listeners: Sequence[Listener]) -> int:
         hang_warn_s=settings.worker.hang_warn_s,
         exclusive_dir=os.path.join(settings.runtime_dir, "exclusive"),
         dev=release.dev,
+        borrows_listeners=release.generation == STAND_IN,
     )
     # It holds the environment, secrets included: a memfd has no name that another user could open.
     fd = os.memfd_create(f"midair:launch:{release.generation}", os.MFD_CLOEXEC)
@@ -179,4 +180,5 @@ def policy_of(settings: Settings) -> Policy:
         has_contract=bool(settings.hooks.contract),
         companions=tuple(process.name for process in settings.process),
         exclusive=frozenset(process.name for process in settings.process if process.update == "exclusive"),
+        has_stand_in=settings.is_dev,
     )

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import midair
 from midair.control import words as control
-from midair.core.ids import GenerationId, WorkerId
+from midair.core.ids import STAND_IN, GenerationId, WorkerId
 from midair.core.state import Role
 from midair.errors import Fault
 from midair.observe.counters import Cell
@@ -33,7 +33,7 @@ class Reporting:
     def status(self, done: Callable[[control.StatusReport], None]) -> None:
         """How the service is, for people and scripts, what is on the disk included: that is looked up first."""
         serving = self._estate.service.serving
-        release = self._estate.releases.get(serving) if serving is not None else None
+        release = self._estate.releases.get(serving) if serving else None  # A stand-in's files are no version's.
         if release is None:
             done(self._status())
             return
@@ -94,7 +94,9 @@ class Reporting:
             return "starting"
         if not any(w.state == "serving" for w in self._estate.everybody()):
             return "failing"
-        return "updating" if service.candidate or service.baking else "serving"
+        if service.candidate or service.baking:
+            return "updating"
+        return "waiting" if service.serving == STAND_IN else "serving"
 
     def _shown_generations(self) -> list[GenerationId]:
         return sorted(g.id for g in self._estate.service.generations.values() if g.role is not Role.GONE)
@@ -105,7 +107,7 @@ class Reporting:
         return control.GenerationStatus(
             number=number,
             version=generation.version,
-            role=generation.role.value,
+            role="stand-in" if number == STAND_IN else generation.role.value,
             mode=release.mode if release else "",
             why=release.why if release else "",
             workers=(

@@ -239,6 +239,8 @@ class Supervisor:
                 self._closed(effect)
             case effects.Answer():
                 self.answered(effect)
+            case effects.StoodIn():
+                self._stood_in(effect)
             case effects.GenerationGone(generation):
                 self._generation_gone(generation)
             case effects.Note(event, fields):
@@ -348,6 +350,11 @@ class Supervisor:
             self.pages.failed(effect.fault)
         elif effect.result == "committed":
             self.pages.compiled(effect.generation)
+
+    def _stood_in(self, effect: effects.StoodIn) -> None:
+        if effect.fault:
+            fields = {"generation": effect.generation, "version": effect.version, "error": effect.fault.message}
+            self.estate.say("stand_in_serves", {**fields, "detail": effect.fault.detail or None})
 
     def _remember_served(self, release: Release) -> None:
         """What the program gave counts from now on: at the next look at the disk, and where people ask."""

@@ -46,6 +46,7 @@ from midair.core.effects import (
     StartCompanion,
     StartWorker,
     StartZygote,
+    StoodIn,
     StopAccepting,
     StopCompanion,
     Verify,
@@ -72,7 +73,7 @@ from midair.core.events import (
     ZygoteFailed,
     ZygoteReady,
 )
-from midair.core.ids import GenerationId, WorkerId, ZygoteId
+from midair.core.ids import STAND_IN, GenerationId, WorkerId, ZygoteId
 from midair.core.policy import Policy
 from midair.errors import Fault
 
@@ -109,6 +110,10 @@ class Code:
     @property
     def version(self) -> str:
         return f"version of {self.fingerprint}"
+
+
+STAND_IN_CODE = Code("stand-in", Policy(has_health=False, forks=False))
+"""Midair's own: it lies on no disk that people change."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -357,7 +362,7 @@ class World:
                 self._start_companion(generation, name)
             case StopCompanion(generation, name):
                 self.after(self._delay_s(), lambda: self._stop_companion(generation, name))
-            case Opened() | Entered() | Closed() | Answer() | GenerationGone() | Note() | End():
+            case Opened() | Entered() | Closed() | Answer() | StoodIn() | GenerationGone() | Note() | End():
                 pass
             case _:
                 assert_never(effect)
@@ -428,7 +433,9 @@ class World:
     def _fork(self, order: StartWorker) -> Event | None:
         if order.worker in self._called_off:
             return WorkerExited(order.worker, "SIGKILL")
-        if order.zygote is None:
+        if order.generation == STAND_IN:
+            code = STAND_IN_CODE
+        elif order.zygote is None:
             code = self.disk
             if code.fingerprint != order.pinned:
                 return WorkerFailed(order.worker, Fault("files-changed", "the files changed since"), exists=False)
@@ -441,7 +448,7 @@ class World:
             return WorkerFailed(order.worker, Fault("fork-failed", "Resource temporarily unavailable"), exists=False)
         worker = SimulatedWorker(order.worker, order.generation, order.slot, code)
         self.workers[worker.id] = worker
-        spawned_as = order.pinned if order.zygote is None else ""
+        spawned_as = order.pinned if order.zygote is None and code is not STAND_IN_CODE else ""
         self.after(self._delay_s(), lambda: self._start_up(worker, spawned_as))
         return None
 

@@ -14,6 +14,8 @@ import os
 import socket
 from collections.abc import Callable
 
+from midair.worker import borrowed
+
 _ACCEPTS_PER_TURN = 32  # then other connections get their turn, and other workers their share
 _BACK_OFF_S = 0.25
 _NO_ROOM = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
@@ -29,11 +31,18 @@ class Acceptor:
         take: Callable[[socket.socket], None],
         report: Callable[[str], None],
         loop: asyncio.AbstractEventLoop,
+        *,
+        is_borrowed: bool = False,
     ) -> None:
+        """is_borrowed: the listener's mode is somebody else's, who may rely on it."""
         # Family and protocol are asked from the kernel: a listener that came as a bare descriptor may be mislabelled,
         # and then its connections would not get TCP_NODELAY.
         self._sock = socket.socket(fileno=os.dup(listener.fileno()))
-        self._sock.setblocking(False)
+        self._accept: Callable[[], tuple[socket.socket, object]] = self._sock.accept
+        if is_borrowed:
+            self._accept = borrowed.acceptor(self._sock)
+        else:
+            self._sock.setblocking(False)
         if not self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
             self._sock.listen(backlog)
         self._is_tcp = self._sock.family in (socket.AF_INET, socket.AF_INET6)
@@ -51,7 +60,7 @@ class Acceptor:
     def _on_readable(self) -> None:
         for _ in range(_ACCEPTS_PER_TURN):
             try:
-                sock, _address = self._sock.accept()
+                sock, _address = self._accept()
             except (BlockingIOError, InterruptedError):
                 return
             except ConnectionAbortedError:

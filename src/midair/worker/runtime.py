@@ -171,7 +171,7 @@ class _Worker:
                 self._carrying.call_off()
                 exclusion.serve()
                 server.resume()
-                server.accept(self._place.listeners)
+                server.accept(self._place.listeners, is_borrowed=self._launch.borrows_listeners)
                 self._is_accepting = self._has_accepted = True
                 self._link.say(words.Accepting())
             case words.StopAccepting() if server:

@@ -118,17 +118,20 @@ class Server:
 
     # ------------------------------------------------------------------------------------------------------- the seam
 
-    def accept(self, listeners: Sequence[socket.socket]) -> None:
+    def accept(self, listeners: Sequence[socket.socket], *, is_borrowed: bool = False) -> None:
         """Accept on these listeners, from the moment this returns. They stay the caller's: a duplicate is used.
 
         A listener that does not listen yet is made to, with ``settings.backlog``. May be called again after
-        ``stop_accepting``. Raises OSError if a listener cannot be duplicated; then none is accepted on.
+        ``stop_accepting``. is_borrowed: they are a command's, too, and stay blocking if they are.
+
+        Raises OSError if a listener cannot be duplicated; then none is accepted on.
         """
         acceptors: list[Acceptor] = []
         try:
             for listener in listeners:
                 take = self._accepted_tls if self.tls and self.tls.covers(listener) else self._accepted
-                acceptors.append(Acceptor(listener, self.settings.backlog, take, self._report, self.loop))
+                backlog, report = self.settings.backlog, self._report
+                acceptors.append(Acceptor(listener, backlog, take, report, self.loop, is_borrowed=is_borrowed))
         except OSError:
             for acceptor in acceptors:
                 acceptor.stop()
