@@ -1,0 +1,6 @@
+"""Never finishes its import, and never sleeps: a loop that somebody is just writing."""
+
+VERSION = "0"
+
+while True:
+    pass
