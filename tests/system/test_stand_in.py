@@ -12,11 +12,18 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.developed import Developed
+from tests.support.developed import Developed, developing
+from tests.support.service import Service
 from tests.support.waiting import wait_for
+from tests.system.test_lending import Binding
 
 
-def until_serving(service: Developed, version: str) -> None:
+class Lent(Binding):
+    def line(self, fd: int) -> list[str]:
+        return developing(self)
+
+
+def until_serving(service: Service, version: str) -> None:
     def version_now() -> str:
         status, body = service.get("/")
         return service.serving_version() if status == 200 else body.decode()
@@ -55,6 +62,15 @@ def test_a_connection_to_it_goes_on_with_the_first_version(tmp_path: Path) -> No
         assert connection.sock is mine
 
 
+def test_it_gets_over_an_upgrade_of_midair(tmp_path: Path) -> None:
+    with Developed(tmp_path, "import_error") as service:
+        assert service.get("/")[0] == 503
+        assert service.midair("upgrade").code == 0, service.log()
+        assert service.get("/")[0] == 503
+        service.update("2", "good")
+        assert service.serving_version() == "2"
+
+
 def test_a_version_whose_worker_dies_comes_back_from_its_zygote_whatever_is_on_disk(tmp_path: Path) -> None:
     with Developed(tmp_path, "good") as service:
         until_serving(service, "1")
@@ -79,7 +95,9 @@ def test_where_it_cannot_come_back_who_asks_is_told_so_at_once(tmp_path: Path, k
         os.kill(pid, signal.SIGKILL)
         assert service.get("/")[0] == 503
         assert time.monotonic() - began_s < 3.0
-        assert "stand_in_serves" in service.log().replace(" ", "_")
+        assert "its files have changed since it started" in service.log()
+        # What is on the disk was tried: why that does not serve is what can be mended.
+        wait_for(lambda: b"invalid syntax" in service.get("/")[1], what="the reason on the page")
         service.update("3", app)
         until_serving(service, "3")
 
@@ -108,3 +126,14 @@ def test_a_programs_listener_stays_in_its_mode_while_it_is_stood_in_for(tmp_path
         until_serving(service, "2")
         assert service.about()["blocking"] == [True]
         assert "listener mode set" not in service.log()
+
+
+def test_a_port_that_a_program_has_bound_by_itself_is_stood_in_for_as_well(tmp_path: Path) -> None:
+    with Lent(tmp_path) as service:
+        assert service.serving_version() == "1"
+        service.write("syntax_error", "2")
+        assert service.reload().code == 4
+        os.kill(service.about()["pid"], signal.SIGKILL)
+        wait_for(lambda: b"no version serves" in service.get("/")[1], 5.0, what="the stand-in")
+        service.update("3", "binds")
+        until_serving(service, "3")

@@ -27,7 +27,7 @@ from midair.core.events import (
     ZygoteExited,
     ZygoteFailed,
 )
-from midair.core.ids import GenerationId, WorkerId, ZygoteId
+from midair.core.ids import STAND_IN, GenerationId, WorkerId, ZygoteId
 from midair.errors import Fault
 from midair.observe.counters import Page
 from midair.sockets import passing, words
@@ -130,6 +130,8 @@ class Fleet:
         """A debugger in this process wants the terminal, or needs it no more, or (None) the process has ended (``midair dev``)."""
         self.on_pages: Callable[[Worker, int], None] = lambda worker, count: None
         """So many pages listen to this worker (``midair dev``)."""
+        self.borrowed: Callable[[], Sequence[socket.socket]] = lambda: ()
+        """Listeners that programs have opened by themselves: the stand-in accepts there, too."""
         self.on_ended: Callable[[Worker, str], None] = lambda worker, how: None
         """Its process is gone, its page can be read for the last time."""
 
@@ -363,7 +365,8 @@ class Fleet:
         worker.pid = pid
         assert worker.link is not None
         word = words.Become(role="worker", id=worker.id, slot=worker.slot)
-        worker.link.send(word, [release.launch_fd, *self._worker_fds(worker)])
+        more = [each.fileno() for each in self.borrowed()] if worker.generation == STAND_IN else []
+        worker.link.send(word, [release.launch_fd, *self._worker_fds(worker), *more])
 
     def _worker_link(self, worker: Worker, channel: socket.socket) -> Link:
         return Link(

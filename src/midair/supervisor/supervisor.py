@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import assert_never
 
 import msgspec
@@ -111,6 +112,7 @@ class Supervisor:
         fleet.on_state = self._carrying.heard
         self.pages = Pages(self.estate)
         fleet.on_pages = self.pages.counted
+        fleet.borrowed = lambda: [each.socket for each in self.estate.commands.stored]
         self._facts: deque[events.Event] = deque()
         self._is_deciding = False
         self._wake: Timer | None = None
@@ -352,9 +354,14 @@ class Supervisor:
             self.pages.compiled(effect.generation)
 
     def _stood_in(self, effect: effects.StoodIn) -> None:
-        if effect.fault:
-            fields = {"generation": effect.generation, "version": effect.version, "error": effect.fault.message}
-            self.estate.say("stand_in_serves", {**fields, "detail": effect.fault.detail or None})
+        fault = effect.fault
+        if fault is None or effect.generation is None:
+            return
+        # A worker that had served says nothing of its end, but may have printed something.
+        fault = replace(fault, detail=fault.detail or "\n".join(self.estate.outputs.last_lines(effect.generation)))
+        fields: dict[str, FieldValue] = {"generation": effect.generation, "version": effect.version}
+        self.estate.say("stand_in_serves", {**fields, "error": fault.message, "detail": fault.detail or None})
+        self.pages.failed(fault)
 
     def _remember_served(self, release: Release) -> None:
         """What the program gave counts from now on: at the next look at the disk, and where people ask."""
