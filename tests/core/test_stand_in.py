@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from midair.core.effects import Accept, Closed, GenerationGone, Kill, Opened, StartWorker, StoodIn
-from midair.core.events import Prepared, UpdateAsked, Verified, WorkerReady, ZygoteReady
+from midair.core.events import Prepared, Tick, UpdateAsked, Verified, WorkerReady, ZygoteReady
 from midair.core.ids import STAND_IN, GenerationId, RequestId, WorkerId, ZygoteId
 from midair.core.machine import new_service, step
 from midair.core.policy import Policy
@@ -63,23 +63,33 @@ def test_it_answers_before_there_is_a_version() -> None:
     play.until(lambda: play.serving == NOBODY_YET, within_s=1.0)
 
 
-def test_it_is_no_update_and_leaves_once_the_first_version_serves() -> None:
-    play = serving()
-    assert play.serving == ["f1"]
-    assert [(e.generation, e.previous) for e in play.said(Opened)] == [(GenerationId(1), STAND_IN)]
+def test_it_is_no_update_and_leaves_once_a_version_serves() -> None:
+    play = developing("import-hangs")
+    play.until(lambda: play.serving == NOBODY_YET)
+    play.until_end(play.update())
+    assert play.serving == ["f2"]
+    assert [(e.generation, e.previous) for e in play.said(Opened)] == [(1, STAND_IN), (2, STAND_IN)]
     play.until(lambda: GenerationGone(STAND_IN) in play.effects, within_s=5.0)
     assert not [w for w in play.world.living() if w.generation == STAND_IN]
+
+
+def test_a_first_version_that_is_quick_has_the_processors_for_itself() -> None:
+    play = serving()
+    play.wait(5.0)
+    assert play.serving == ["f1"]
+    assert {order.generation for order in play.said(StartWorker)} == {GenerationId(1)}
 
 
 def test_a_first_version_that_is_ready_before_it_does_not_wait_for_it() -> None:
     policy = Policy(has_stand_in=True, bake_s=0.0, has_health=False)
     service = new_service(policy)
     first, zygote = GenerationId(1), ZygoteId(1)
-    effects = step(service, UpdateAsked(RequestId(1), "start"), 0.0)
+    step(service, UpdateAsked(RequestId(1), "start"), 0.0)
+    effects = step(service, Tick(), 0.6)
     stand_in = next(e.worker for e in effects if isinstance(e, StartWorker))
     for event in (Prepared(first, "1", "f1", policy), ZygoteReady(zygote), Verified(first, "f1")):
-        effects = step(service, event, 0.1)
-    effects = step(service, WorkerReady(WorkerId(stand_in + 1)), 0.2)
+        effects = step(service, event, 0.7)
+    effects = step(service, WorkerReady(WorkerId(stand_in + 1)), 0.7)
     assert Accept(WorkerId(stand_in + 1)) in effects
     assert Kill(stand_in) in effects  # It has met nobody, and may hang in its start.
 

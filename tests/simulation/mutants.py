@@ -1001,6 +1001,9 @@ MUTANTS = (
         "    if False and service",
     ),
     Mutant(
+        "standin", "every first version has to share its start", 'STAND_IN}:0", FIRST_WAIT_S)', 'STAND_IN}:0", 0.0)'
+    ),
+    Mutant(
         "standin",
         "it begins while the service stops",
         " and service.stopping is None and service.policy.has",

@@ -1,6 +1,6 @@
 """Generation 0 serves while no version can (``midair dev``): its pages say that one is waited for, or why the last one went.
 
-    before the first version     it begins with the service: whoever asks too early gets an answer, and waits no longer than needed
+    before the first version     it begins with the service, though a version that is quick is not kept from the processors by it
     a version cuts over          it goes, as any old one does, with its connections; nothing of it is kept running
     nothing of that one is left  no worker serves, is on its way or could be soon: it begins again
 
@@ -23,6 +23,8 @@ from midair.errors import Fault
 LONG_WAIT_S = 4.0
 """A version with no worker left, whose next one would have to wait as long as this, is given up: after five deaths of one within
 a minute. Before that a page rather waits than changes."""
+FIRST_WAIT_S = 0.5
+"""A first version that is ready by then needs no page that says it is waited for. Clients wait in the kernel's queue."""
 FINGERPRINT = "stand-in"
 
 
@@ -30,6 +32,7 @@ def begin(turn: Turn) -> None:
     """With the first event: the first version cuts over from it as from any other."""
     service = turn.service
     if service.serving is None and service.stopping is None and service.policy.has_stand_in:
+        turn.wake(f"replace:{STAND_IN}:0", FIRST_WAIT_S)
         _serve(turn, StoodIn())
 
 
