@@ -19,7 +19,7 @@ class ProjectExists(UsageError):
     """Something has that name already. Nothing in it was changed."""
 
     code = "project-exists"
-    hint = "choose another name"
+    hint = "choose another name; for a project that you have: midair init"
 
 
 @click.command

@@ -1,0 +1,175 @@
+"""Projects that are no Python: modules of Go, packages of Node. What makes them, what runs them, and whether they take a socket."""
+
+from __future__ import annotations
+
+import json
+import posixpath
+import re
+from collections.abc import Iterator, Mapping
+from itertools import pairwise
+
+from midair.scaffold.evidence import Files, Old, Project
+from midair.scaffold.flags import simple_commands
+
+TAKES_SOCKET = re.compile(
+    r"LISTEN_FDS|LISTEN_PID|coreos/go-systemd|tableflip|listen\(\s*\{\s*fd\b|NewFile\(\s*3|RunFd\("
+)
+SAYS_READY = re.compile(r"NOTIFY_SOCKET|sd_notify|SdNotify|sd-notify")
+TAKES_NAMES = "LISTEN_FDNAMES"
+OWN_BINDERS = {
+    "next": "Next.js",
+    "nuxt": "Nuxt",
+    "vite": "Vite",
+    "nest": "the command line of Nest",
+    "react-scripts": "react-scripts",
+    "astro": "Astro",
+    "remix-serve": "remix-serve",
+}
+"""Commands that bind an address by themselves and have no way to take a listening socket."""
+GO_LINES = "net.FileListener(os.NewFile(3, …)), with Gin router.RunListener(listener)"
+NODE_LINES = "server.listen({ fd: 3 }) where process.env.LISTEN_FDS is set"
+
+
+def projects(files: Files) -> list[Project]:
+    """Those whose ``go.mod`` or ``package.json`` stands in the folder itself."""
+    return [*_go(files), *_node(files)]
+
+
+# --- Go ------------------------------------------------------------------------------------------------------------
+
+
+def _go(files: Files) -> Iterator[Project]:
+    if "go.mod" not in files:
+        return
+    mains = sorted(
+        {posixpath.dirname(path) for path, text in files.items() if path.endswith(".go") and _is_main(path, text)},
+        key=lambda folder: (folder.count("/") + bool(folder), folder),
+    )
+    if not mains:
+        yield Project("Go", "go.mod", notes=("no package main: there is nothing to run",))
+        return
+    module = re.search(r"^module\s+(\S+)", files["go.mod"], re.MULTILINE)
+    name = posixpath.basename(mains[0] or (module[1] if module else "server"))
+    kind = "Go, Gin" if "gin-gonic/gin" in files["go.mod"] else "Go"
+    package = f"./{mains[0]}" if mains[0] else "."
+    build = f"go build -o bin/{name}.new {package} && mv bin/{name}.new bin/{name}"
+    notes = [f"other programs of the module: {', '.join(mains[1:])}"] if mains[1:] else []
+    sources = "\n".join(text for path, text in files.items() if path.endswith(".go"))
+    built = (Old("what the build writes", "watch.ignore", ("bin/",)),)
+    yield Project(kind, "go.mod", (f"bin/{name}",), build, built, (*notes, *_about_sockets(sources, GO_LINES)))
+
+
+def _is_main(path: str, text: str) -> bool:
+    return not path.endswith("_test.go") and bool(
+        re.search(r"^package main\b", text, re.MULTILINE) and re.search(r"^func main\(", text, re.MULTILINE)
+    )
+
+
+def probe_of(files: Files) -> str:
+    """How a new version of a program can prove that it is ready, judging by its sources; empty: it says READY=1 itself."""
+    sources = "\n".join(text for path, text in files.items() if path.endswith((".go", ".js", ".mjs", ".cjs", ".ts")))
+    if SAYS_READY.search(sources):
+        return ""
+    return "listener:/health" if TAKES_NAMES in sources and "/health" in sources else "delay:3s"
+
+
+def _about_sockets(sources: str, how: str) -> Iterator[str]:
+    if not TAKES_SOCKET.search(sources):
+        yield f"nothing here takes the listening socket that midair passes as descriptor 3: {how}; docs: commands"
+    if not SAYS_READY.search(sources) and TAKES_NAMES not in sources:
+        yield "nothing here says READY=1 on NOTIFY_SOCKET, so that a new version only has to live for 3 s; docs: commands"
+
+
+# --- Node ----------------------------------------------------------------------------------------------------------
+
+
+def _node(files: Files) -> Iterator[Project]:
+    try:
+        package = json.loads(files.get("package.json", ""))
+    except ValueError:
+        return
+    if not isinstance(package, dict):
+        return
+    scripts = {name: line for name, line in _table(package, "scripts").items() if isinstance(line, str)}
+    needs = {*_table(package, "dependencies"), *_table(package, "devDependencies")}
+    kind = "TypeScript" if "typescript" in needs or "tsconfig.json" in files else "Node"
+    command = _command(scripts.get("start", ""), str(package.get("main", "")), files)
+    binder = next((name for name in OWN_BINDERS if command[:1] == (name,)), "")
+    if not command:
+        return  # a package of tools or of a front end: its scripts run nothing that serves
+    if binder:
+        yield Project(
+            kind, "package.json", notes=(f"{OWN_BINDERS[binder]} binds its own address: midair can pass it no socket",)
+        )
+        return
+    build = "npm run build" if "build" in scripts else ""
+    sources = "\n".join(text for path, text in files.items() if path.endswith((".js", ".mjs", ".cjs", ".ts")))
+    olds = tuple(_nodemon(files, package, scripts))
+    yield Project(kind, "package.json", command, build, olds, tuple(_about_sockets(sources, NODE_LINES)))
+
+
+def _command(start: str, main: str, files: Files) -> tuple[str, ...]:
+    """What ``npm start`` runs, without npm in between: signals go to the program itself."""
+    words = next(iter(reversed(simple_commands(start))), [])
+    words = words[1:] if words[:1] == ["npx"] else words
+    if words[:1] in (["node"], ["bun"], ["deno"]) or (words and words[0] in OWN_BINDERS):
+        return tuple(words)
+    if words[:1] == ["tsx"]:
+        return ("node", "--import", "tsx", *words[1:])
+    if words[:1] == ["ts-node"]:
+        return ("node", "--require", "ts-node/register", *words[1:])
+    if words[:1] == ["nodemon"]:
+        file = next((word for word in words[1:] if word.endswith((".js", ".mjs", ".cjs"))), "")
+        return ("node", file) if file else ()
+    return ("node", main) if main and not words and (main in files or "dist" in main) else ()
+
+
+def _nodemon(files: Files, package: Mapping[str, object], scripts: Mapping[str, str]) -> Iterator[Old]:
+    """What nodemon was told: in its file, in package.json, or on the line of a script."""
+    try:
+        said = json.loads(files.get("nodemon.json", "{}"))
+    except ValueError:
+        said = {}
+    said = {**_table(package, "nodemonConfig"), **(said if isinstance(said, dict) else {})}
+    line = next((words for text in scripts.values() for words in simple_commands(text) if words[0] == "nodemon"), [])
+    said |= _nodemon_line(line[1:])
+    for name, value in said.items():
+        written = f"nodemon {name} {json.dumps(value)}"
+        values = (
+            tuple(map(str, value)) if isinstance(value, list) else tuple(part for part in str(value).split(",") if part)
+        )
+        if name == "ext":
+            yield Old(
+                written, "watch.extensions", tuple(part.strip(" .") for part in re.split(r"[,\s]+", str(value)) if part)
+            )
+        elif name in ("watch", "ignore"):
+            yield Old(written, "watch.paths" if name == "watch" else "watch.ignore", values)
+        elif name in ("exec", "execMap"):
+            yield Old(written, answer="its steps before the program belong under [build]; the program is command")
+        elif name == "env":
+            for variable, text in value.items() if isinstance(value, dict) else ():
+                yield Old(f"nodemon env {variable}=…", f"env.{variable}", str(text))
+        elif name == "delay":
+            yield Old(written, answer="not needed: a save counts as soon as it is quiet; see watch.delay")
+        else:
+            yield Old(written, answer="no counterpart; left out")
+
+
+NODEMON_FLAGS = {"-e": "ext", "--ext": "ext", "-w": "watch", "--watch": "watch", "-i": "ignore", "--ignore": "ignore"}
+NODEMON_FLAGS |= {"-x": "exec", "--exec": "exec", "-d": "delay", "--delay": "delay"}
+
+
+def _nodemon_line(words: list[str]) -> dict[str, object]:
+    found: dict[str, object] = {}
+    for flag, value in pairwise(words):
+        if name := NODEMON_FLAGS.get(flag):
+            earlier = found.get(name)
+            found[name] = (
+                [*earlier, value] if isinstance(earlier, list) else [value] if name in ("watch", "ignore") else value
+            )
+    return found
+
+
+def _table(package: Mapping[str, object], name: str) -> dict[str, object]:
+    found = package.get(name)
+    return {str(key): value for key, value in found.items()} if isinstance(found, dict) else {}
