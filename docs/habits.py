@@ -35,8 +35,8 @@ The application stays as it is: ASGI 3 or WSGI, lifespan, WebSockets, `root_path
   must not be the first to close. A head must come within 20 s and an upload may not stand still for 60 s.
 - **Workers are replaced, not lost.** `--limit-max-requests` starts the successor first; no client notices.
 
-[`midair init`](new-project.md) reads the command line and the `gunicorn.conf.py` that you have, says what each setting became, and writes the
-`midair.toml`.
+[`midair init`](new-project.md) reads the command line and the `gunicorn.conf.py` that you have, says what each setting became, and
+writes the `midair.toml`.
 
 How requests are read differs in corners: see [how midair differs from other servers](differences.md).
 

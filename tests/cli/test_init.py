@@ -57,6 +57,10 @@ def _settings(files: dict[str, str], app: str = "") -> dict[str, object]:
         {"go.mod": "module x\n", "main.go": "package main\nfunc main() {}\n"},
         {"package.json": '{"scripts": {"start": "node x.js", "build": "tsc", "dev": "nodemon -e ts --ignore dist"}}'},
         {"Procfile": "web: ./server --port $PORT\n"},
+        {"package.json": '{"scripts": {"start": "next start"}}'},
+        {
+            ".air.toml": '[build]\ncmd = "go build -o ./tmp/x ."\nbin = "./tmp/x"\ndelay = 200\nexclude_regex = ["_t.go"]\n'
+        },
         {"main.py": FASTAPI, "Dockerfile": "CMD uvicorn main:app --env-file 'a b' --header 'x-y: \"z\"'\n"},
         {
             "main.py": FASTAPI,
@@ -199,12 +203,28 @@ def test_at_a_terminal_it_asks(answer: str, code: int) -> None:
     assert (Path("midair.toml").read_text() == "# mine\n") is (answer == "n")
 
 
+def test_the_file_of_air_is_taken_over(capsys: pytest.CaptureFixture[str]) -> None:
+    build = '[build]\ncmd = "go build -o tmp/x ."\nentrypoint = ["tmp/x"]\ninclude_ext = ["go"]\npoll = true\n'
+    rule = '[[build.rules]]\nname = "css"\ncmd = "make css"\ninclude_ext = ["css"]\n'
+    _write({".air.toml": build + rule, "go.mod": "module x\n", "main.go": "package main\nfunc main() {}\n"})
+    assert main(["init"]) == 0
+    written = tomllib.loads(Path("midair.toml").read_text())
+    assert (written["command"], written["listener"]) == (["./tmp/x"], "lent")
+    assert written["build"]["build"] == ["go build -o tmp/x ."]
+    assert written["hooks"]["before"] == ["sh", "-c", "go build -o tmp/x ."]
+    assert (written["watch"]["extensions"], written["watch"]["poll"]) == (["go"], "always")
+    said = capsys.readouterr()
+    assert "midair dev reads it as it is where there is no midair.toml" in said.out
+    assert "found Go (go.mod)" in said.out
+    assert "the rule css is not taken over" in said.err
+
+
 def test_nothing_to_run_is_an_error_that_says_what_was_seen(capsys: pytest.CaptureFixture[str]) -> None:
-    _write({"requirements.txt": "flask==3\n", "package.json": '{"scripts": {"start": "vite preview"}}'})
+    _write({"requirements.txt": "flask==3\n", "go.mod": "module x\n"})
     assert main(["init"]) == 2
     said = capsys.readouterr().err
     assert "flask is in requirements.txt" in said
-    assert "Vite binds its own address" in said
+    assert "no package main" in said
     assert "midair new" in said
     assert not Path("midair.toml").exists()
 

@@ -10,7 +10,7 @@ from midair.cli.init import flag_table
 from midair.scaffold.applications import applications
 from midair.scaffold.evidence import Start
 from midair.scaffold.kills import kills
-from midair.scaffold.programs import probe_of, projects
+from midair.scaffold.programs import manners_of, projects
 from midair.scaffold.starts import starts
 
 TABLE = flag_table()
@@ -206,7 +206,7 @@ def test_a_module_of_go_is_built_beside_and_renamed() -> None:
     assert found.kind == "Go, Gin"
     assert found.command == ("bin/till",)
     assert found.build == "go build -o bin/till.new . && mv bin/till.new bin/till"
-    assert any("RunListener" in note for note in found.notes)
+    assert {old.key: old.value for old in found.olds} == {"watch.ignore": ("bin/",)}
 
 
 def test_of_several_programs_of_a_module_the_first_is_taken_and_the_others_named() -> None:
@@ -221,17 +221,17 @@ def test_of_several_programs_of_a_module_the_first_is_taken_and_the_others_named
 
 
 @pytest.mark.parametrize(
-    ("sources", "probe", "notes"),
+    ("sources", "settings"),
     [
-        ("LISTEN_FDS NOTIFY_SOCKET", "", 0),
-        ('LISTEN_FDNAMES listen({ fd: 3 }) "/health"', "listener:/health", 0),
-        ("router.Run()", "delay:3s", 2),
+        ("LISTEN_FDS NOTIFY_SOCKET", {}),
+        ('LISTEN_FDNAMES listen({ fd: 3 }) "/health"', {"health.probe": "listener:/health"}),
+        ("LISTEN_FDS", {"health.probe": "delay:3s"}),
+        ("router.Run()", {"listener": "lent", "bind": ()}),
     ],
 )
-def test_how_a_program_is_asked_is_seen_in_its_sources(sources: str, probe: str, notes: int) -> None:
-    files = {"go.mod": "module x\n", "main.go": f"{MAIN_GO}// {sources}\n"}
-    assert probe_of(files) == probe
-    assert len(projects(files)[0].notes) == notes
+def test_how_a_program_gets_its_socket_is_seen_in_its_sources(sources: str, settings: dict[str, object]) -> None:
+    olds = manners_of({"go.mod": "module x\n", "main.go": f"{MAIN_GO}// {sources}\n"})
+    assert {old.key: old.value for old in olds if old.key} == settings
 
 
 @pytest.mark.parametrize(
@@ -241,6 +241,8 @@ def test_how_a_program_is_asked_is_seen_in_its_sources(sources: str, probe: str,
         ({"scripts": {"start": "NODE_ENV=production node x.js"}}, ("node", "x.js"), ""),
         ({"scripts": {"start": "tsx src/x.ts"}}, ("node", "--import", "tsx", "src/x.ts"), ""),
         ({"scripts": {"start": "nodemon --watch src x.js"}}, ("node", "x.js"), ""),
+        ({"scripts": {"start": "next start -p 80"}}, ("node_modules/.bin/next", "start", "-p", "80"), ""),
+        ({"scripts": {"start": "npm run serve"}}, ("npm", "run", "serve"), ""),
         ({"main": "dist/x.js", "scripts": {"build": "tsc"}}, ("node", "dist/x.js"), "npm run build"),
     ],
 )
@@ -252,12 +254,6 @@ def test_a_package_of_node_runs_without_npm_in_between(package: object, command:
 @pytest.mark.parametrize("package", ["{", "[]", "{}", '{"scripts": {"test": "jest"}}', '{"scripts": []}'])
 def test_a_package_that_serves_nothing_is_no_project(package: str) -> None:
     assert projects({"package.json": package}) == []
-
-
-def test_a_program_that_binds_by_itself_is_named_and_not_run() -> None:
-    (found,) = projects({"package.json": '{"scripts": {"start": "next start"}}'})
-    assert found.command == ()
-    assert "Next.js binds its own address" in found.notes[0]
 
 
 def test_what_nodemon_was_told_becomes_what_is_watched() -> None:

@@ -11,8 +11,8 @@ import click
 
 from midair.cli.foreign import FLAGS
 from midair.cli.options import Place, place_options
-from midair.cli.run import KEYS
 from midair.cli.run import command as run_command
+from midair.cli.running import KEYS
 from midair.cli.show import Show
 from midair.config import file
 from midair.config.places import folder_as_typed

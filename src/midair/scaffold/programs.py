@@ -16,18 +16,9 @@ TAKES_SOCKET = re.compile(
 )
 SAYS_READY = re.compile(r"NOTIFY_SOCKET|sd_notify|SdNotify|sd-notify")
 TAKES_NAMES = "LISTEN_FDNAMES"
-OWN_BINDERS = {
-    "next": "Next.js",
-    "nuxt": "Nuxt",
-    "vite": "Vite",
-    "nest": "the command line of Nest",
-    "react-scripts": "react-scripts",
-    "astro": "Astro",
-    "remix-serve": "remix-serve",
-}
-"""Commands that bind an address by themselves and have no way to take a listening socket."""
-GO_LINES = "net.FileListener(os.NewFile(3, …)), with Gin router.RunListener(listener)"
-NODE_LINES = "server.listen({ fd: 3 }) where process.env.LISTEN_FDS is set"
+SOURCES = (".go", ".js", ".mjs", ".cjs", ".ts")
+PROGRAMS = ("node", "bun", "deno", "npm", "pnpm", "yarn", "sh", "bash")
+"""What a script of npm finds on the PATH; everything else is of a package, in ``node_modules/.bin``."""
 
 
 def projects(files: Files) -> list[Project]:
@@ -54,9 +45,8 @@ def _go(files: Files) -> Iterator[Project]:
     package = f"./{mains[0]}" if mains[0] else "."
     build = f"go build -o bin/{name}.new {package} && mv bin/{name}.new bin/{name}"
     notes = [f"other programs of the module: {', '.join(mains[1:])}"] if mains[1:] else []
-    sources = "\n".join(text for path, text in files.items() if path.endswith(".go"))
     built = (Old("what the build writes", "watch.ignore", ("bin/",)),)
-    yield Project(kind, "go.mod", (f"bin/{name}",), build, built, (*notes, *_about_sockets(sources, GO_LINES)))
+    yield Project(kind, "go.mod", (f"bin/{name}",), build, built, tuple(notes))
 
 
 def _is_main(path: str, text: str) -> bool:
@@ -65,19 +55,23 @@ def _is_main(path: str, text: str) -> bool:
     )
 
 
-def probe_of(files: Files) -> str:
-    """How a new version of a program can prove that it is ready, judging by its sources; empty: it says READY=1 itself."""
-    sources = "\n".join(text for path, text in files.items() if path.endswith((".go", ".js", ".mjs", ".cjs", ".ts")))
-    if SAYS_READY.search(sources):
-        return ""
-    return "listener:/health" if TAKES_NAMES in sources and "/health" in sources else "delay:3s"
-
-
-def _about_sockets(sources: str, how: str) -> Iterator[str]:
+def manners_of(files: Files) -> Iterator[Old]:
+    """How a program is given its address and proves that it is ready, judging by its sources."""
+    sources = "\n".join(text for path, text in files.items() if path.endswith(SOURCES))
     if not TAKES_SOCKET.search(sources):
-        yield f"nothing here takes the listening socket that midair passes as descriptor 3: {how}; docs: commands"
-    if not SAYS_READY.search(sources) and TAKES_NAMES not in sources:
-        yield "nothing here says READY=1 on NOTIFY_SOCKET, so that a new version only has to live for 3 s; docs: commands"
+        yield Old("it binds its port by itself", "listener", "lent", "it gets the service's socket in place of its own")
+        yield Old("the port that it binds", "bind", (), "found out when it binds")
+    elif SAYS_READY.search(sources):
+        yield Old("it takes LISTEN_FDS and says READY=1", answer="nothing to add")
+    elif TAKES_NAMES in sources and "/health" in sources:
+        yield Old(
+            "it takes LISTEN_FDNAMES",
+            "health.probe",
+            "listener:/health",
+            "asked of each new version on a private socket",
+        )
+    else:
+        yield Old("nothing in it says READY=1", "health.probe", "delay:3s", "it only has to live so long")
 
 
 # --- Node ----------------------------------------------------------------------------------------------------------
@@ -94,26 +88,16 @@ def _node(files: Files) -> Iterator[Project]:
     needs = {*_table(package, "dependencies"), *_table(package, "devDependencies")}
     kind = "TypeScript" if "typescript" in needs or "tsconfig.json" in files else "Node"
     command = _command(scripts.get("start", ""), str(package.get("main", "")), files)
-    binder = next((name for name in OWN_BINDERS if command[:1] == (name,)), "")
     if not command:
-        return  # a package of tools or of a front end: its scripts run nothing that serves
-    if binder:
-        yield Project(
-            kind, "package.json", notes=(f"{OWN_BINDERS[binder]} binds its own address: midair can pass it no socket",)
-        )
-        return
+        return  # a package of tools: its scripts run nothing that serves
     build = "npm run build" if "build" in scripts else ""
-    sources = "\n".join(text for path, text in files.items() if path.endswith((".js", ".mjs", ".cjs", ".ts")))
-    olds = tuple(_nodemon(files, package, scripts))
-    yield Project(kind, "package.json", command, build, olds, tuple(_about_sockets(sources, NODE_LINES)))
+    yield Project(kind, "package.json", command, build, tuple(_nodemon(files, package, scripts)))
 
 
 def _command(start: str, main: str, files: Files) -> tuple[str, ...]:
     """What ``npm start`` runs, without npm in between: signals go to the program itself."""
     words = next(iter(reversed(simple_commands(start))), [])
     words = words[1:] if words[:1] == ["npx"] else words
-    if words[:1] in (["node"], ["bun"], ["deno"]) or (words and words[0] in OWN_BINDERS):
-        return tuple(words)
     if words[:1] == ["tsx"]:
         return ("node", "--import", "tsx", *words[1:])
     if words[:1] == ["ts-node"]:
@@ -121,7 +105,11 @@ def _command(start: str, main: str, files: Files) -> tuple[str, ...]:
     if words[:1] == ["nodemon"]:
         file = next((word for word in words[1:] if word.endswith((".js", ".mjs", ".cjs"))), "")
         return ("node", file) if file else ()
-    return ("node", main) if main and not words and (main in files or "dist" in main) else ()
+    if words:
+        return (
+            tuple(words) if words[0] in PROGRAMS or "/" in words[0] else (f"node_modules/.bin/{words[0]}", *words[1:])
+        )
+    return ("node", main) if main and (main in files or "dist" in main) else ()
 
 
 def _nodemon(files: Files, package: Mapping[str, object], scripts: Mapping[str, str]) -> Iterator[Old]:

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
+import tomllib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
+from midair.config import convert
+from midair.config.air import NAMES, read_air
+from midair.config.keys import Key, Kind, all_keys
+from midair.config.layers import Document, Layer
+from midair.config.lines import key_lines
 from midair.errors import UsageError
 from midair.scaffold.applications import applications
 from midair.scaffold.evidence import Application, Files, Interface, Old, Process, Project, Start, Value
 from midair.scaffold.flags import Table
 from midair.scaffold.gunicorn import config_of, read_config
 from midair.scaffold.kills import kills
-from midair.scaffold.programs import probe_of, projects
+from midair.scaffold.programs import manners_of, projects
 from midair.scaffold.starts import starts
 
 
@@ -71,6 +78,8 @@ def propose(files: Files, table: Table, *, app: str = "", first: Sequence[str] =
     basis = _basis(before, app)
     if app or basis or found:
         _of_application(proposal, _chosen(found, basis, app), basis, files, table)
+    elif air := next((path for path in NAMES if path in files), ""):
+        _of_air(proposal, air, files[air])
     elif program := next((each for each in others if each.command), None):
         _of_project(proposal, program, files)
     elif start := next((each for each in before if each.command), None):
@@ -178,9 +187,7 @@ def _keep_one_at_a_time(proposal: Proposal) -> None:
 
 def _of_project(proposal: Proposal, project: Project, files: Files) -> None:
     proposal.take("command", project.command, f"{project.kind}, {project.where}")
-    if probe := probe_of(files):
-        proposal.take("health.probe", probe, "how a new version proves that it can serve" if probe[0] == "l" else DELAY)
-    olds = list(project.olds)
+    olds = [*manners_of(files), *project.olds]
     if project.build:
         olds += [Old("its build", "build.build", (project.build,), "midair dev: at each save")]
         olds += [Old("its build", "hooks.before", ("sh", "-c", project.build), "midair run: at each update")]
@@ -189,17 +196,45 @@ def _of_project(proposal: Proposal, project: Project, files: Files) -> None:
     proposal.warnings += project.notes
 
 
-DELAY = "it only has to live so long; better: it says READY=1 on NOTIFY_SOCKET, and this line goes"
-
-
 def _of_program(proposal: Proposal, start: Start, files: Files) -> None:
     proposal.take("command", start.command, start.where)
-    if probe := probe_of(files):
-        proposal.take("health.probe", probe, DELAY)
-    _take_over(proposal, start, None)
-    proposal.warnings.append(
-        "the program has to take its listening socket as descriptor 3 (LISTEN_FDS); docs: commands"
-    )
+    _take_over(proposal, replace(start, olds=(*manners_of(files), *start.olds)), None)
+
+
+def _of_air(proposal: Proposal, path: str, text: str) -> None:
+    """Air's file says the same in other words. Without a midair.toml ``midair dev`` reads it as it is; beside one it does not."""
+    try:
+        document = Document(posixpath.basename(path), tomllib.loads(text), key_lines(text))
+    except tomllib.TOMLDecodeError as exc:
+        raise NothingFound(f"{path} is not TOML: {exc}") from exc
+    read = read_air(document, folder="/project")
+    lines = [str(line) for key in ("build.pre", "build.build") for line in _value_of(read.layer, key)]
+    if lines:
+        proposal.take("hooks.before", ("sh", "-c", " && ".join(lines)), f"{path}, midair run: at each update")
+    for name, setting in read.layer.settings.items():
+        key = all_keys().get(name)
+        if key is not None and setting.value != key.default:
+            proposal.take(name, as_written(key, setting.value), str(setting.origin))
+    olds = tuple(Old(note.key, answer=note.text) for note in read.notes)
+    proposal.reports.append(Report("Air", path, olds, "midair dev reads it as it is where there is no midair.toml"))
+    proposal.warnings += [*read.layer.warnings, *map(str, read.layer.problems)]
+    proposal.warnings += [
+        f"{rule.origin}: the rule {rule.name} is not taken over: write a [[watch.action]]" for rule in read.rules
+    ]
+
+
+def _value_of(layer: Layer, key: str) -> tuple[object, ...]:
+    value = layer.settings[key].value if key in layer.settings else ()
+    return value if isinstance(value, tuple) else ()
+
+
+def as_written(key: Key, value: object) -> Value:
+    """A value as the schema holds it, as a file would have it."""
+    if isinstance(value, tuple):
+        return tuple(map(str, value))
+    if isinstance(value, bool) or (isinstance(value, int) and key.kind in (Kind.COUNT, Kind.WORKERS)):
+        return value
+    return convert.write(key, value)
 
 
 def _mention_others(
