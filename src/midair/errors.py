@@ -75,6 +75,29 @@ class WorldError(MidairError):
     code = "world"
 
 
+class NeedsLinux(WorldError):
+    """What midair does with processes and sockets, only Linux can. On other systems the rest of the command line works."""
+
+    code = "needs-linux"
+
+    def __init__(self, what: str, platform: str) -> None:
+        """platform: as ``sys.platform`` has it."""
+        name, hint = _ELSEWHERE.get(platform, (platform, "run it in a Linux container or a virtual machine"))
+        super().__init__(f"{what} needs Linux, and this is {name}", hint=hint)
+
+
+_ELSEWHERE = {
+    "win32": (
+        "Windows",
+        "in WSL2 it runs as on any Linux: wsl --install, then install midair and type this inside of it",
+    ),
+    "darwin": (
+        "macOS",
+        "run it in a Linux container or a virtual machine",
+    ),
+}
+
+
 class UpdateError(MidairError):
     """An update ended early. The earlier version serves."""
 

@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import os
 import re
 import threading
@@ -209,6 +208,8 @@ class _Place:
         return waiting[0] if waiting else None
 
     def _take(self, name: str) -> None:
+        import fcntl  # not on every system where an application that imports us is written
+
         os.makedirs(self.folder, mode=0o700, exist_ok=True)
         fd = os.open(os.path.join(self.folder, name), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         fcntl.flock(fd, fcntl.LOCK_EX)
@@ -261,4 +262,5 @@ def _leave_to_parent() -> None:
                 turn.fd = -1
 
 
-os.register_at_fork(after_in_child=_leave_to_parent)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_leave_to_parent)

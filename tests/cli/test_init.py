@@ -211,7 +211,7 @@ def test_the_file_of_air_is_taken_over(capsys: pytest.CaptureFixture[str]) -> No
     written = tomllib.loads(Path("midair.toml").read_text())
     assert (written["command"], written["listener"]) == (["./tmp/x"], "lent")
     assert written["build"]["build"] == ["go build -o tmp/x ."]
-    assert written["hooks"]["before"] == ["sh", "-c", "go build -o tmp/x ."]
+    assert written["hooks"]["before"] == ["sh", "-c", "mkdir -p tmp && go build -o tmp/x ."]
     assert (written["watch"]["extensions"], written["watch"]["poll"]) == (["go"], "always")
     said = capsys.readouterr()
     assert "midair dev reads it as it is where there is no midair.toml" in said.out

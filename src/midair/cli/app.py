@@ -12,7 +12,7 @@ from click.shell_completion import shell_complete
 from midair import __version__
 from midair.cli import commands
 from midair.cli.show import Show
-from midair.errors import BUG, DONE, UNKNOWN, USAGE, Fault, MidairError
+from midair.errors import BUG, DONE, UNKNOWN, USAGE, Fault, MidairError, NeedsLinux
 
 OF_COMMANDS = ("-C", "--config", "--name", "--json")
 """Options that every command has, and midair itself has not."""
@@ -38,10 +38,18 @@ class Commands(click.Group):
         name = args[0]
         if name not in commands.COMMANDS and not name.startswith("-"):
             raise click.UsageError(f"there is no command {name!r}{_meant(name)}", ctx)
+        check_system(name, args, sys.platform)
         return super().resolve_command(ctx, args)
 
     def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         formatter.write(commands.help_text())
+
+
+def check_system(name: str, args: list[str], platform: str) -> None:
+    """Raises NeedsLinux for a command that cannot work here; its help can be read everywhere."""
+    is_help = bool({"-h", "--help"}.intersection(_before_dashes(args)))
+    if platform != "linux" and name in commands.COMMANDS and name not in commands.ANYWHERE and not is_help:
+        raise NeedsLinux(f"midair {name}", platform)
 
 
 def _meant(name: str) -> str:

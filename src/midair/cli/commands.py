@@ -26,6 +26,9 @@ COMMANDS = {
 }
 """In the order in which they are listed. The module is ``midair.cli.NAME``, its command ``command``."""
 
+ANYWHERE = frozenset({"init", "new", "config", "completion"})
+"""Commands that work on other systems than Linux, too."""
+
 EXIT_CODES = """\
 Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 a bug in midair,
 4 refused or rolled back (the earlier version serves), 5 nothing runs under that

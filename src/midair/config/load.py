@@ -138,7 +138,9 @@ def load(sources: RunSources, *, needs_target: bool = False) -> Loaded:
 
 def _air_layer(folder: str, path: str) -> Layer:
     document = file.read(path)
-    return read_air(document, folder=folder, home=os.path.expanduser("~"), platform=_AIRS_NAMES[sys.platform]).layer
+    return read_air(
+        document, folder=folder, home=os.path.expanduser("~"), platform=_AIRS_NAMES.get(sys.platform, "linux")
+    ).layer
 
 
 _AIRS_NAMES = {"linux": "linux", "darwin": "darwin", "win32": "windows"}
@@ -175,7 +177,7 @@ def _fill_context(merged: dict[str, Setting], sources: RunSources) -> None:
     if sources.is_dev:
         _fill_dev(merged)
     name = str(merged["name"].value)
-    uid = os.geteuid()
+    uid = places.own_uid()
     for key, chosen in (
         ("runtime_dir", places.runtime_dir(name, sources.environment, uid)),
         ("state_dir", places.state_dir(name, sources.environment, uid)),
@@ -265,7 +267,7 @@ def load_client(*, folder: str = "", config: str = "", name: str = "", environ: 
     name = name or places.default_name(sources.folder)
     if reason := places.name_problem(name):
         raise BadConfig([_name_problem(name, reason)])
-    uid = os.geteuid()
+    uid = places.own_uid()
     given = environ.get("MIDAIR_RUNTIME_DIR", "") or found.get("runtime_dir", "")
     dirs = (os.path.join(sources.folder, given),) if given else places.runtime_dirs(name, environ, uid)
     bases = places.runtime_bases(environ, uid)

@@ -16,6 +16,11 @@ NAME_MAX_BYTES = 64
 """Names stand in paths, units, logs and metrics."""
 
 
+def own_uid() -> int:
+    """Ours; on a system that does not number its users we are nobody special."""
+    return os.geteuid() if hasattr(os, "geteuid") else 1
+
+
 def folder_as_typed(typed: str, environ: Mapping[str, str]) -> str:
     """``typed`` (empty: where we are) as an absolute path with its links unresolved.
 

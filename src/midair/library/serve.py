@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, NoReturn
 
-from midair.errors import Fault, MidairError, UsageError, WorldError
+from midair.errors import Fault, MidairError, NeedsLinux, UsageError, WorldError
 from midair.worker.settings import Served
 
 FLAGS = {
@@ -155,6 +155,8 @@ def _become_service(call: Call) -> NoReturn:
         raise ServeMisplaced(
             "midair.serve() was called by a command of midair run", hint="run the program as midair run --main FILE"
         )
+    if sys.platform != "linux":
+        raise NeedsLinux("midair.serve()", sys.platform)
     command = command_line(sys.modules.get("__main__"), sys.argv, call.served)
     os.environ.update(flags_as_variables(sys.flags, sys.warnoptions, os.environ))
     sys.stdout.flush()

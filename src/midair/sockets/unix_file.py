@@ -8,10 +8,7 @@ listening happen under a lock on the folder (on the folder itself: no lock file 
 from __future__ import annotations
 
 import errno
-import fcntl
-import grp
 import os
-import pwd
 import socket
 import stat
 import time
@@ -64,6 +61,9 @@ class UnknownOwner(ConfigError):
 
 def find_owner(owner: str) -> tuple[int, int]:
     """User and group number of ``user``, ``user:group`` or ``:group``; -1 leaves one as it is. Raises UnknownOwner."""
+    import grp  # with pwd, not on every system where midair can be imported
+    import pwd
+
     user, _, group = owner.partition(":")
     try:
         uid = -1 if not user else int(user) if user.isdigit() else pwd.getpwnam(user).pw_uid
@@ -164,6 +164,8 @@ def _folder_lock(folder: str) -> Iterator[None]:
 
 
 def _lock_within(fd: int, wait_s: float) -> None:
+    import fcntl  # as above
+
     deadline = time.monotonic() + wait_s
     while True:
         try:
