@@ -2,4 +2,4 @@
 set -e
 # Installed when package.json has changed since, and at the first time.
 [ node_modules -nt package.json ] || { npm install --no-audit --no-fund && touch node_modules; }
-npx --no-install tsc
+node_modules/.bin/tsc
