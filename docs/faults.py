@@ -74,6 +74,7 @@ FAULTS: dict[str, tuple[str, str]] = {
     ),
     "stopping": (REQUEST, "The service is stopping."),
     "upgrade-busy": (REQUEST, "The supervisor found no quiet moment to re-execute itself; try again."),
+    "upgrade-developing": (REQUEST, "`midair dev` is ended and started again instead."),
     "upgrade-exec": (REQUEST, "The new midair could not be executed; the running one goes on."),
     "upgrade-preflight": (REQUEST, "The new midair failed its check in a child; the running one goes on."),
     "upgrade-undone": (REQUEST, "The new midair could not take over; the one before serves again."),

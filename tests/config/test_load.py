@@ -335,7 +335,7 @@ def test_sources_load_the_same_again_after_they_crossed_a_process(read: Load, fo
 def test_a_client_finds_the_name_in_a_file_that_is_broken(folder: Path) -> None:
     (folder / "midair.toml").write_text('name = "till"  # ours\nruntime_dir = "run"\nworkers = = 3\n[x]\nname = "no"\n')
     address = load_client(folder=str(folder), environ={})
-    assert (address.name, address.runtime_dirs) == ("till", (str(folder / "run"),))
+    assert (address.name, address.runtime_dirs[0]) == ("till", str(folder / "run"))
 
 
 def test_a_client_takes_the_name_typed_then_the_variable_then_the_folder(folder: Path) -> None:
@@ -343,6 +343,16 @@ def test_a_client_takes_the_name_typed_then_the_variable_then_the_folder(folder:
     assert load_client(folder=where, name="typed", environ={"MIDAIR_NAME": "variable"}).name == "typed"
     assert load_client(folder=where, environ={"MIDAIR_NAME": "variable"}).name == "variable"
     assert load_client(folder=where, environ={}).name == "shop"
+
+
+def test_a_client_finds_who_develops_the_service_where_it_does_not_run_itself(folder: Path) -> None:
+    environ = {"XDG_RUNTIME_DIR": str(folder)}
+    developed = load(sources_for_run(folder=str(folder), environ=environ, is_dev=True)).settings
+    address = load_client(folder=str(folder), environ=environ)
+    (folder / "midair").mkdir()
+    assert developed.runtime_dir == address.runtime_dirs[-1] != address.runtime_dirs[0]
+    typed = load_client(folder=str(folder), name="shop", environ=environ)
+    assert developed.runtime_dir not in typed.runtime_dirs
 
 
 def test_client_and_service_agree_on_the_place(folder: Path) -> None:

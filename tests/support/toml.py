@@ -25,5 +25,7 @@ def _tables(value: Setting) -> Sequence[Mapping[str, Setting]]:
 
 
 def _value(value: Setting) -> str:
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(f"{name} = {_value(inner)}" for name, inner in value.items()) + " }"
     # JSON writes strings, numbers, booleans and lists as TOML does.
     return json.dumps(value)

@@ -49,6 +49,7 @@ _PHASES = {
     "serve-": "import",
     "hook": "hook",
     "config": "configuration",
+    "bad-config": "configuration",
     "bake": "health",
 }
 """By the beginning of a fault's code."""

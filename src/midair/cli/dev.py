@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import os
+from collections.abc import Iterable
 from dataclasses import replace
 
 import click
 
 from midair.cli.running import RunCommand, Typed, running_options
+from midair.config.layers import FlagValue
 from midair.config.load import Override
 
 
@@ -16,21 +19,41 @@ from midair.config.load import Override
     "-e", "--ext", multiple=True, metavar="LIST", help="Only files with these endings count: ts,tsx; several."
 )
 @click.option("-i", "--ignore", multiple=True, metavar="PATTERN", help="What never counts, as in .gitignore; several.")
-@click.option("--watch", "watch_paths", multiple=True, metavar="PATH", help="Instead of the whole folder; several.")
-@click.option("-x", "--exec", "exec_line", multiple=True, metavar="LINE", help="Shell line that builds it; several.")
+@click.option("--watch", "watched", multiple=True, metavar="PATH", help="Instead of the whole folder; several.")
+@click.option("-x", "--exec", "lines", multiple=True, metavar="LINE", help="Shell line that builds it; several.")
+@click.option("-d", "--delay", metavar="DURATION", help="How long it must be quiet before a save counts, such as 10ms.")
+@click.option("-L", "--legacy-watch", "polls", is_flag=True, help="Compare files from time to time instead.")
+@click.option("--expose", is_flag=True, help="Pages of other machines may listen, too: a container's port.")
+@click.option("--open", "opens", is_flag=True, help="Show the page in a browser.")
 @running_options
 def command(
     typed: Typed,
     *,
     ext: tuple[str, ...],
     ignore: tuple[str, ...],
-    watch_paths: tuple[str, ...],
-    exec_line: tuple[str, ...],
+    watched: tuple[str, ...],
+    lines: tuple[str, ...],
+    delay: str | None,
+    polls: bool,
+    expose: bool,
+    opens: bool,
 ) -> int:
-    """Run a service while it is written: what is saved is served, and what is broken is not."""
-    endings = tuple(word.strip().lstrip("*.") for text in ext for word in text.split(",") if word.strip())
-    given = {"watch.extensions": ("--ext", endings), "watch.ignore": ("--ignore", ignore)}
-    given |= {"watch.paths": ("--watch", watch_paths), "build.build": ("--exec", exec_line)}
+    """Run a service while it is written: what is saved is served, and what is broken is not. TARGET, FILE and PROGRAM are those of
+    midair run; so are the options.
+
+    \b
+    midair dev app.main:app
+    midair dev -e ts,tsx --ignore dist --exec 'npm run compile' -- node dist/server.js
+    """
+    given: dict[str, tuple[str, FlagValue]] = {
+        "watch.extensions": ("--ext", tuple(_endings(ext))),
+        "watch.ignore": ("--ignore", ignore),
+        "watch.paths": ("--watch", watched),
+        "build.build": ("--exec", lines),
+        "watch.delay": ("--delay", delay or ""),
+        "watch.poll": ("--legacy-watch", "always" if polls else ""),
+        "dev.expose": ("--expose", expose),
+    }
     more = {key: Override(value, flag) for key, (flag, value) in given.items() if value}
     if os.geteuid() == 0:
         typed.service.show.warning("midair dev runs as root, and so does everything that is saved")
@@ -39,4 +62,9 @@ def command(
     from midair.dev.loop import DevLoop
     from midair.supervisor.main import run
 
-    return run(loaded.settings, sources, DevLoop)
+    return run(loaded.settings, sources, functools.partial(DevLoop, opens=opens))
+
+
+def _endings(lists: Iterable[str]) -> Iterable[str]:
+    """``ts,tsx``, ``.ts`` and ``*.ts`` are all typed."""
+    return (ending for text in lists for word in text.split(",") if (ending := word.strip().lstrip("*.")))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-_DEV = "not needed: midair reload updates a running service to the code on disk"
+_DEV = "type midair dev while you write it; midair reload updates a running service"
 
 FLAGS = {
     "--reload": _DEV,

@@ -262,6 +262,7 @@ def load_client(*, folder: str = "", config: str = "", name: str = "", environ: 
     if not name:
         path = file.find(sources.folder, sources.config)
         found = file.read_names(path) if path else {}
+    is_typed = bool(name or environ.get("MIDAIR_NAME", ""))
     name = name or environ.get("MIDAIR_NAME", "") or found.get("name", "")
     is_by_folder = not name
     name = name or places.default_name(sources.folder)
@@ -270,6 +271,9 @@ def load_client(*, folder: str = "", config: str = "", name: str = "", environ: 
     uid = places.own_uid()
     given = environ.get("MIDAIR_RUNTIME_DIR", "") or found.get("runtime_dir", "")
     dirs = (os.path.join(sources.folder, given),) if given else places.runtime_dirs(name, environ, uid)
+    if not is_typed:
+        # Where the service itself does not run, who develops it here is meant.
+        dirs = tuple(dict.fromkeys((*dirs, *places.runtime_dirs(name + DEV_SUFFIX, environ, uid))))
     bases = places.runtime_bases(environ, uid)
     return ServiceAddress(
         name=name, folder=sources.folder, runtime_dirs=dirs, bases=bases, is_by_folder=is_by_folder and not given

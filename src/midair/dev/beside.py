@@ -48,7 +48,7 @@ class _Program:
 
     def start(self) -> None:
         process = self.process
-        self._child = self._children.make(process.name, self._ended)
+        self._child = self._children.make(process.name, self._ended, leaves_nothing=True)
         self._child.start(process.command, folder=process.cwd, more=process.env)
 
     def end(self) -> None:

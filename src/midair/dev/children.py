@@ -38,10 +38,10 @@ class Children:
         self._running: set[Child] = set()
         self._on_finished: Callable[[], None] | None = None
 
-    def make(self, name: str, on_exit: Callable[[Child, str], None]) -> Child:
-        """name: before its lines. on_exit: takes how it ended (``exit 2``)."""
+    def make(self, name: str, on_exit: Callable[[Child, str], None], *, leaves_nothing: bool = False) -> Child:
+        """name: before its lines. on_exit: takes how it ended (``exit 2``). leaves_nothing: what it has started ends with it."""
         self._count += 1
-        return Child(self, name, -1 - self._count, on_exit)
+        return Child(self, name, -1 - self._count, on_exit, leaves_nothing)
 
     def started(self, child: Child) -> None:
         self._running.add(child)
@@ -75,10 +75,12 @@ class Children:
 class Child:
     """One run of a program in a process group of its own. Its end is told once."""
 
-    def __init__(self, children: Children, name: str, slot: int, on_exit: Callable[[Child, str], None]) -> None:
+    def __init__(
+        self, children: Children, name: str, slot: int, on_exit: Callable[[Child, str], None], leaves_nothing: bool
+    ) -> None:
         """slot: tells its lines from those of another child of the same name."""
         self._children, self._estate, self.name, self._on_exit = children, children.estate, name, on_exit
-        self._slot = slot
+        self._slot, self._leaves_nothing = slot, leaves_nothing
         self._lines: deque[str] = deque(maxlen=LINES_KEPT)
         self._killing: Timer | None = None
         self._began_s = 0.0
@@ -156,7 +158,7 @@ class Child:
         self.seconds = estate.loop.clock.now_s() - self._began_s
         if self._killing:
             self._killing.cancel()
-        if self.was_ended:
+        if self.was_ended or self._leaves_nothing:
             estate.processes.kill_left(self.pid)
         estate.outputs.drain()
         estate.outputs.followers.remove(self._heard)

@@ -33,6 +33,7 @@ from midair.errors import Fault
 from midair.observe.capture import Line
 from midair.supervisor.estate import FieldValue
 from midair.supervisor.ledger import Receipt
+from midair.supervisor.loop import Timer
 from midair.supervisor.supervisor import Supervisor
 from midair.watch import words
 from midair.watch.actions import wants_chmod
@@ -42,7 +43,9 @@ BY_SAVE, BY_KEY, BY_START = "save", "key r", "start"
 OURS = frozenset({BY_SAVE, BY_KEY, BY_START})
 """Who asks for updates here, as receipts have it."""
 AFTERWARDS_S = 0.5
-"""What changes so soon after our work may be its doing: a page that was refreshed asks, and the application writes."""
+"""While pages are open, what changes so soon after an update may be its doing: they ask anew, and the application writes."""
+READY_WITHIN_S = 3.0
+"""A folder that takes longer to look through (a slow disk, a network) must not hold up the first version."""
 
 
 class DevLoop:
@@ -70,6 +73,8 @@ class DevLoop:
         self._put_off: list[Change] = []
         """Changes that wait until the developer goes on."""
         self._is_paused = False
+        self._starting: Timer | None = None
+        """What starts the first round if nothing does before."""
         self._began_s = 0.0
         """When the newest change was made."""
         self._built = Built()
@@ -97,7 +102,14 @@ class DevLoop:
         self._telling.began(has_keys=self._keys.is_open)
         self._watching.start(self._watched_as)
         self._beside.want(self._settings.dev.process)
-        self._round(BY_START, reread=False)
+        # Not before the folder is watched: a save between the first look at it and the second would be in neither.
+        self._starting = self._estate.loop.call_later(READY_WITHIN_S, self._start)
+
+    def _start(self) -> None:
+        if self._starting:
+            self._starting.cancel()
+            self._starting = None
+            self._round(BY_START, reread=False)
 
     def passes(self, event: str, fields: Mapping[str, FieldValue]) -> bool:
         return self._telling.passes(event, fields)
@@ -106,6 +118,8 @@ class DevLoop:
         return self._telling.prefix(line)
 
     def finish(self, then: Callable[[], None]) -> None:
+        if self._starting:
+            self._starting.cancel()
         self._watching.close()
         self._pipeline.cancel()
         self._afterwards.cancel()
@@ -122,6 +136,7 @@ class DevLoop:
     def _watched(self, word: words.Ready) -> None:
         why = f" ({word.why})" if word.why else ""
         self._telling.note(f"watching {word.files} files in {word.folders} folders, {word.how}{why}")
+        self._start()
 
     def _start_word(self) -> words.Begin:
         settings = self._settings
@@ -136,7 +151,8 @@ class DevLoop:
         now_s = self._estate.loop.clock.now_s()
         began_s = now_s - settled_s
         paths = tuple(dict.fromkeys(change.path for change in changes))
-        fed = self._feeding.took(paths, is_working=self._is_working or began_s <= self._worked_until_s + AFTERWARDS_S)
+        is_working = self._is_working or began_s <= self._worked_until_s + (AFTERWARDS_S if self._pages.open else 0.0)
+        fed = self._feeding.took(paths, is_working=is_working, is_built=is_built(self._settings))
         if fed.written:
             hint = "if somebody else changes it: save again in a moment; if not: name it in watch.ignore"
             message = f"{named(fed.written)} changes again each time something is done here, and is left alone for now"

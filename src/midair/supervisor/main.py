@@ -300,14 +300,22 @@ class _Life:
             peer.end(self._control.outcome(receipt))
 
         requester = Requester(peer.descriptor, refused)
-        answer = self._upgrader.ask(peer.who, request.reason, then_update=False, requester=requester)
+        answer = self._cannot_upgrade() or self._upgrader.ask(
+            peer.who, request.reason, then_update=False, requester=requester
+        )
         if isinstance(answer, Fault):
             peer.end(words.Refused(fault=answer))
         else:
             peer.send(words.Accepted(update=answer.number))
 
+    def _cannot_upgrade(self) -> Fault | None:
+        if self._attendant is None:
+            return None
+        # Who lives beside it is not handed on: nothing depends on a service that is being developed.
+        return Fault("upgrade-developing", "midair dev is not upgraded in place", "end it, and start it again")
+
     def _upgrade_signalled(self, name: str) -> None:
-        answer = self._upgrader.ask(name, "", then_update=True)
+        answer = self._cannot_upgrade() or self._upgrader.ask(name, "", then_update=True)
         if isinstance(answer, Fault):
             self._say("upgrade_refused", {"error": answer.message})
 
