@@ -46,11 +46,7 @@ SOURCE = Path(midair.__file__).parent
 MADE = "<!-- Made from the code by `python -m docs.reference`. Change the code, not this page. -->"
 HELP_COLUMNS = 100
 
-NOT_IN_EFFECT = frozenset(
-    {
-        "dev.at_exit",
-    }
-)
+NOT_IN_EFFECT: frozenset[str] = frozenset()
 """Keys that are read, checked and shown, and that nothing acts upon yet. A test holds that these, and no others, are
 not read outside ``config``: whoever wires one takes it out here."""
 

@@ -131,6 +131,7 @@ def test_a_build_that_feeds_itself_is_named_and_stopped(tmp_path: Path) -> None:
     line = "date +%s%N > out.js; echo built >> ../builds"
     with Watched(tmp_path, "good", settings={"build": {"build": line}}, ready_path="") as service:
         wait_for(lambda: "out.js changes again each time something is done here" in service.log(), 10)
+        wait_for(lambda: told(service, r"(start|out\.js)  fork"), 5, what="a version in spite of it")
         builds = (tmp_path / "builds").read_text()
         service.write("good", "2")
         wait_for(service.serving_version, 5, until="2".__eq__, what="a save by hand, which counts all the same")

@@ -5,13 +5,13 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import click
 
 from midair.cli.running import RunCommand, Typed, running_options
 from midair.config.layers import FlagValue
-from midair.config.load import Override
+from midair.config.load import Override, load
 
 
 @click.command(cls=RunCommand)
@@ -25,6 +25,7 @@ from midair.config.load import Override
 @click.option("-L", "--legacy-watch", "polls", is_flag=True, help="Compare files from time to time instead.")
 @click.option("--expose", is_flag=True, help="Pages of other machines may listen, too: a container's port.")
 @click.option("--open", "opens", is_flag=True, help="Show the page in a browser.")
+@click.option("--explain", "explained", multiple=True, metavar="PATH", help="Only say why a path counts, or why not.")
 @running_options
 def command(
     typed: Typed,
@@ -37,6 +38,7 @@ def command(
     polls: bool,
     expose: bool,
     opens: bool,
+    explained: tuple[str, ...],
 ) -> int:
     """Run a service while it is written: what is saved is served, and what is broken is not. TARGET, FILE and PROGRAM are those of
     midair run; so are the options.
@@ -55,14 +57,34 @@ def command(
         "dev.expose": ("--expose", expose),
     }
     more = {key: Override(value, flag) for key, (flag, value) in given.items() if value}
+    typed = replace(typed, overrides=typed.overrides | more, is_dev=True)
+    if explained:
+        return _explain(typed, explained)
     if os.geteuid() == 0:
         typed.service.show.warning("midair dev runs as root, and so does everything that is saved")
-    sources, loaded = replace(typed, overrides=typed.overrides | more, is_dev=True).load()
+    sources, loaded = typed.load()
     # Imported now, when all that can be wrong with what was typed has been said.
     from midair.dev.loop import DevLoop
     from midair.supervisor.main import run
 
     return run(loaded.settings, sources, functools.partial(DevLoop, opens=opens))
+
+
+def _explain(typed: Typed, paths: Iterable[str]) -> int:
+    from midair.dev.watching import what_to_watch
+    from midair.watch.explain import explain
+
+    sources = typed.service.sources(typed.overrides, is_dev=True)
+    begin, show = what_to_watch(load(sources).settings, sources.config), typed.service.show
+    found = [explain(begin.folder, begin.watch, path, ignore=begin.ignore, files=begin.files) for path in paths]
+    if show.as_json:
+        show.json([asdict(each) for each in found])
+        return 0
+    for each in found:
+        show.line(str(each))
+        if each.hint:
+            show.note(f"hint: {each.hint}")
+    return 0
 
 
 def _endings(lists: Iterable[str]) -> Iterable[str]:

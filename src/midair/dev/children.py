@@ -26,7 +26,7 @@ LINES_KEPT = 200
 TERM_GRACE_S = 1.0
 """Between SIGTERM and SIGKILL: somebody waits for the next build."""
 FINISH_WITHIN_S = 1.0
-"""For all of them, when the service has ended."""
+"""For all of them to end, once the service has."""
 
 
 class Children:

@@ -11,7 +11,6 @@ A newer change takes the place of whatever is on its way. It updates nothing by 
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -25,10 +24,10 @@ from midair.dev.feeding import Feeding
 from midair.dev.keys import Keys
 from midair.dev.lending import Lending
 from midair.dev.line import Saved, named, times_of
-from midair.dev.pipeline import Built, Pipeline, steps_after, steps_before
-from midair.dev.plan import CONFIGURATIONS, Plan, is_built, plan
+from midair.dev.pipeline import Built, Pipeline, steps_after, steps_at_exit, steps_before
+from midair.dev.plan import Plan, is_built, plan
 from midair.dev.telling import HELP, Telling
-from midair.dev.watching import Watching
+from midair.dev.watching import Watching, what_to_watch
 from midair.errors import Fault
 from midair.observe.capture import Line
 from midair.supervisor.estate import FieldValue
@@ -36,7 +35,6 @@ from midair.supervisor.ledger import Receipt
 from midair.supervisor.loop import Timer
 from midair.supervisor.supervisor import Supervisor
 from midair.watch import words
-from midair.watch.actions import wants_chmod
 from midair.watch.words import Change
 
 BY_SAVE, BY_KEY, BY_START = "save", "key r", "start"
@@ -44,6 +42,8 @@ OURS = frozenset({BY_SAVE, BY_KEY, BY_START})
 """Who asks for updates here, as receipts have it."""
 AFTERWARDS_S = 0.5
 """While pages are open, what changes so soon after an update may be its doing: they ask anew, and the application writes."""
+AT_EXIT_WITHIN_S = 10.0
+"""For the lines of ``dev.at_exit``, all together. A second Ctrl-C does not wait so long."""
 READY_WITHIN_S = 3.0
 """A folder that takes longer to look through (a slow disk, a network) must not hold up the first version."""
 
@@ -67,7 +67,7 @@ class DevLoop:
         self._lending = Lending(estate, self._keys, self._go_on)
         self._settings = estate.settings
         """Those that the next round goes by: newer than the serving version's, if a change of the file is on its way."""
-        self._watched_as = self._start_word()
+        self._watched_as = what_to_watch(self._settings, estate.sources.config)
         self._unserved: dict[str, None] = {}
         """Paths that have changed since a version began to serve or was refused, in their order."""
         self._put_off: list[Change] = []
@@ -102,6 +102,7 @@ class DevLoop:
         self._telling.began(has_keys=self._keys.is_open)
         self._watching.start(self._watched_as)
         self._beside.want(self._settings.dev.process)
+        self._supervisor.tell(events.Tick())  # The stand-in serves while the first build runs.
         # Not before the folder is watched: a save between the first look at it and the second would be in neither.
         self._starting = self._estate.loop.call_later(READY_WITHIN_S, self._start)
 
@@ -125,7 +126,18 @@ class DevLoop:
         self._afterwards.cancel()
         self._actions.end()
         self._beside.end()
-        self._children.finish(then)
+        self._children.finish(lambda: self._at_exit(then))
+
+    def _at_exit(self, then: Callable[[], None]) -> None:
+        lines = self._settings.dev.at_exit
+        if not lines:
+            then()
+            return
+        self._pipeline.run(steps_at_exit(lines), lambda built: then())
+        self._estate.loop.call_later(AT_EXIT_WITHIN_S, then)
+
+    def hurry(self) -> None:
+        self._children.kill()
 
     def end(self) -> None:
         self._lending.close()
@@ -137,14 +149,6 @@ class DevLoop:
         why = f" ({word.why})" if word.why else ""
         self._telling.note(f"watching {word.files} files in {word.folders} folders, {word.how}{why}")
         self._start()
-
-    def _start_word(self) -> words.Begin:
-        settings = self._settings
-        sources = self._estate.sources
-        files = (*CONFIGURATIONS, *([sources.config] if sources.config else []), *map(_plain, settings.env_files))
-        return words.Begin(
-            folder=settings.folder, watch=settings.watch, files=files, wants_chmod=wants_chmod(settings.watch)
-        )
 
     def _changed(self, changes: Sequence[Change], settled_s: float) -> None:
         """A settled batch, ``settled_s`` after its first event."""
@@ -193,6 +197,8 @@ class DevLoop:
         self._afterwards.cancel()
         self._pipeline.cancel()
         self._was_updated = False
+        if self._settings.dev.clear:
+            self._telling.clear()
         if reread:
             self._reread(lambda: self._build(by, reread=True))
         else:
@@ -279,9 +285,10 @@ class DevLoop:
         """The settings of the version that serves count from now on."""
         self._settings = settings
         self._beside.want(settings.dev.process)
-        if self._start_word() != self._watched_as:
-            self._watched_as = self._start_word()
-            self._watching.start(self._watched_as)
+        wanted = what_to_watch(settings, self._estate.sources.config)
+        if wanted != self._watched_as:
+            self._watched_as = wanted
+            self._watching.start(wanted)
 
     def _has_run_afterwards(self, built: Built) -> None:
         self._worked_until_s = self._estate.loop.clock.now_s()
@@ -330,8 +337,3 @@ class DevLoop:
             return
         child = self._children.make("browser", lambda child, how: None)
         child.start([sys.executable, "-m", "webbrowser", address])
-
-
-def _plain(env_file: str) -> str:
-    """A file that may be missing is written ``-FILE``."""
-    return os.path.normpath(env_file.removeprefix("-"))

@@ -17,7 +17,7 @@ from midair.dev.children import Child, Children, shell
 @dataclass(frozen=True, slots=True)
 class Step:
     phase: str
-    """``pre``, ``build``, ``check`` or ``post``: which list it stands in, and what its lines are called."""
+    """``pre``, ``build``, ``check``, ``post`` or ``exit``: which list it stands in, and what its lines are called."""
     line: str
     """For the shell, as typed."""
 
@@ -43,6 +43,10 @@ def steps_before(build: Build) -> list[Step]:
 
 def steps_after(build: Build) -> list[Step]:
     return [Step("post", line) for line in build.post]
+
+
+def steps_at_exit(lines: Sequence[str]) -> list[Step]:
+    return [Step("exit", line) for line in lines]
 
 
 class Pipeline:

@@ -20,7 +20,9 @@ from midair.supervisor.estate import Estate, FieldValue
 DIM, BOLD, RED, GREEN, YELLOW = "2", "1", "31", "32", "33"
 OF_PROGRAMS = ("36", "35", "34", "32", "33", "96", "95", "94")
 """Colours of those who print, given out in this order."""
-TOLD_BETTER = frozenset({"update_refused", "update_rolled_back", "start_failed", "survey_warning", "process_died"})
+TOLD_BETTER = frozenset(
+    {"update_refused", "update_rolled_back", "start_failed", "survey_warning", "process_died", "stand_in_serves"}
+)
 """Warnings and errors that are told in other words."""
 
 HELP = """\
@@ -51,6 +53,11 @@ class Telling:
 
     def note(self, text: str) -> None:
         self.line(self.paint(text, DIM))
+
+    def clear(self) -> None:
+        """The visible part alone: what was scrolled away stays."""
+        if self._is_coloured:
+            self._write("\x1b[H\x1b[2J\x1b[A")
 
     def began(self, *, has_keys: bool) -> None:
         settings = self._estate.settings
@@ -87,7 +94,7 @@ class Telling:
         for row in () if has_gone_by else self._source(error):
             self.line(f"  {row}")
         still = f"generation {error.serving} is still serving, your save is not live"
-        self.line(f"  {still if error.serving else 'nothing serves yet'}")
+        self.line(f"  {still if error.serving else 'no version serves now'}")
 
     def _source(self, error: Error) -> list[str]:
         """The lines around, with a caret below the place."""

@@ -2,21 +2,50 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
 
+from midair.config.schema import Settings
 from midair.core import backoff
 from midair.dev.children import Children
+from midair.dev.plan import CONFIGURATIONS
 from midair.errors import Fault, MidairError
 from midair.sockets import passing
 from midair.watch import words
+from midair.watch.actions import wants_chmod
 from midair.watch.words import Change
 
 LINK_FD = 3
 NAME = "watch"
+
+
+def what_to_watch(settings: Settings, configuration: str) -> words.Begin:
+    """What the child is told to watch. configuration: its file as typed, if it was; relative to the folder."""
+    files = (*sorted(CONFIGURATIONS), *([configuration] if configuration else []), *map(_plain, settings.env_files))
+    return words.Begin(
+        folder=settings.folder,
+        watch=settings.watch,
+        ignore=tuple(_ours(settings)),
+        files=files,
+        wants_chmod=wants_chmod(settings.watch),
+    )
+
+
+def _ours(settings: Settings) -> Iterator[str]:
+    """Folders that midair writes into itself, where they are inside the project."""
+    for path in (settings.runtime_dir, settings.state_dir):
+        relative = os.path.relpath(path, settings.folder)
+        if not relative.startswith("..") and relative != ".":
+            yield f"/{relative}/"
+
+
+def _plain(env_file: str) -> str:
+    """A file that may be missing is written ``-FILE``."""
+    return os.path.normpath(env_file.removeprefix("-"))
 
 
 class Watching:

@@ -35,6 +35,9 @@ class Attendant(Protocol):
     def finish(self, then: Callable[[], None]) -> None:
         """The service has ended. Call ``then`` when what it started has ended, too; what has not is killed after that."""
 
+    def hurry(self) -> None:
+        """Somebody wants the end now: kill what runs."""
+
     def end(self) -> None:
         """The loop has ended, for whatever reason: leave the terminal as it was."""
 

@@ -215,7 +215,7 @@ class _Life:
         self._has_terminal = _has_terminal()
         if attend:
             self._attendant = attend(self._supervisor, self._write_line)
-            self._supervisor.finish = self._attendant.finish
+            self._supervisor.finish, self._supervisor.hurried = self._attendant.finish, self._attendant.hurry
 
     def begin(self) -> int:
         """Start the service and live until it ends; return the exit code."""

@@ -96,6 +96,8 @@ class Supervisor:
         self.emptied: Callable[[GenerationId], None] = lambda generation: None
         self.finish: Callable[[Callable[[], None]], None] = lambda then: then()
         """Told that the service has ended, and calls what it is given when nobody else has anything left to do."""
+        self.hurried: Callable[[], None] = lambda: None
+        """Told that somebody wants the end now."""
         self.accounts = Accounts(self.estate)
         fleet.on_ended = self._worker_ended
         self.exporter = Exporter(self.estate)
@@ -171,6 +173,7 @@ class Supervisor:
         if isinstance(fact, events.StopAsked) and (fact.at_once or was_stopping):
             self._companions.kill_all()
             self._errands.kill()
+            self.hurried()
 
     def next_request(self) -> RequestId:
         self._requests += 1
