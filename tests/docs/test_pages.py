@@ -77,7 +77,8 @@ CONFIGURATIONS = [
 @pytest.mark.parametrize("text", CONFIGURATIONS)
 def test_a_shown_configuration_can_be_loaded(text: str, tmp_path: Path) -> None:
     (tmp_path / "midair.toml").write_text(text)
-    needs_target = bool(re.search(r"^(app|command)\b", text, re.MULTILINE))
+    outside_tables = re.split(r"^\[", text, maxsplit=1, flags=re.MULTILINE)[0]
+    needs_target = bool(re.search(r"^(app|command)\b", outside_tables, re.MULTILINE))
     loaded = load(sources_for_run(folder=str(tmp_path), environ={}), needs_target=needs_target)
     assert loaded.warnings == ()
 
