@@ -142,10 +142,11 @@ async def test_a_compressed_fragment_leaves_as_it_came() -> None:
 
 async def test_the_application_is_asked_for_what_can_be_read_and_for_the_whole_page() -> None:
     asked: dict[bytes, bytes] = {}
+    can: set[str] = set()
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         asked.update(scope["headers"])
-        assert "http.response.pathsend" not in scope["extensions"]
+        can.update(scope["extensions"])
         await answers(b"x")(scope, receive, send)
 
     async with dev(app) as it:
@@ -153,6 +154,7 @@ async def test_the_application_is_asked_for_what_can_be_read_and_for_the_whole_p
         assert asked[b"accept-encoding"] == b"gzip, deflate"
         assert not {b"if-none-match", b"if-modified-since"} & asked.keys()
         assert asked[b"x-own"] == b"1"
+        assert "http.response.pathsend" not in can  # A file goes by as what it is, and is looked into.
         asked.clear()
         await it.get("/data", "Accept: application/json", "Accept-Encoding: br", 'If-None-Match: "1"')
         assert (asked[b"accept-encoding"], asked[b"if-none-match"]) == (b"br", b'"1"')
@@ -218,6 +220,8 @@ async def test_a_page_s_nonce_is_used_and_a_policy_that_forbids_the_script_is_wi
         assert b' nonce="abc" defer' in response.body
         assert response.header("content-security-policy") == policy[1].decode()
         assert it.said == []
+    async with dev(answers(PAGE.encode(), [HTML, (policy[0], b"script-src 'nonce-\"><i>'")])) as it:
+        assert b'nonce="&quot;&gt;&lt;i&gt;"' in (await it.get("/", *BROWSER)).body
     async with dev(answers(PAGE.encode(), [HTML, (b"content-security-policy", b"default-src 'none'")])) as it:
         for _ in range(2):
             response = await it.get("/", *BROWSER)
@@ -358,6 +362,18 @@ async def test_the_count_of_pages_goes_down_when_one_leaves() -> None:
             await asyncio.sleep(0)
 
 
+async def test_a_page_is_told_to_come_again_when_its_worker_goes() -> None:
+    async with dev(answers(b"")) as it:
+        client = await knock(it)
+        await client.head()
+        page = Listener(client)
+        await page.next()
+        it.hub.told(messages.encode(Asset(paths=("a.css",))))
+        it.hub.send_away()
+        assert (await page.next())["type"] == "asset"
+        assert await client.reader.readexactly(4) == b"\x88\x02" + (1012).to_bytes(2)
+
+
 @pytest.mark.parametrize(
     ("asked", "status"),
     [
@@ -450,9 +466,10 @@ async def test_the_script_is_for_whoever_has_the_token() -> None:
 
 async def open_file(it: Dev, file: str, **asked: str) -> int:
     query = f"t={asked.get('token', TOKEN)}&file={file}&line=2&column=3"
-    origin = asked.get("origin", "http://localhost")
+    host = asked.get("host", "localhost")
+    origin = asked.get("origin", f"http://{host}")
     method = asked.get("method", "POST")
-    return (await it.get(f"/__midair/open?{query}", f"Origin: {origin}", method=method)).status
+    return (await it.get(f"/__midair/open?{query}", f"Origin: {origin}", method=method, host=f"Host: {host}")).status
 
 
 async def test_a_file_of_the_project_is_opened_for_our_own_page_alone(tmp_path: Path) -> None:
@@ -464,10 +481,12 @@ async def test_a_file_of_the_project_is_opened_for_our_own_page_alone(tmp_path: 
     script = tmp_path / "editor"
     script.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" > {told}.new && mv {told}.new {told}\n')
     script.chmod(0o755)
-    async with dev(answers(b""), editor=f"{script} {{file}} {{line}}:{{column}}", folder=str(project)) as it:
+    line = f"{script} {{file}} {{line}}:{{column}}"
+    async with dev(answers(b""), editor=line, folder=str(project), allowed_hosts=("shop.tunnel.example",)) as it:
         assert await open_file(it, "../secret") == 422
         assert await open_file(it, "a.py", token="wrong") == 403
         assert await open_file(it, "a.py", origin="http://evil.example") == 403
+        assert await open_file(it, "a.py", host="shop.tunnel.example") == 403
         assert await open_file(it, "a.py", method="GET") == 405
         assert not told.exists()
         assert await open_file(it, "a.py") == 200

@@ -12,6 +12,7 @@
   const token = source.searchParams.get("t") || "";
   const own = Number(source.searchParams.get("g") || 0); // The generation that this page came from.
   const base = source.href.replace(/client\.js.*$/, "");
+  const isApart = source.origin !== location.origin; // Another program answers this page; the hub has a port of its own.
   const KEPT = "midair:kept";
   const RELOADS = "midair:reloads";
   const FIRST_WAIT_MS = 250;
@@ -54,9 +55,11 @@
   // Whether midair is back, as another start of it that does not know this page.
   async function isForgotten() {
     try {
-      if (source.origin === location.origin) {
+      if (!isApart) {
         const answer = await fetch(base + "client.js?t=" + encodeURIComponent(token), { method: "HEAD", cache: "no-store" });
-        return answer.status === 403;
+        // Whoever answers instead of midair is not down, either: a program that has taken its place on this port.
+        const isScript = answer.ok && /javascript/.test(answer.headers.get("content-type") || "");
+        return !isScript && answer.status < 500;
       }
       // The hub of a program's pages has a port of its own, which is another one after a restart: the page itself tells.
       const page = await (await fetch(location.href, { cache: "no-store" })).text();
@@ -87,14 +90,19 @@
     switch (message.type) {
       case "hello":
         state.status = message.status;
-        state.canOpen = message.can_open === true;
-        if (message.generation !== own && message.status !== "waiting") reload(message.generation);
+        if (state.canOpen !== (message.can_open === true)) {
+          state.canOpen = message.can_open === true;
+          const again = state.shown;
+          hide();
+          if (again) show(JSON.parse(again));
+        }
+        if (isNewer(message.generation)) reload(message.generation);
         else if (message.error) show(message.error);
         else settled();
         if (message.status === "building") badge("building");
         break;
       case "compiled":
-        if (message.reload && message.generation !== own) reload(message.generation);
+        if (message.reload && message.generation && message.generation !== own) reload(message.generation);
         else settled();
         break;
       case "error":
@@ -105,6 +113,10 @@
         break;
     }
   }
+
+  // 0 is the stand-in: as long as nothing better serves, the page that is here is worth more. A program accepts before midair knows
+  // that it is ready, so its page may be ahead of what its hub says.
+  const isNewer = (generation) => generation !== 0 && (isApart ? generation > own : generation !== own);
 
   function settled() {
     badge("");
@@ -132,7 +144,16 @@
     setTimeout(loadAnew, count === 1 ? 0 : count * 400);
   }
 
-  function loadAnew() {
+  // Never into nothing: the browser's own error page has no script that would come back.
+  async function loadAnew() {
+    const asked = isApart ? location.href : base + "client.js?t=" + encodeURIComponent(token);
+    try {
+      await fetch(asked, { method: "HEAD", cache: "no-store" });
+    } catch {
+      if (state.socket) state.socket.close();
+      else if (!state.timer) away();
+      return;
+    }
     keep();
     location.reload();
   }
@@ -381,8 +402,9 @@
     button.addEventListener("click", async () => {
       const query = new URLSearchParams({ t: token, file: error.file, line: error.line || 1, column: error.column || 1 });
       try {
-        const answer = await fetch(base + "open?" + query, { method: "POST" });
-        if (!answer.ok) badge((await answer.text()).trim());
+        // Apart, the answer is nobody's to read.
+        const answer = await fetch(base + "open?" + query, { method: "POST", mode: isApart ? "no-cors" : "same-origin" });
+        if (!isApart && !answer.ok) badge((await answer.text()).trim());
       } catch {
         badge("midair does not answer");
       }

@@ -58,7 +58,7 @@ class Guard:
             return peer.why_not
         if not hmac.compare_digest(token.encode(), self._dev.token.encode()):
             return "the token is not ours: the page is of an earlier start of midair dev"
-        if scope["type"] == "websocket" or scope["method"] != "GET":
+        if scope["type"] == "websocket" or scope["method"] not in ("GET", "HEAD"):
             return self._why_not_origin(scope)
         return ""
 

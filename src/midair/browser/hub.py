@@ -20,6 +20,7 @@ from midair.worker.asgi import Receive, Scope, Send
 
 PAGES_MAX = 200
 """Sockets of one worker; more are refused."""
+SERVICE_RESTART = 1012
 WAITING_MAX = 32
 """Messages for a page that does not read."""
 
@@ -31,23 +32,39 @@ class Page:
         self.is_local = is_local
         self._waiting: deque[bytes] = deque(maxlen=WAITING_MAX)
         self._news = asyncio.Event()
+        self._is_leaving = False
 
     def tell(self, message: Message) -> None:
         self._waiting.append(messages.encode(message if self.is_local else messages.for_strangers(message)))
         self._news.set()
 
-    async def next(self) -> bytes:
-        while not self._waiting:
+    def leave(self) -> None:
+        self._is_leaving = True
+        self._news.set()
+
+    async def next(self) -> bytes | None:
+        """The next message; None: it is time to go."""
+        while not (self._waiting or self._is_leaving):
             self._news.clear()
             await self._news.wait()
-        return self._waiting.popleft()
+        return self._waiting.popleft() if self._waiting else None
 
 
 class Hub:
     """Belongs to the worker's event loop. ``hello`` is what a page is greeted with."""
 
-    def __init__(self, generation: int, version: str, *, can_open: bool, on_count: Callable[[int], None]) -> None:
-        """on_count: takes the number of open pages whenever it has changed."""
+    def __init__(
+        self,
+        generation: int,
+        version: str,
+        *,
+        can_open: bool,
+        on_count: Callable[[int], None],
+        is_own: bool = True,
+    ) -> None:
+        """on_count: takes the number of open pages whenever it has changed. is_own: the generation is that of this very
+        process, which answers the pages' requests; else it is the one that was told of last."""
+        self._is_own = is_own
         status: messages.Status = "serving" if generation else "waiting"
         self.hello = Hello(generation=generation, version=version, status=status, can_open=can_open)
         self._pages: set[Page] = set()
@@ -59,11 +76,16 @@ class Hub:
             message = messages.decode(data)
         except msgspec.MsgspecError:
             return  # of a newer midair
-        self.hello = _after(self.hello, message)
+        self.hello = _after(self.hello, message, is_own=self._is_own)
         if isinstance(message, Hello):
             message = self.hello
         for page in self._pages:
             page.tell(message)
+
+    def send_away(self) -> None:
+        """This worker goes, and nobody takes its pages over: they come again, to whoever serves then. A stop waits for no page."""
+        for page in self._pages:
+            page.leave()
 
     async def serve(self, receive: Receive, send: Send, scope: Scope, *, is_local: bool) -> None:
         """One page's WebSocket, whose handshake was found good."""
@@ -89,19 +111,22 @@ class Hub:
 
 async def _tell(page: Page, send: Send) -> None:
     try:
-        while True:
-            await send({"type": "websocket.send", "text": (await page.next()).decode()})
+        while (message := await page.next()) is not None:
+            await send({"type": "websocket.send", "text": message.decode()})
+        await send({"type": "websocket.close", "code": SERVICE_RESTART})
     except OSError:
         pass  # It has gone, or moved: whoever waits for its messages is told.
 
 
-def _after(hello: Hello, message: Message) -> Hello:
-    """How things are once this has been said. The generation is this worker's own: it answers this page's requests."""
+def _after(hello: Hello, message: Message, *, is_own: bool) -> Hello:
+    """How things are once this has been said. is_own: the generation stays, whatever is said of others."""
     match message:
         case Hello():
-            return msgspec.structs.replace(hello, status=message.status, error=message.error)
+            generation = hello.generation if is_own else message.generation
+            return msgspec.structs.replace(hello, generation=generation, status=message.status, error=message.error)
         case Compiled():
-            return msgspec.structs.replace(hello, status="serving", error=None)
+            generation = hello.generation if is_own else message.generation
+            return msgspec.structs.replace(hello, generation=generation, status="serving", error=None)
         case Failed(error=error):
             return msgspec.structs.replace(hello, status="failed" if error.serving else "waiting", error=error)
         case Asset():

@@ -38,10 +38,10 @@ class Layer:
         guard: Guard,
         *,
         say: Callable[[str, Fields], None],
-        origin: str = "",
+        is_apart: bool = False,
     ) -> None:
-        """say: takes an event of the log; each is said once. origin: where the script comes from, if
-        the pages are another program's."""
+        """say: takes an event of the log; each is said once. is_apart: the pages are
+        another program's, and come from another port."""
         self._app = app
         self._dev = dev
         self._hub = hub
@@ -49,7 +49,7 @@ class Layer:
         self._folder = dev.folder
         self._say = say
         self._said: set[tuple[str, str]] = set()
-        self._origin = origin
+        self._is_apart = is_apart
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -66,7 +66,7 @@ class Layer:
     def script(self, root_path: str, nonce: str = "") -> str:
         """The tag that a page gets."""
         source = f"{root_path}{PREFIX}client.js?t={self._dev.token}&g={self._hub.hello.generation}"
-        return script_tag(self._origin + source, nonce)
+        return script_tag(source, nonce)
 
     # --- the application's pages ------------------------------------------------------------------------------------
 
@@ -126,7 +126,8 @@ class Layer:
         elif is_socket or what not in ("client.js", "open"):
             await _refuse(send, 404, "there is nothing here", is_socket=is_socket)
         elif what == "client.js" and scope["method"] in ("GET", "HEAD"):
-            await _respond(send, 200, client_script(), b"text/javascript; charset=utf-8")
+            reach = b"cross-origin" if self._is_apart else b"same-origin"
+            await _respond(send, 200, client_script(), b"text/javascript; charset=utf-8", reach)
         elif what == "open" and scope["method"] == "POST":
             await self._open(query, send, is_local=self._guard.peer(scope).is_local)
         else:
@@ -152,12 +153,12 @@ def client_script() -> bytes:
     return (Path(__file__).parent / "client.js").read_bytes()
 
 
-async def _respond(send: Send, status: int, body: bytes, kind: bytes) -> None:
+async def _respond(send: Send, status: int, body: bytes, kind: bytes, reach: bytes = b"same-origin") -> None:
+    """reach: which pages may have it; browsers hold to that."""
     headers = [
         (b"content-type", kind),
         (b"cache-control", b"no-store"),
-        # Another page must not read the token out of a script, nor run it.
-        (b"cross-origin-resource-policy", b"same-site"),
+        (b"cross-origin-resource-policy", reach),
         (b"x-content-type-options", b"nosniff"),
     ]
     await send({"type": "http.response.start", "status": status, "headers": headers})

@@ -7,6 +7,7 @@ word; which ones and in which order stands with the word.
     supervisor → host      Become, Fork, WorkerGone
     supervisor → worker    Accept, StopAccepting, ExportState, ImportState, NotReady, Drain, HandOver, TakeOver, Grant,
                            Probe, Leave, TellStacks, TellPages
+    supervisor → hub       BeHub, TellPages
     host → supervisor      Hello, Forked, ForkFailed, Imported, Started, Failed, Said
     worker → supervisor    Accepting, StoppedAccepting, StateExported, StateImported, Drained, Moved, Stays, HandOverEnded, Worn,
                            Stacks, PagesOpen, Left
@@ -179,6 +180,13 @@ class TellStacks(Word, frozen=True, kw_only=True):
     """(→ Stacks)"""
 
 
+class BeHub(Word, frozen=True, kw_only=True):
+    """To a fresh hub, for the pages of a command: serve those that come from these ports of this machine."""
+
+    dev: DevSettings
+    ports: tuple[int, ...] = ()
+
+
 class TellPages(Word, frozen=True, kw_only=True):
     """To the worker's open pages, while a service is developed: a message of ``browser/messages``, as JSON."""
 
@@ -347,6 +355,7 @@ ToHost = (
     | Probe
     | Leave
     | TellStacks
+    | BeHub
     | TellPages
 )
 FromHost = (

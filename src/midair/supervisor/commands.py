@@ -172,6 +172,8 @@ class Commands:
         """How many slots the service has now."""
         self.on_started: Callable[[Command, float], None] = lambda command, seconds: None
         """Takes who is ready, and after how long (seconds)."""
+        self.more: Callable[[Release], dict[str, str]] = lambda release: {}
+        """More variables for the programs of a release."""
 
     # --- starting -------------------------------------------------------------------------------------------------
 
@@ -223,6 +225,7 @@ class Commands:
                 "MIDAIR_SLOT": str(child.slot),
                 "NOTIFY_SOCKET": child.inbox.address,
                 VARIABLE: str(FIRST_FD + len(passed)),
+                **self.more(release),
             }
             program = Program(
                 _order(release.settings).argv() if child.is_lent else release.settings.command,

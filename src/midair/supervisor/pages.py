@@ -19,6 +19,8 @@ from midair.errors import Fault
 from midair.sockets import words
 from midair.supervisor.estate import Estate
 from midair.supervisor.fleet import Worker
+from midair.supervisor.pagehub import VARIABLE, PageHub
+from midair.supervisor.release import Release
 from midair.worker.settings import DevSettings
 
 
@@ -45,7 +47,9 @@ class Pages:
         self._is_building = False
         self.on_error: Callable[[Error], None] = lambda error: None
         """Takes an error as soon as it is read, for the terminal."""
+        self._hub = PageHub(estate, lambda: words.TellPages(message=messages.encode(self._hello())))
         estate.dev_settings = self.settings
+        estate.commands.more = self._for_templates
 
     def settings(self, settings: Settings) -> DevSettings | None:
         """What a worker with these settings is told; None outside ``midair dev``."""
@@ -64,7 +68,13 @@ class Pages:
     @property
     def open(self) -> int:
         """Pages that listen: tabs, as far as they are ours."""
-        return sum(self._open.values())
+        return sum(self._open.values()) + self._hub.open
+
+    def _for_templates(self, release: Release) -> dict[str, str]:
+        """A command's pages get the script by a line in their templates."""
+        if release.dev is None or not release.dev.inject:
+            return {}
+        return {VARIABLE: self._hub.script(release.dev, release.generation)}
 
     # --- what happens -----------------------------------------------------------------------------------------------
 
@@ -81,13 +91,6 @@ class Pages:
         self.error, self._is_building, self._told = None, False, generation
         if not is_told:
             self._tell(Compiled(generation=generation), generation)
-
-    def unchanged(self) -> None:
-        """What was on its way came to nothing, and nothing is wrong: a newer save has taken its place, or took it back."""
-        self._asked += 1
-        if self.error or self._is_building:
-            self.error, self._is_building = None, False
-            self._tell_all(self._hello())
 
     def failed(self, fault: Fault) -> None:
         """An update ended early, or nothing is left that serves."""
@@ -157,10 +160,15 @@ class Pages:
     def _tell_all(self, message: Message) -> None:
         for worker in self._estate.fleet.workers.values():
             self._send(worker, message)
+        if self._is_dev:
+            self._hub.send(words.TellPages(message=messages.encode(message)))
 
     def _tell(self, message: Message, generation: GenerationId) -> None:
         """Its own workers alone: pages that are still with the ones before are greeted there as soon as they have moved, and
-        asked sooner they would load the old version once more."""
+        asked sooner they would load the old version once more. From and to a command no page moves."""
+        if any(worker.generation == generation for worker in self._estate.commands.workers.values()):
+            self._tell_all(message)
+            return
         for worker in self._estate.fleet.workers.values():
             if worker.generation == generation:
                 self._send(worker, message)
@@ -175,8 +183,9 @@ class Pages:
         return ""
 
     def freeze(self) -> tuple[bytes, list[int]]:
-        return msgspec.msgpack.encode(Kept(token=self._token, error=self.error)), []
+        return msgspec.msgpack.encode(Kept(token=self._token, error=self.error)), self._hub.leave()
 
     def thaw(self, state: bytes, fds: list[int]) -> None:
         kept = msgspec.msgpack.decode(state, type=Kept)
         self._token, self.error = kept.token, kept.error
+        self._hub.take(fds)

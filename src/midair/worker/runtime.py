@@ -183,7 +183,7 @@ class _Worker:
                 exclusion.stop_serving()
                 self._link.say(words.StoppedAccepting())
                 if not word.is_moving:
-                    server.drain()
+                    self._drain(server)
                 server.when_empty(lambda: self._link.say(words.Drained()))
             case words.ExportState() if server and fds:
                 self._carrying.export(server, word, [os.dup(fd) for fd in fds])
@@ -192,7 +192,7 @@ class _Worker:
             case words.NotReady() if server:
                 server.say_not_ready()
             case words.Drain() if server:
-                server.drain()
+                self._drain(server)
             case words.HandOver() if server and fds:
                 self._hand_over(server, word.target, _dup(fds[0]))
             case words.TakeOver() if server and fds:
@@ -207,7 +207,7 @@ class _Worker:
             case words.Leave(within_s=within_s):
                 live.draining.set()
                 if server and not word.is_moving:
-                    server.drain()
+                    self._drain(server)
                 self._spread_s, self._close_s = word.spread_s, min(CLOSE_S, within_s / 8)
                 self._leave(within_s)
             case words.TellStacks():
@@ -216,6 +216,11 @@ class _Worker:
                 pass  # A word of a newer supervisor, or one that makes no sense now: it is not for us.
         for fd in fds:
             os.close(fd)
+
+    def _drain(self, server: Server) -> None:
+        server.drain()
+        if self._pages:
+            self._pages.send_away()
 
     # --- to another worker ----------------------------------------------------------------------------------------
 
