@@ -89,6 +89,11 @@ def check(
         if not action.on:
             what = f"the action {action.name or action.run[0]!r} is for no change"
             found.add("watch.action", what, 'leave `on` out, or write on = ["create"]')
+    for expression in settings.watch.ignore_regex:
+        try:
+            re.compile(expression)
+        except re.error as exc:
+            found.add("watch.ignore_regex", f"watch.ignore_regex has {expression!r}, which cannot be read: {exc}")
     if settings.socket_mode > 0o777:
         found.add("socket_mode", "socket_mode has more than permission bits")
     return found.problems
