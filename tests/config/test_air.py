@@ -19,6 +19,10 @@ from midair.config.layers import Document
 from midair.config.lines import key_lines
 from midair.config.load import Loaded, Override, load, sources_for_run
 from midair.config.problems import BadConfig
+from midair.config.schema import Watch
+from midair.watch.actions import match
+from midair.watch.ignore import Rules
+from midair.watch.words import Change
 
 WRITTEN_BY_AIR_INIT = """\
 #:schema https://json.schemastore.org/any.json
@@ -243,16 +247,80 @@ def test_every_key_that_stands_in_the_file_has_a_note_with_its_line() -> None:
     assert told["build.include_ext"] == ".air.toml:9: build.include_ext: is watch.extensions"
 
 
-def test_rules_are_read_and_checked() -> None:
-    first, second = air(WITH_RULES).rules
-    assert (first.name, first.line, first.folders, first.endings) == (
-        "assets",
-        "npm run build",
-        ("web",),
-        ("ts", "css"),
+def rules_of(text: str) -> tuple[Rules, Watch]:
+    """What counts in ``/srv/shop``, and the settings that say so."""
+    found = settings_of(text)
+    watch = msgspec.convert(
+        {name.removeprefix("watch."): value for name, value in found.items() if name.startswith("watch.")}, Watch
     )
-    assert (second.name, second.files, second.exceptions) == ("rule-1", ("query.sql",), ("_old",))
-    assert str(second.origin) == ".air.toml:9"
+    return Rules("/srv/shop", watch), watch
+
+
+def test_a_rule_is_an_action_whose_line_gets_the_paths_and_which_leads_to_no_build() -> None:
+    _, watch = rules_of(WITH_RULES)
+    first, second = watch.action
+    assert (first.name, first.run, first.update) == ("assets", ("/bin/sh", "-c", "npm run build", "assets"), False)
+    assert second.name == "rule-1"
+    assert str(air(WITH_RULES).layer.settings["watch.action"].origin) == ".air.toml:3"
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("main.go", "build"),
+        ("web/main.go", "build"),
+        ("web/a.ts", "assets"),
+        ("web/deep/a.css", "assets"),
+        ("a.ts", "nothing"),
+        ("cmd/a.css", "nothing"),
+        ("webby/a.ts", "nothing"),
+        ("query.sql", "rule-1"),
+        ("db/query.sql", "nothing"),
+        ("a_test.go", "nothing"),
+        ("web/a_test.go.ts", "assets"),
+    ],
+)
+def test_a_file_is_for_the_build_or_for_the_first_rule_or_counts_not_at_all(path: str, expected: str) -> None:
+    rules, watch = rules_of(WITH_RULES)
+    assert whose(rules, watch, path) == expected
+
+
+def whose(rules: Rules, watch: Watch, path: str) -> str:
+    if rules.ignores_way(f"/srv/shop/{path}", is_folder=False):
+        return "nothing"
+    matched = match([Change("write", path)], watch)
+    names = [due.name for due in matched.due]
+    assert len(names) + len(matched.left) == 1, matched
+    return names[0] if names else "build"
+
+
+def test_the_first_rule_takes_a_file_and_its_exceptions_are_the_nexts() -> None:
+    text = """
+    [build]
+    exclude_dir = ["web", "vendor"]
+    [[build.rules]]
+    name = "one"
+    cmd = "one"
+    include_ext = ["css"]
+    exclude_regex = ["[.]min[.]"]
+    [[build.rules]]
+    name = "two"
+    cmd = "two"
+    include_dir = ["web", "css"]
+    """
+    rules, watch = rules_of(text)
+    expected = {
+        "a.css": "one",
+        "web/a.css": "one",
+        "web/a.min.css": "two",
+        "web/main.go": "two",
+        "css/x": "two",
+        "a.min.css": "nothing",
+        "vendor/a.css": "nothing",
+        "main.go": "build",
+        "README": "nothing",
+    }
+    assert {path: whose(rules, watch, path) for path in expected} == expected
 
 
 @pytest.mark.parametrize(
@@ -272,6 +340,7 @@ def test_rules_are_read_and_checked() -> None:
         ("[[build.rules]]\ncmd = 'x'", "needs include_dir"),
         ("[[build.rules]]\ninclude_ext = ['x']", "needs cmd"),
         ("[[build.rules]]\ncmd = 3", "is not a string"),
+        ("[[build.rules]]\ncmd = 'x'\ninclude_ext = ['x']\nexclude_regex = ['(']", "cannot be read"),
         ("[build]\nrules = 3", "[[build.rules]]"),
     ],
 )

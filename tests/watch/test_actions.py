@@ -30,6 +30,13 @@ def test_an_action_gets_the_changes_of_its_kinds_and_paths() -> None:
     assert [change.path for change in matched.left] == ["incoming/b.bin", "docs/a.md", "draft.md", "new.md"]
 
 
+def test_an_action_is_not_for_what_its_expressions_find() -> None:
+    watch = Watch(action=(WatchAction(run=("x",), paths=("*.sql",), ignore_regex=("_old", "^tmp/")),))
+    changes = [Change("write", "a.sql"), Change("write", "a_old.sql"), Change("write", "tmp/a.sql")]
+    (due,) = match(changes, watch).due
+    assert [change.path for change in due.changes] == ["a.sql"]
+
+
 def test_a_move_is_for_whoever_names_either_end() -> None:
     away = Change("move", "old/a.txt", "a.md")
     assert match([away], WATCH).due[0].changes == (away,)

@@ -14,10 +14,11 @@ from dataclasses import dataclass, field
 
 from midair.config.air_keys import COMMON, PLATFORMS, RULES, AirKey, Form, Verdict, by_name
 from midair.config.keys import all_keys
-from midair.config.layers import Document, Layer, shown, suggestion
+from midair.config.layers import Document, Layer, Setting, shown, suggestion
 from midair.config.lines import Path
 from midair.config.origins import Origin
 from midair.config.problems import Problem
+from midair.config.schema import WatchAction
 from midair.config.units import BadUnit, read_duration, write_duration
 
 OWN = ".air.toml"
@@ -68,7 +69,6 @@ class AirRead:
 
     layer: Layer
     notes: tuple[Note, ...]
-    rules: tuple[Rule, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,9 +142,10 @@ def read_air(document: Document, *, folder: str, home: str = "", platform: str =
         _program(file)
         _steps(file)
         _watching(file)
+        _actions(file, folder)
         _leaving(file)
         _surroundings(file)
-    return AirRead(file.layer, tuple(file.notes), tuple(file.rules))
+    return AirRead(file.layer, tuple(file.notes))
 
 
 # --- what stands there ---------------------------------------------------------------------------------------------
@@ -230,6 +231,8 @@ def _take_rule(file: _File, place: int, table: Mapping[str, object]) -> None:
         file.refuse(here, "a rule needs cmd")
     elif is_good and not any(values[name] for name in ("include_dir", "include_ext", "include_file")):
         file.refuse(here, "a rule needs include_dir, include_ext or include_file")
+    elif is_good and (wrong := _wrong_expression(_rule(file, place, values).exceptions)):
+        file.refuse((*here, "exclude_regex"), f"build.rules.exclude_regex has {wrong}")
     elif is_good:
         file.rules.append(_rule(file, place, values))
 
@@ -422,6 +425,8 @@ def _ignored(file: _File) -> Iterable[str]:
         for each in file.texts("build.exclude_dir")
     ]
     for each in dict.fromkeys(os.path.normpath(each) for each in folders if each.strip("/ ")):
+        if _has_rule(file, each):
+            continue  # A rule counts inside of what is excluded; the rest of it is hidden by an expression.
         yield f"/{_literally(file.from_root(each))}/"
     for each in file.texts("build.exclude_file"):
         yield f"/{file.from_root(each)}"
@@ -430,20 +435,74 @@ def _ignored(file: _File) -> Iterable[str]:
         yield f"/{_literally(built)}"
 
 
+def _has_rule(file: _File, excluded: str) -> bool:
+    return any(f"{os.path.normpath(each)}/".startswith(f"{excluded}/") for rule in file.rules for each in rule.folders)
+
+
 def _literally(path: str) -> str:
     return re.sub(r"([\\*?\[\]!#])", r"\\\1", path)
 
 
 def _expressions(file: _File) -> None:
     expressions = file.texts("build.exclude_regex")
+    if wrong := _wrong_expression(expressions):
+        file.refuse(("build", "exclude_regex"), f"build.exclude_regex has {wrong}")
+    else:
+        file.set("watch.ignore_regex", list(expressions), "build.exclude_regex")
+
+
+def _wrong_expression(expressions: Iterable[str]) -> str:
+    """The first that cannot be read, and why; empty: all can."""
     for each in expressions:
         try:
             re.compile(each)
         except re.error as exc:
-            path: Path = ("build", "exclude_regex")
-            file.refuse(path, f"build.exclude_regex has {shown(each)}, which cannot be read: {exc}")
-            return
-    file.set("watch.ignore_regex", list(expressions), "build.exclude_regex")
+            return f"{shown(each)}, which cannot be read: {exc}"
+    return ""
+
+
+def _actions(file: _File, folder: str) -> None:
+    """Rules as actions. Their files count beside those of the build, and for a rule alone; the first rule that matches takes them.
+
+    What counts at all is said by expressions then: an ending counts in one folder and not in another.
+    """
+    if not file.rules or _wrong_expression(file.texts("build.exclude_regex")):
+        return
+    rules = [_expression_of(file, rule, "") for rule in file.rules]
+    actions = [
+        WatchAction(
+            name=rule.name,
+            # What has changed follows, as the shell's own $1, $2: its line has no place for it.
+            run=("/bin/sh", "-c", rule.line, rule.name),
+            ignore_regex=(f"^(?!{rules[place]})", *(f"^{earlier}" for earlier in rules[:place])),
+            update=False,
+        )
+        for place, rule in enumerate(file.rules)
+    ]
+    file.layer.settings["watch.action"] = Setting(tuple(actions), file.rules[0].origin)
+    endings = [re.escape(each.strip().lstrip(".")) for each in file.texts("build.include_ext")]
+    unless = "".join(f"(?!{_expression_of(file, rule, f'{folder}/')})" for rule in file.rules)
+    hidden = [f"^{unless}(?:(?={each})|.*?(?:{each}))" for each in file.texts("build.exclude_regex")]
+    excluded = [os.path.normpath(each) for each in file.texts("build.exclude_dir")]
+    hidden += [
+        f"^{unless}{re.escape(f'{folder}/{file.from_root(each)}/')}" for each in excluded if _has_rule(file, each)
+    ]
+    if "*" not in endings:
+        hidden.append(rf"^{unless}(?!.*\.(?:{'|'.join(endings)})$)")
+    file.set("watch.ignore_regex", hidden, "build.exclude_regex")
+    file.set("watch.extensions", [], "build.include_ext")
+
+
+def _expression_of(file: _File, rule: Rule, base: str) -> str:
+    """Finds, at the beginning of a path below ``base``, those that the rule is for."""
+    folders = "|".join(re.escape(base + file.from_root(each)) for each in rule.folders)
+    endings = "|".join(re.escape(each) for each in rule.endings)
+    ways = [f"{re.escape(base + file.from_root(each))}$" for each in rule.files]
+    if folders or endings:
+        inside = f"(?:{folders})/" if folders else re.escape(base)
+        ways.append(inside + (rf".*\.(?:{endings})$" if endings else ""))
+    unless = "".join(f"(?!(?:{each})|.*(?:{each}))" for each in rule.exceptions)
+    return f"{unless}(?:{'|'.join(ways)})"
 
 
 def _leaving(file: _File) -> None:

@@ -241,7 +241,7 @@ RULES: tuple[AirKey, ...] = (
     AirKey("include_dir", Form.LIST, (), "same", "watch.action.paths", ""),
     AirKey("include_ext", Form.LIST, (), "same", "watch.action.paths", ""),
     AirKey("include_file", Form.LIST, (), "same", "watch.action.paths", ""),
-    AirKey("exclude_regex", Form.LIST, (), "same", "watch.action.except", ""),
+    AirKey("exclude_regex", Form.LIST, (), "same", "watch.action.ignore_regex", ""),
     AirKey("delay", Form.MS, 1000, "better", "", "as build.delay"),
 )
 """Of one ``[[build.rules]]``."""

@@ -89,11 +89,9 @@ def check(
         if not action.on:
             what = f"the action {action.name or action.run[0]!r} is for no change"
             found.add("watch.action", what, 'leave `on` out, or write on = ["create"]')
-    for expression in settings.watch.ignore_regex:
-        try:
-            re.compile(expression)
-        except re.error as exc:
-            found.add("watch.ignore_regex", f"watch.ignore_regex has {expression!r}, which cannot be read: {exc}")
+    _expressions(found, "watch.ignore_regex", settings.watch.ignore_regex)
+    for action in settings.watch.action:
+        _expressions(found, "watch.action", action.ignore_regex)
     if settings.socket_mode > 0o777:
         found.add("socket_mode", "socket_mode has more than permission bits")
     return found.problems
@@ -221,6 +219,14 @@ def _network_hint(proxy: str) -> str:
     if "/" in proxy and proxy[0] in "/.u":
         return "who connects by a Unix socket is trusted as it is: the socket's permissions decide"
     return 'such as "10.0.0.0/8", "192.0.2.7" or "*" for everybody; names are not looked up'
+
+
+def _expressions(found: Found, key: str, expressions: tuple[str, ...]) -> None:
+    for expression in expressions:
+        try:
+            re.compile(expression)
+        except re.error as exc:
+            found.add(key, f"{key} has the expression {expression!r}, which cannot be read: {exc}")
 
 
 def _headers(found: Found, settings: Settings) -> None:

@@ -198,6 +198,8 @@ class WatchAction(Table, frozen=True, kw_only=True):
     """Which changes it is for. ``chmod`` (permission bits) has to be asked for."""
     paths: tuple[str, ...] = ()
     """Which files it is for, as lines of a ``.gitignore``, such as ``*.proto`` or ``/docs/``; empty: all that are watched."""
+    ignore_regex: tuple[str, ...] = ()
+    """Regular expressions: it is not for a file in whose path one is found."""
     run: tuple[str, ...]
     """The program and its arguments; the changed paths follow them. No shell reads it."""
     update: bool = True

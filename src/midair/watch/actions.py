@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -86,9 +87,12 @@ def wants_chmod(watch: Watch) -> bool:
 def _is_for(action: WatchAction, patterns: Patterns, change: Change) -> bool:
     if change.kind not in action.on:
         return False
-    return (
-        not action.paths or _matches(patterns, change.path) or bool(change.before and _matches(patterns, change.before))
-    )
+    ends = [path for path in (change.path, change.before) if path and not _is_excepted(action, path)]
+    return any(not action.paths or _matches(patterns, path) for path in ends)
+
+
+def _is_excepted(action: WatchAction, path: str) -> bool:
+    return any(re.search(each, path) for each in action.ignore_regex)
 
 
 def _matches(patterns: Patterns, path: str) -> bool:
