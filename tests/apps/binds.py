@@ -15,7 +15,8 @@ FAULTS = sys.argv[1:]
 
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self) -> None:
-        body = json.dumps({"version": VERSION, "pid": os.getpid(), "environment": dict(os.environ)}).encode()
+        told = {"version": VERSION, "pid": os.getpid(), "blocking": os.get_blocking(self.server.fileno())}
+        body = json.dumps({**told, "environment": dict(os.environ)}).encode()
         self.send_response(200)
         self.send_header("X-Version", VERSION)
         self.send_header("Content-Length", str(len(body)))
@@ -29,6 +30,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
 class Server(http.server.ThreadingHTTPServer):
     daemon_threads = False
     address_family = socket.AF_INET6 if "v6" in FAULTS else socket.AF_INET
+
+    def server_bind(self) -> None:
+        self.socket.setblocking("waits" not in FAULTS)
+        super().server_bind()
 
 
 def main() -> None:

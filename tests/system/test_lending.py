@@ -119,6 +119,14 @@ def test_the_socket_goes_along_when_the_supervisor_is_replaced(tmp_path: Path) -
         assert client.report.failed == 0, client.report.summary() + service.log()
 
 
+def test_a_lent_socket_has_the_mode_that_the_program_has_set(tmp_path: Path) -> None:
+    with Binding(tmp_path) as service:
+        assert service.about()["blocking"] is True
+        service.told("waits")
+        changed(service, "2")
+        assert service.about()["blocking"] is False
+
+
 def test_a_socket_for_both_families_is_as_the_program_wanted_it(tmp_path: Path) -> None:
     with Binding(tmp_path, "v6") as service:
         port = service.url.rpartition(":")[2]

@@ -242,7 +242,8 @@ class Lender:
                 if its.type != socket.SOCK_STREAM:
                     return kernel.go_on(self._heard, stopped)
                 listener = self._at(asked, its)
-                listener.setblocking(its.getblocking())
+                # The mode that its event loop has set: one that relies on it could not be woken from an accept that blocks.
+                os.set_blocking(listener.fileno(), os.get_blocking(its.fileno()))
             kernel.put(self._heard, stopped, listener.fileno())
             return kernel.succeed(self._heard, stopped)
         except OSError as exc:
