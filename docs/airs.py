@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from docs.markdown import markdown_table
 
-from midair.config.air_keys import AIR_KEYS, RULES, AirKey
+from midair.config.air_keys import AIR_KEYS, RULES
+from midair.config.theirs import TheirKey
 
 PAGE = """\
 # From Air
@@ -43,19 +44,9 @@ To go on without Air, `midair init` writes a `midair.toml` with the same setting
 
 """
 
-VERDICTS = """\
-## Every key
-
-{counts} **Same**: does what it does in Air. **Better**: what it is for is done, and what is wrong with Air's way is not.
-**Refused**: has no effect, for the reason that stands there; it is said at the start if the value is not Air's default.
-
-"""
-
 
 def page() -> str:
-    counts = Counter(key.verdict for key in (*AIR_KEYS, *RULES))
-    said = f"Of {counts.total()} keys {counts['same']} are the same, {counts['better']} better and {counts['refused']} refused."
-    text = PAGE + VERDICTS.replace("{counts}", said) + _table(AIR_KEYS)
+    text = PAGE + verdicts((*AIR_KEYS, *RULES), "Air") + keys_table(AIR_KEYS, "Air")
     text += (
         "\n`[build.linux]`, `[build.darwin]` and `[build.windows]` replace general keys on their system, as in Air.\n"
     )
@@ -63,24 +54,42 @@ def page() -> str:
     text += (
         "A rule is a `[[watch.action]]`: its line runs when such a file changes, and the change leads to no build.\n\n"
     )
-    return text + _table(RULES)
+    return text + keys_table(RULES, "Air")
 
 
-def _table(keys: Iterable[AirKey]) -> str:
+def verdicts(keys: Sequence[TheirKey], whose: str) -> str:
+    """The beginning of the part about every key."""
+    counts = Counter(key.verdict for key in keys)
+    numbers = f"{counts['same']} are the same, {counts['better']} better and {counts['refused']} refused"
+    return f"""\
+## Every key
+
+Of {counts.total()} keys {numbers}.
+
+- **Same**: does what it does in {whose}.
+- **Better**: what it is for is done, and what is wrong with the way of {whose} is not.
+- **Refused**: has no effect, for the reason that stands there. It is said at the start if the value is not the default.
+
+"""
+
+
+def keys_table(keys: Iterable[TheirKey], whose: str) -> str:
     rows = [
         (
             f"`{key.name}`",
-            f"`{_shown(key.default)}`" if key.default not in ((), "", None) else "none",
+            f"`{_shown(key.default)}`" if key.default not in ((), "", None, {}) else "none",
             key.verdict,
             ", ".join(f"`{name}`" for name in key.becomes.split(", ") if name),
             key.reason,
         )
         for key in keys
     ]
-    return markdown_table(("key of Air's", "its default", "verdict", "here", "to be known"), rows)
+    return markdown_table((f"key of {whose}", "its default", "verdict", "here", "to be known"), rows)
 
 
 def _shown(value: object) -> str:
     if isinstance(value, tuple):
         return ", ".join(value)
+    if isinstance(value, dict):
+        return ", ".join(f"{name}: {each}" for name, each in value.items())
     return str(value).lower() if isinstance(value, bool) else str(value)

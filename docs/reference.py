@@ -25,7 +25,7 @@ from tests.differential.websocket_cases import all_cases
 from tests.differential.websocket_differences import DEVIATIONS, DIFFERENCES
 
 import midair
-from docs import airs, differences, habits
+from docs import airs, differences, habits, nodemons
 from midair.cli.app import midair as command_line
 from midair.cli.commands import COMMANDS
 from midair.cli.foreign import FLAGS
@@ -596,6 +596,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "websocket-differences.md": websocket_differences,
     "from-uvicorn-gunicorn.md": habits.page,
     "air.md": airs.page,
+    "nodemon.md": nodemons.page,
     "differences.md": differences.page,
 }
 

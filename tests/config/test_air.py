@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from midair.config.air import AirRead, command_of, read_air
+from midair.config.air import AirRead, read_air
 from midair.config.air_keys import AIR_KEYS, RULES
 from midair.config.changes import values
 from midair.config.file import NotForProduction
@@ -20,6 +20,7 @@ from midair.config.lines import key_lines
 from midair.config.load import Loaded, Override, load, sources_for_run
 from midair.config.problems import BadConfig
 from midair.config.schema import Watch
+from midair.config.shell_lines import command_of
 from midair.watch.actions import match
 from midair.watch.ignore import Rules
 from midair.watch.words import Change

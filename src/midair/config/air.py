@@ -12,14 +12,16 @@ import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from midair.config.air_keys import COMMON, PLATFORMS, RULES, AirKey, Form, Verdict, by_name
+from midair.config.air_keys import COMMON, PLATFORMS, RULES, by_name
 from midair.config.keys import all_keys
 from midair.config.layers import Document, Layer, Setting, shown, suggestion
 from midair.config.lines import Path
 from midair.config.origins import Origin
 from midair.config.problems import Problem
 from midair.config.schema import WatchAction
-from midair.config.units import BadUnit, read_duration, write_duration
+from midair.config.shell_lines import command_of
+from midair.config.theirs import FORMS, Note, TheirKey, is_duration, is_of
+from midair.config.units import read_duration, write_duration
 
 OWN = ".air.toml"
 INSIDE = os.path.join(".config", "air.toml")
@@ -31,22 +33,6 @@ NS_FROM = 1_000_000
 """A ``kill_delay`` without a unit is in nanoseconds from this on."""
 TMP_DEFAULT = "tmp"
 AIRS_DEFAULT = "Air's default"
-
-
-@dataclass(frozen=True, slots=True)
-class Note:
-    """What became of a key that stands in the file."""
-
-    where: str
-    """File and line."""
-    key: str
-    """As Air calls it."""
-    verdict: Verdict
-    text: str
-    """For people, without the key."""
-
-    def __str__(self) -> str:
-        return f"{self.where}: {self.key}: {self.text}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +55,8 @@ class AirRead:
 
     layer: Layer
     notes: tuple[Note, ...]
+    rules: tuple[Rule, ...] = ()
+    """What ``watch.action`` of the layer was made from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +133,7 @@ def read_air(document: Document, *, folder: str, home: str = "", platform: str =
         _actions(file, folder)
         _leaving(file)
         _surroundings(file)
-    return AirRead(file.layer, tuple(file.notes))
+    return AirRead(file.layer, tuple(file.notes), tuple(file.rules))
 
 
 # --- what stands there ---------------------------------------------------------------------------------------------
@@ -185,10 +173,10 @@ def _take_platform(file: _File, platform: str, table: Mapping[str, object]) -> N
             file.notes.append(Note(str(file.document.origin(path)), ".".join(path), "same", "for another system"))
 
 
-def _take_one(file: _File, key: AirKey, path: Path, value: object) -> None:
+def _take_one(file: _File, key: TheirKey, path: Path, value: object) -> None:
     dotted = ".".join(path)
-    if not _is_of(key.form, value):
-        file.refuse(path, f"{dotted} = {shown(value)} is not {_FORMS[key.form]}")
+    if not is_of(key.form, value):
+        file.refuse(path, f"{dotted} = {shown(value)} is not {FORMS[key.form]}")
         return
     if not value and not isinstance(value, list) and key.default:
         file.warn(path, f"{dotted} = {shown(value)}: Air passes over it, so it is {shown(key.default)}")
@@ -196,12 +184,8 @@ def _take_one(file: _File, key: AirKey, path: Path, value: object) -> None:
     # A proxy is refused once, and only if there was to be one.
     if key.verdict == "refused" and value != key.default and not dotted.startswith("proxy."):
         file.warn(path, f"{dotted} has no effect: {key.reason}")
-    file.notes.append(Note(str(file.document.origin(path)), dotted, key.verdict, _became(key)))
+    file.notes.append(Note(str(file.document.origin(path)), dotted, key.verdict, key.sentence))
     file.given[dotted] = _Given(value, path)
-
-
-def _became(key: AirKey) -> str:
-    return "; ".join(part for part in (key.becomes and f"is {key.becomes}", key.reason) if part) or "as in Air"
 
 
 def _take_rules(file: _File, value: object) -> None:
@@ -220,13 +204,13 @@ def _take_rule(file: _File, place: int, table: Mapping[str, object]) -> None:
     for name, value in table.items():
         if name not in keys:
             file.warn((*here, name), f"Air has no build.rules.{name} and passes over it")
-        elif not _is_of(keys[name].form, value):
+        elif not is_of(keys[name].form, value):
             is_good = False
-            file.refuse((*here, name), f"build.rules.{name} = {shown(value)} is not {_FORMS[keys[name].form]}")
+            file.refuse((*here, name), f"build.rules.{name} = {shown(value)} is not {FORMS[keys[name].form]}")
         else:
             values[name] = value
             where = str(file.document.origin((*here, name)))
-            file.notes.append(Note(where, f"build.rules.{name}", keys[name].verdict, _became(keys[name])))
+            file.notes.append(Note(where, f"build.rules.{name}", keys[name].verdict, keys[name].sentence))
     if is_good and not values["cmd"]:
         file.refuse(here, "a rule needs cmd")
     elif is_good and not any(values[name] for name in ("include_dir", "include_ext", "include_file")):
@@ -250,43 +234,13 @@ def _rule(file: _File, place: int, values: Mapping[str, object]) -> Rule:
     )
 
 
-_FORMS = {
-    Form.TEXT: "a string",
-    Form.LIST: "a list of strings",
-    Form.LINE: "a string or a list of strings",
-    Form.FLAG: "true or false",
-    Form.MS: "a number of milliseconds",
-    Form.NUMBER: "a number",
-    Form.DELAY: 'a number of milliseconds, or a text such as "500ms"',
-}
-
-
-def _is_of(form: Form, value: object) -> bool:
-    is_list = isinstance(value, list) and all(isinstance(part, str) for part in value)
-    is_number = isinstance(value, int) and not isinstance(value, bool) and value >= 0
-    match form:
-        case Form.TEXT:
-            return isinstance(value, str)
-        case Form.LIST:
-            return is_list
-        case Form.LINE:
-            return is_list or isinstance(value, str)
-        case Form.FLAG:
-            return isinstance(value, bool)
-        case Form.MS | Form.NUMBER:
-            return is_number
-        case Form.DELAY:
-            return is_number or (isinstance(value, str) and _seconds(value) is not None)
-
-
-def _seconds(delay: object) -> float | None:
-    """Of a ``kill_delay``; None: it is none."""
+def _seconds(delay: object) -> float:
+    """Of a ``kill_delay``."""
+    if isinstance(delay, str) and delay.isdigit():
+        delay = int(delay)
     if isinstance(delay, int):
         return delay / (1000 if delay < NS_FROM else 1_000_000_000)
-    try:
-        return read_duration(str(delay))
-    except BadUnit:
-        return None
+    return read_duration(delay) if isinstance(delay, str) and is_duration(delay) else 0.0
 
 
 def _prefer_platform(file: _File) -> None:
@@ -343,27 +297,6 @@ def _entry(file: _File, program: str) -> str:
 def _dotted(path: str) -> str:
     """As a path, not as a name that is looked up."""
     return path if os.path.isabs(path) else f"./{path}"
-
-
-_FOR_A_SHELL = re.compile(r"[$`;|&<>()*?~{}\[\]#!\n]")
-_ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=")
-
-
-def command_of(line: str) -> tuple[str, ...]:
-    """The arguments with which a shell would start what ``line`` says, or a shell if only that can tell. Pure.
-
-    >>> command_of("PORT=1 ./tmp/main --name 'a b'")
-    ('env', 'PORT=1', './tmp/main', '--name', 'a b')
-    >>> command_of("./a && ./b")
-    ('/bin/sh', '-c', './a && ./b')
-    """
-    try:
-        words = shlex.split(line)
-    except ValueError:
-        words = []
-    if not words or _FOR_A_SHELL.search(line):
-        return ("/bin/sh", "-c", line)
-    return ("env", *words) if _ASSIGNMENT.match(words[0]) else tuple(words)
 
 
 def _steps(file: _File) -> None:

@@ -1,44 +1,8 @@
-"""The keys of Air's ``.air.toml``: what each is, and what becomes of it here. ``docs/air.md`` is made from this list.
-
-same: does what it does in Air. better: what it is for is done, and what is wrong with Air's way is not. refused: has no effect
-here, for the reason that is given.
-"""
+"""The keys of Air's ``.air.toml``: what each is, and what becomes of it here. ``docs/air.md`` is made from this list."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import Enum, auto
-from typing import Literal
-
-Verdict = Literal["same", "better", "refused"]
-
-
-class Form(Enum):
-    """How Air has a value written."""
-
-    TEXT = auto()
-    LIST = auto()
-    LINE = auto()
-    """A string, or a list of strings."""
-    FLAG = auto()
-    MS = auto()
-    """A number of milliseconds."""
-    NUMBER = auto()
-    DELAY = auto()
-    """A number (of milliseconds; from 1,000,000 on of nanoseconds), or a text such as ``500ms``."""
-
-
-@dataclass(frozen=True, slots=True)
-class AirKey:
-    name: str
-    form: Form
-    default: object
-    verdict: Verdict
-    becomes: str
-    """Our key or keys, as they are written in midair.toml; empty: none."""
-    reason: str
-    """What is better, or why it is refused; with ``same`` what is to be known, and often nothing."""
-
+from midair.config.theirs import Form, TheirKey
 
 COMMON = ("pre_cmd", "cmd", "post_cmd", "bin", "entrypoint", "full_bin", "args_bin")
 """Keys of ``[build]`` that ``[build.linux]``, ``[build.darwin]`` and ``[build.windows]`` may have as well."""
@@ -50,8 +14,8 @@ _PROXY = (
 )
 _COLOUR = "colours are fixed; NO_COLOR=1 turns them off"
 
-AIR_KEYS: tuple[AirKey, ...] = (
-    AirKey(
+AIR_KEYS: tuple[TheirKey, ...] = (
+    TheirKey(
         "root",
         Form.TEXT,
         ".",
@@ -59,7 +23,7 @@ AIR_KEYS: tuple[AirKey, ...] = (
         "watch.paths",
         "commands run where midair dev was typed, as with Air; / and a home folder are refused",
     ),
-    AirKey(
+    TheirKey(
         "tmp_dir",
         Form.TEXT,
         "tmp",
@@ -67,8 +31,8 @@ AIR_KEYS: tuple[AirKey, ...] = (
         "watch.ignore",
         "never watched; made before a build command of your own runs",
     ),
-    AirKey("testdata_dir", Form.TEXT, "testdata", "same", "watch.ignore", "never watched"),
-    AirKey(
+    TheirKey("testdata_dir", Form.TEXT, "testdata", "same", "watch.ignore", "never watched"),
+    TheirKey(
         "env_files",
         Form.LIST,
         (),
@@ -76,7 +40,7 @@ AIR_KEYS: tuple[AirKey, ...] = (
         "env_files",
         "read anew for each version; what midair dev inherited wins; a missing file is no error",
     ),
-    AirKey(
+    TheirKey(
         "build.cmd",
         Form.TEXT,
         "go build -o ./tmp/main .",
@@ -84,7 +48,7 @@ AIR_KEYS: tuple[AirKey, ...] = (
         "build.build",
         "a newer save stops a build that runs and starts over; its errors are shown in the page as well",
     ),
-    AirKey(
+    TheirKey(
         "build.bin",
         Form.TEXT,
         "./tmp/main",
@@ -92,10 +56,10 @@ AIR_KEYS: tuple[AirKey, ...] = (
         "command",
         "the new version listens before the old one is told to go",
     ),
-    AirKey("build.entrypoint", Form.LINE, (), "better", "command", "as bin"),
-    AirKey("build.full_bin", Form.TEXT, "", "better", "command", "as bin"),
-    AirKey("build.args_bin", Form.LIST, (), "same", "command", "behind the program, as the shell would split them"),
-    AirKey(
+    TheirKey("build.entrypoint", Form.LINE, (), "better", "command", "as bin"),
+    TheirKey("build.full_bin", Form.TEXT, "", "better", "command", "as bin"),
+    TheirKey("build.args_bin", Form.LIST, (), "same", "command", "behind the program, as the shell would split them"),
+    TheirKey(
         "build.pre_cmd",
         Form.LIST,
         (),
@@ -103,8 +67,8 @@ AIR_KEYS: tuple[AirKey, ...] = (
         "build.pre",
         "one that fails keeps the old version, whatever stop_on_error says",
     ),
-    AirKey("build.post_cmd", Form.LIST, (), "same", "dev.at_exit", "once, when midair dev ends"),
-    AirKey(
+    TheirKey("build.post_cmd", Form.LIST, (), "same", "dev.at_exit", "once, when midair dev ends"),
+    TheirKey(
         "build.rerun",
         Form.FLAG,
         False,
@@ -112,7 +76,7 @@ AIR_KEYS: tuple[AirKey, ...] = (
         "dev.rerun",
         "a program that crashes is started again in either case, after growing waits",
     ),
-    AirKey(
+    TheirKey(
         "build.rerun_delay",
         Form.MS,
         500,
@@ -120,7 +84,7 @@ AIR_KEYS: tuple[AirKey, ...] = (
         "",
         "a program that ends is started again at once, then after waits that grow while it goes on ending",
     ),
-    AirKey(
+    TheirKey(
         "build.stop_on_error",
         Form.FLAG,
         False,
@@ -128,7 +92,7 @@ AIR_KEYS: tuple[AirKey, ...] = (
         "",
         "a failed build neither stops the old program (true) nor starts it again (false): it serves on, and pages show the error",
     ),
-    AirKey(
+    TheirKey(
         "build.send_interrupt",
         Form.FLAG,
         False,
@@ -136,7 +100,7 @@ AIR_KEYS: tuple[AirKey, ...] = (
         "exit.signal",
         "the old program is always asked first: by SIGTERM (false) or SIGINT (true), and when the new one listens",
     ),
-    AirKey(
+    TheirKey(
         "build.kill_delay",
         Form.DELAY,
         0,
@@ -144,7 +108,7 @@ AIR_KEYS: tuple[AirKey, ...] = (
         "drain.timeout, exit.timeout",
         "with send_interrupt, as in Air; 0 is 2 s here",
     ),
-    AirKey(
+    TheirKey(
         "build.log",
         Form.TEXT,
         "build-errors.log",
@@ -152,10 +116,10 @@ AIR_KEYS: tuple[AirKey, ...] = (
         "",
         "no file: all that a failing command has printed is on the terminal and in the page, not only its exit status",
     ),
-    AirKey("build.include_ext", Form.LIST, ("go", "tpl", "tmpl", "html"), "same", "watch.extensions", ""),
-    AirKey("build.include_dir", Form.LIST, (), "same", "watch.paths", ""),
-    AirKey("build.include_file", Form.LIST, (), "same", "watch.paths", "counts whatever its ending is"),
-    AirKey(
+    TheirKey("build.include_ext", Form.LIST, ("go", "tpl", "tmpl", "html"), "same", "watch.extensions", ""),
+    TheirKey("build.include_dir", Form.LIST, (), "same", "watch.paths", ""),
+    TheirKey("build.include_file", Form.LIST, (), "same", "watch.paths", "counts whatever its ending is"),
+    TheirKey(
         "build.exclude_dir",
         Form.LIST,
         ("assets", "tmp", "vendor", "testdata"),
@@ -163,8 +127,8 @@ AIR_KEYS: tuple[AirKey, ...] = (
         "watch.ignore",
         "not watched at all; folders that begin with a dot are not, either",
     ),
-    AirKey("build.exclude_file", Form.LIST, (), "same", "watch.ignore", ""),
-    AirKey(
+    TheirKey("build.exclude_file", Form.LIST, (), "same", "watch.ignore", ""),
+    TheirKey(
         "build.exclude_regex",
         Form.LIST,
         ("_test.go",),
@@ -172,9 +136,9 @@ AIR_KEYS: tuple[AirKey, ...] = (
         "watch.ignore_regex",
         "read as Python's re, which has all of RE2 that people use in a path",
     ),
-    AirKey("build.exclude_unchanged", Form.FLAG, False, "better", "", "always: content decides, not the clock"),
-    AirKey("build.follow_symlink", Form.FLAG, False, "better", "", "always: folders behind links are watched, too"),
-    AirKey(
+    TheirKey("build.exclude_unchanged", Form.FLAG, False, "better", "", "always: content decides, not the clock"),
+    TheirKey("build.follow_symlink", Form.FLAG, False, "better", "", "always: folders behind links are watched, too"),
+    TheirKey(
         "build.ignore_dangerous_root_dir",
         Form.FLAG,
         False,
@@ -182,7 +146,7 @@ AIR_KEYS: tuple[AirKey, ...] = (
         "",
         "",
     ),
-    AirKey(
+    TheirKey(
         "build.poll",
         Form.FLAG,
         False,
@@ -190,8 +154,8 @@ AIR_KEYS: tuple[AirKey, ...] = (
         "watch.poll",
         "false is auto: files are compared where the kernel tells nothing",
     ),
-    AirKey("build.poll_interval", Form.MS, 0, "same", "watch.poll_interval", "never less than 500 ms, as in Air"),
-    AirKey(
+    TheirKey("build.poll_interval", Form.MS, 0, "same", "watch.poll_interval", "never less than 500 ms, as in Air"),
+    TheirKey(
         "build.delay",
         Form.MS,
         1000,
@@ -200,19 +164,19 @@ AIR_KEYS: tuple[AirKey, ...] = (
         "Air's 1000 is not waited for: a change counts after 10 ms of quiet, and a burst is one build. Another value is how "
         "long it has to be quiet",
     ),
-    AirKey(
+    TheirKey(
         "log.time", Form.FLAG, False, "refused", "", "each line says how long a thing took; midair logs has the times"
     ),
-    AirKey("log.main_only", Form.FLAG, False, "better", "", "always: a save is one line"),
-    AirKey("log.silent", Form.FLAG, False, "same", "log.level", "errors alone; the program's own output stays"),
-    AirKey("color.main", Form.TEXT, "magenta", "refused", "", _COLOUR),
-    AirKey("color.watcher", Form.TEXT, "cyan", "refused", "", _COLOUR),
-    AirKey("color.build", Form.TEXT, "yellow", "refused", "", _COLOUR),
-    AirKey("color.runner", Form.TEXT, "green", "refused", "", _COLOUR),
-    AirKey("color.app", Form.TEXT, "", "refused", "", "it has no effect in Air, either"),
-    AirKey("color.mode", Form.TEXT, "", "refused", "", "colours are for terminals (auto); NO_COLOR=1 is never"),
-    AirKey("screen.clear_on_rebuild", Form.FLAG, False, "same", "dev.clear", ""),
-    AirKey(
+    TheirKey("log.main_only", Form.FLAG, False, "better", "", "always: a save is one line"),
+    TheirKey("log.silent", Form.FLAG, False, "same", "log.level", "errors alone; the program's own output stays"),
+    TheirKey("color.main", Form.TEXT, "magenta", "refused", "", _COLOUR),
+    TheirKey("color.watcher", Form.TEXT, "cyan", "refused", "", _COLOUR),
+    TheirKey("color.build", Form.TEXT, "yellow", "refused", "", _COLOUR),
+    TheirKey("color.runner", Form.TEXT, "green", "refused", "", _COLOUR),
+    TheirKey("color.app", Form.TEXT, "", "refused", "", "it has no effect in Air, either"),
+    TheirKey("color.mode", Form.TEXT, "", "refused", "", "colours are for terminals (auto); NO_COLOR=1 is never"),
+    TheirKey("screen.clear_on_rebuild", Form.FLAG, False, "same", "dev.clear", ""),
+    TheirKey(
         "screen.keep_scroll",
         Form.FLAG,
         True,
@@ -220,12 +184,12 @@ AIR_KEYS: tuple[AirKey, ...] = (
         "",
         "what has scrolled away stays; Air cannot be told otherwise, either",
     ),
-    AirKey("misc.clean_on_exit", Form.FLAG, False, "same", "dev.at_exit", "rm -rf of tmp_dir"),
-    AirKey("misc.startup_banner", Form.TEXT, None, "refused", "", "there is no banner"),
-    AirKey("proxy.enabled", Form.FLAG, False, "refused", "", _PROXY),
-    AirKey("proxy.proxy_port", Form.NUMBER, 0, "refused", "", _PROXY),
-    AirKey("proxy.app_port", Form.NUMBER, 0, "refused", "", _PROXY),
-    AirKey(
+    TheirKey("misc.clean_on_exit", Form.FLAG, False, "same", "dev.at_exit", "rm -rf of tmp_dir"),
+    TheirKey("misc.startup_banner", Form.TEXT, None, "refused", "", "there is no banner"),
+    TheirKey("proxy.enabled", Form.FLAG, False, "refused", "", _PROXY),
+    TheirKey("proxy.proxy_port", Form.NUMBER, 0, "refused", "", _PROXY),
+    TheirKey("proxy.app_port", Form.NUMBER, 0, "refused", "", _PROXY),
+    TheirKey(
         "proxy.app_start_timeout",
         Form.MS,
         0,
@@ -235,17 +199,17 @@ AIR_KEYS: tuple[AirKey, ...] = (
     ),
 )
 
-RULES: tuple[AirKey, ...] = (
-    AirKey("name", Form.TEXT, "", "same", "watch.action.name", ""),
-    AirKey("cmd", Form.TEXT, "", "same", "watch.action.run", ""),
-    AirKey("include_dir", Form.LIST, (), "same", "watch.action.paths", ""),
-    AirKey("include_ext", Form.LIST, (), "same", "watch.action.paths", ""),
-    AirKey("include_file", Form.LIST, (), "same", "watch.action.paths", ""),
-    AirKey("exclude_regex", Form.LIST, (), "same", "watch.action.ignore_regex", ""),
-    AirKey("delay", Form.MS, 1000, "better", "", "as build.delay"),
+RULES: tuple[TheirKey, ...] = (
+    TheirKey("name", Form.TEXT, "", "same", "watch.action.name", ""),
+    TheirKey("cmd", Form.TEXT, "", "same", "watch.action.run", ""),
+    TheirKey("include_dir", Form.LIST, (), "same", "watch.action.paths", ""),
+    TheirKey("include_ext", Form.LIST, (), "same", "watch.action.paths", ""),
+    TheirKey("include_file", Form.LIST, (), "same", "watch.action.paths", ""),
+    TheirKey("exclude_regex", Form.LIST, (), "same", "watch.action.ignore_regex", ""),
+    TheirKey("delay", Form.MS, 1000, "better", "", "as build.delay"),
 )
 """Of one ``[[build.rules]]``."""
 
 
-def by_name() -> dict[str, AirKey]:
+def by_name() -> dict[str, TheirKey]:
     return {key.name: key for key in AIR_KEYS}

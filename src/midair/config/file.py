@@ -1,14 +1,16 @@
 """Find and read the file of a configuration: ``midair.toml``, else ``[tool.midair]`` of ``pyproject.toml``; while a service is
-developed else the file that Air would read."""
+developed else the one that Air or nodemon would read."""
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import tomllib
 from collections.abc import Mapping
+from typing import Literal
 
-from midair.config import air
+from midair.config import air, nodemon
 from midair.config.layers import Document
 from midair.config.lines import key_lines
 from midair.config.problems import BadConfig, Problem
@@ -31,39 +33,48 @@ class NotForProduction(ConfigError):
     code = "config-for-dev"
     hint = "midair dev reads it; midair init writes a midair.toml from it"
 
-    def __init__(self, path: str) -> None:
-        super().__init__(f"{path} is Air's: it says how the service is developed, not how it runs")
+    def __init__(self, path: str, whose: str) -> None:
+        super().__init__(f"{path} is {whose}'s: it says how the service is developed, not how it runs")
+
+
+THEIRS = (*air.NAMES, nodemon.OWN, nodemon.SHARED)
+"""What is read where there is no file of ours, while a service is developed."""
 
 
 def find(folder: str, config: str, *, is_dev: bool = False) -> str:
     """The file that counts: ``config`` if given (from ``folder``), else the one found in ``folder``; empty: none.
 
-    is_dev: Air's counts, too. Raises Unreadable if ``config`` is not there, NotForProduction.
+    is_dev: those of other tools count, too. Raises Unreadable if ``config`` is not there, NotForProduction.
     """
     if config:
         path = os.path.join(folder, config)
         if not os.path.isfile(path):
             raise Unreadable(f"there is no file {config}", hint=f"looked for {path}")
-        if is_air(path) and not is_dev:
-            raise NotForProduction(config)
+        if (whose := tool_of(path)) and not is_dev:
+            raise NotForProduction(config, whose)
         return path
-    for name in (OWN, SHARED, *(air.NAMES if is_dev else ())):
+    for name in (OWN, SHARED, *(THEIRS if is_dev else ())):
         path = os.path.join(folder, name)
-        if os.path.isfile(path) and (name != SHARED or _has_our_table(path)):
+        if os.path.isfile(path) and (name not in (SHARED, nodemon.SHARED) or _has_its_table(path)):
             return path
     return ""
 
 
-def is_air(path: str) -> bool:
-    """Whether the file is called as Air's are: ``.air.toml``, ``.air.dev.toml``, ``air.toml``."""
-    name = os.path.basename(path)
-    return name.endswith(".toml") and name.lstrip(".").startswith("air.")
+def tool_of(path: str) -> Literal["", "Air", "nodemon"]:
+    """Whose file it is by its name; empty: ours. ``.air.toml``, ``.air.dev.toml``, ``air.toml``; ``nodemon.json``,
+    ``nodemon.dev.json``, ``package.json``."""
+    name = os.path.basename(path).lstrip(".")
+    if name.startswith("air.") and name.endswith(".toml"):
+        return "Air"
+    return "nodemon" if (name.startswith("nodemon.") and name.endswith(".json")) or name == nodemon.SHARED else ""
 
 
 def read(path: str) -> Document:
     """The document at ``path``. Raises Unreadable, and BadConfig for what is not TOML."""
     name = os.path.basename(path)
     text = _text(path)
+    if name.endswith(".json"):
+        return _read_json(name, text)
     try:
         content: object = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as exc:
@@ -74,6 +85,20 @@ def read(path: str) -> Document:
     if not isinstance(content, Mapping):
         raise BadConfig([Problem(name, "tool.midair is not a table", "write [tool.midair]")])
     return Document(name, content, key_lines(text), inside)
+
+
+def _read_json(name: str, text: str) -> Document:
+    try:
+        content: object = json.loads(text)
+    except (json.JSONDecodeError, RecursionError) as exc:
+        where = f"{name}:{exc.lineno}" if isinstance(exc, json.JSONDecodeError) else name
+        raise BadConfig([Problem(where, f"is not JSON: {getattr(exc, 'msg', 'too deep')}")]) from exc
+    inside = nodemon.INSIDE_SHARED if name == nodemon.SHARED else ()
+    for part in inside:
+        content = content.get(part, {}) if isinstance(content, Mapping) else {}
+    if not isinstance(content, Mapping):
+        raise BadConfig([Problem(name, "is not an object", "write {…}")])
+    return Document(name, content, nodemon.json_lines(text), inside)
 
 
 def read_names(path: str) -> dict[str, str]:
@@ -99,9 +124,12 @@ def _text(path: str) -> str:
         raise BadConfig([Problem(os.path.basename(path), f"is not UTF-8: byte {exc.start}")]) from exc
 
 
-def _has_our_table(path: str) -> bool:
-    """A cheap look first: most projects have a pyproject.toml, few a part for us."""
-    return "midair" in _text(path) and bool(_our_table(path))
+def _has_its_table(path: str) -> bool:
+    """A cheap look first: most projects have a pyproject.toml or a package.json, few a part in it that counts here."""
+    text = _text(path)
+    if os.path.basename(path) == nodemon.SHARED:
+        return f'"{nodemon.INSIDE_SHARED[0]}"' in text
+    return "midair" in text and bool(_our_table(path))
 
 
 def _our_table(path: str) -> bool:

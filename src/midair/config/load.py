@@ -12,6 +12,7 @@ variable says nothing.
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Mapping
@@ -33,6 +34,7 @@ from midair.config.layers import (
     flags_layer,
     served_layer,
 )
+from midair.config.nodemon import Package, read_nodemon
 from midair.config.origins import DEFAULT, Origin
 from midair.config.problems import BadConfig, Problem
 from midair.config.schema import Settings
@@ -93,11 +95,11 @@ def sources_for_run(
 ) -> RunSources:
     """The sources of a service, from what was typed. folder: ``-C``; config: ``--config``; both as typed or empty.
 
-    The folder is the typed one; without one that of ``config``; without either where we are. A file of Air's names no folder: its
+    The folder is the typed one; without one that of ``config``; without either where we are. Another tool's file names none: its
     commands run where they were typed.
     """
     base = places.folder_as_typed(folder, environ)
-    if config and not folder and not file.is_air(config):
+    if config and not folder and not file.tool_of(config):
         whole = os.path.join(base, config)
         base, config = places.folder_as_typed(os.path.dirname(whole), environ), os.path.basename(whole)
     kept = {name: value for name, value in environ.items() if name in KEPT_VARIABLES or name.startswith("MIDAIR_")}
@@ -111,14 +113,14 @@ def load(sources: RunSources, *, needs_target: bool = False) -> Loaded:
     """
     if not os.path.isdir(sources.folder):
         raise file.Unreadable(f"there is no folder {sources.folder}")
-    path = file.find(sources.folder, sources.config, is_dev=sources.is_dev)
-    is_airs = file.is_air(path)
+    path = _find(sources)
+    whose = file.tool_of(path)
     layers = [_defaults()]
-    layers.append(file_layer(file.read(path)) if path and not is_airs else Layer())
+    layers.append(file_layer(file.read(path)) if path and not whose else Layer())
     layers.append(served_layer(sources.served))
     layers.append(dev_layer() if sources.is_dev else Layer())
     # Above what is different in development: it says nothing about anything else.
-    layers.append(_air_layer(sources.folder, path) if is_airs else Layer())
+    layers.append(_layer_of(whose, sources.folder, path))
     layers.append(environment_layer(sources.environment, _bind_so_far(layers)))
     layers.append(flags_layer(sources.overrides))
     merged = _merge(layers)
@@ -136,11 +138,34 @@ def load(sources: RunSources, *, needs_target: bool = False) -> Loaded:
     return Loaded(settings=settings, origins=origins, file=path, warnings=tuple(warnings))
 
 
-def _air_layer(folder: str, path: str) -> Layer:
-    document = file.read(path)
-    return read_air(
-        document, folder=folder, home=os.path.expanduser("~"), platform=_AIRS_NAMES.get(sys.platform, "linux")
-    ).layer
+def _find(sources: RunSources) -> str:
+    """The file that counts. Another tool's says what runs and which files are its own: nothing to somebody who types what runs."""
+    is_typed = any(name in sources.overrides for name in TARGETS)
+    return file.find(sources.folder, sources.config, is_dev=sources.is_dev and (bool(sources.config) or not is_typed))
+
+
+def _layer_of(whose: str, folder: str, path: str) -> Layer:
+    """What another tool's file says."""
+    match whose:
+        case "Air":
+            home, platform = os.path.expanduser("~"), _AIRS_NAMES.get(sys.platform, "linux")
+            return read_air(file.read(path), folder=folder, home=home, platform=platform).layer
+        case "nodemon":
+            return read_nodemon(file.read(path), folder=folder, package=_package(folder)).layer
+        case _:
+            return Layer()
+
+
+def _package(folder: str) -> Package:
+    """What package.json says about what runs. One that cannot be read says nothing: it is npm's to complain."""
+    content: object = {}
+    try:
+        with open(os.path.join(folder, "package.json"), encoding="utf-8") as opened:
+            content = json.load(opened)
+    except (OSError, ValueError):
+        pass
+    has_index = os.path.isfile(os.path.join(folder, "index.js"))
+    return Package(content if isinstance(content, Mapping) else {}, has_index)
 
 
 _AIRS_NAMES = {"linux": "linux", "darwin": "darwin", "win32": "windows"}
