@@ -422,3 +422,13 @@ def test_an_action_of_the_watcher_is_read_and_shown(read: Load) -> None:
     assert (second.on, second.run) == (("create", "write", "remove", "move"), ("tools/sync", "two words"))
     assert str(loaded.origins["watch.action"]) == "midair.toml:3"
     assert shown_value(loaded.settings, "watch.action") == "./handle --now, sync"
+
+
+def test_a_command_that_is_developed_is_lent_its_socket_unless_the_file_says_otherwise(folder: Path) -> None:
+    def developed(text: str) -> str:
+        (folder / "midair.toml").write_text(text)
+        return load(sources_for_run(folder=str(folder), environ={}, is_dev=True)).settings.listener
+
+    assert developed('command = "./server"') == "lent"
+    assert developed('command = "./server"\nlistener = "own"') == "own"
+    assert developed('app = "main:app"') == "shared"

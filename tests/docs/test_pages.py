@@ -22,6 +22,7 @@ PAGES = sorted(
     path
     for pattern in ("*.md", "docs/**/*.md", "changes.d/*.md", "examples/**/*.md", "tests/apps/*.md")
     for path in ROOT.glob(pattern)
+    if "node_modules" not in path.parts
 )
 
 

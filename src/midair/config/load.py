@@ -216,11 +216,13 @@ def _fill_context(merged: dict[str, Setting], sources: RunSources) -> None:
 
 def _fill_dev(merged: dict[str, Setting]) -> None:
     """A name of its own, unless one was typed: the service that runs in this folder is not disturbed. Who is to be reached from
-    other machines listens to them."""
+    other machines listens to them. A program need not know that it is updated."""
     if merged["name"].origin.kind in ("default", "file"):
         merged["name"] = Setting(f"{merged['name'].value}{DEV_SUFFIX}", merged["name"].origin)
     if merged["dev.expose"].value and merged["bind"].origin == DEFAULT:
         merged["bind"] = Setting(EXPOSED_BIND, Origin("default", "dev.expose"))
+    if merged["command"].value and merged["listener"].origin == DEFAULT:
+        merged["listener"] = Setting("lent", Origin("default", "midair dev"))
 
 
 def _build(merged: Mapping[str, Setting], folder: str) -> Settings:
