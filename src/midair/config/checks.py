@@ -80,18 +80,12 @@ def check(
         found.add(
             "worker.hang_warn", "worker.hang_warn is longer than worker.hang_timeout", also=("worker.hang_timeout",)
         )
-    for regex in settings.watch.ignore_regex:
-        try:
-            re.compile(regex)
-        except re.error as exc:
-            found.add("watch.ignore_regex", f"watch.ignore_regex has {regex!r}, which is no regular expression: {exc}")
+    _regexes(found, "watch.ignore_regex", settings.watch.ignore_regex)
     for action in settings.watch.action:
         if not action.on:
             what = f"the action {action.name or action.run[0]!r} is for no change"
             found.add("watch.action", what, 'leave `on` out, or write on = ["create"]')
-    _expressions(found, "watch.ignore_regex", settings.watch.ignore_regex)
-    for action in settings.watch.action:
-        _expressions(found, "watch.action", action.ignore_regex)
+        _regexes(found, "watch.action", action.ignore_regex)
     if settings.socket_mode > 0o777:
         found.add("socket_mode", "socket_mode has more than permission bits")
     return found.problems
@@ -221,12 +215,12 @@ def _network_hint(proxy: str) -> str:
     return 'such as "10.0.0.0/8", "192.0.2.7" or "*" for everybody; names are not looked up'
 
 
-def _expressions(found: Found, key: str, expressions: tuple[str, ...]) -> None:
-    for expression in expressions:
+def _regexes(found: Found, key: str, regexes: tuple[str, ...]) -> None:
+    for regex in regexes:
         try:
-            re.compile(expression)
+            re.compile(regex)
         except re.error as exc:
-            found.add(key, f"{key} has the expression {expression!r}, which cannot be read: {exc}")
+            found.add(key, f"{key} has {regex!r}, which is no regular expression: {exc}")
 
 
 def _headers(found: Found, settings: Settings) -> None:
