@@ -38,7 +38,7 @@ AIR_KEYS: tuple[TheirKey, ...] = (
         (),
         "same",
         "env_files",
-        "read anew for each version; what midair dev inherited wins; a missing file is no error",
+        "read anew for each version, for the program; what midair dev inherited wins; a missing file is no error",
     ),
     TheirKey(
         "build.cmd",

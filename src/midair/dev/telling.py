@@ -40,6 +40,7 @@ class Telling:
         self._is_coloured = os.isatty(2) and "NO_COLOR" not in os.environ and not self._is_json
         self._colours = cycle(OF_PROGRAMS)
         self._colour_of: dict[str, str] = {}
+        self._has_begun = False
 
     # --- lines ----------------------------------------------------------------------------------------------------
 
@@ -61,6 +62,7 @@ class Telling:
 
     def began(self, *, has_keys: bool) -> None:
         settings = self._estate.settings
+        self._has_begun = True
         where = ", ".join(self.addresses())
         keys = "  h help, q quit" if has_keys else ""
         self.line(f"{self.paint('midair dev', BOLD)}  {settings.target}  {where}{self.paint(keys, DIM)}")
@@ -70,7 +72,7 @@ class Telling:
         scheme = "https" if self._estate.settings.tls.certfile else "http"
         return [
             each.actual if each.actual.startswith("unix:") else f"{scheme}://{_reachable(each.actual)}/"
-            for each in self._estate.listeners
+            for each in (*self._estate.listeners, *self._estate.commands.stored)
         ]
 
     def saved(self, saved: Saved) -> None:
@@ -132,6 +134,8 @@ class Telling:
         """Whether an event of the supervisor's log is shown."""
         if self._is_json or self._estate.settings.log.level == "debug":
             return True
+        if event == "listening" and self._has_begun:  # A program has bound a port that nobody knew.
+            self.line(self.addresses()[-1])
         known = EVENTS.get(event)
         return known is None or (known.level in ("warning", "error") and event not in TOLD_BETTER)
 
