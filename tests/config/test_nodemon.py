@@ -212,3 +212,18 @@ def test_midair_run_does_not_read_it(tmp_path: Path) -> None:
     assert load(sources_for_run(folder=str(tmp_path), environ={})).file == ""
     with pytest.raises(NotForProduction, match="nodemon"):
         load(sources_for_run(folder=str(tmp_path), config="nodemon.json", environ={}))
+
+
+def test_an_exec_line_is_what_runs_where_nothing_else_does(tmp_path: Path) -> None:
+    def developed(**more: tuple[str, ...]) -> Loaded:
+        overrides = {"build.build": Override(("npm run compile", "node a.js"), "--exec")}
+        overrides |= {name: Override(value, "--") for name, value in more.items()}
+        return load(
+            sources_for_run(folder=str(tmp_path), overrides=overrides, environ={}, is_dev=True), needs_target=True
+        )
+
+    settings = developed().settings
+    assert settings.command == ("/bin/sh", "-c", "npm run compile && node a.js")
+    assert (settings.build.build, settings.listener, settings.bind) == ((), "lent", ())
+    settings = developed(command=("node", "a.js")).settings
+    assert (settings.command, settings.build.build) == (("node", "a.js"), ("npm run compile", "node a.js"))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import click
+import msgspec
 
 from midair.cli.follow import json_of
 from midair.cli.options import Service, service_options
 from midair.cli.show import Show
 from midair.config.changes import values
+from midair.config.file import is_theirs
 from midair.config.load import load
 from midair.control import client
 from midair.control.words import Config, ConfigReport
@@ -52,7 +54,8 @@ def _from_service(service: Service, diff: bool) -> ConfigReport:
 
 
 def _from_file(service: Service) -> ConfigReport:
-    loaded = load(service.sources({}))
+    # Only midair dev would start what another tool's file describes.
+    loaded = load(msgspec.structs.replace(service.sources({}), is_dev=is_theirs(service.folder or ".", service.config)))
     warnings = loaded.warnings
     if loaded.settings.main:
         warnings += (f"what {loaded.settings.main} gives to midair.serve() is known once it runs",)

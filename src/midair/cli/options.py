@@ -46,7 +46,7 @@ def service_options(function: Callable[Concatenate[Service, P], int]) -> Callabl
     """Give a command ``-C``, ``--config``, ``--name`` and ``--json``, handed over as one ``Service``."""
 
     @click.option("-C", "folder", metavar="FOLDER", default="", help="The service's folder; default: this one.")
-    @click.option("--config", metavar="FILE", default="", envvar="MIDAIR_CONFIG", help="Instead of midair.toml.")
+    @click.option("-c", "--config", metavar="FILE", default="", envvar="MIDAIR_CONFIG", help="Instead of midair.toml.")
     @click.option("--name", metavar="NAME", default="", help="The service's name; default: the folder's.")
     @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
     @functools.wraps(function)

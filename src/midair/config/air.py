@@ -10,7 +10,7 @@ import os
 import re
 import shlex
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from midair.config.air_keys import COMMON, PLATFORMS, RULES, by_name
 from midair.config.keys import all_keys
@@ -134,6 +134,15 @@ def read_air(document: Document, *, folder: str, home: str = "", platform: str =
         _leaving(file)
         _surroundings(file)
     return AirRead(file.layer, tuple(file.notes), tuple(file.rules))
+
+
+def without_rules(document: Document) -> Document:
+    """The same file, as if no rule stood in it."""
+    build = document.content.get("build")
+    if not isinstance(build, Mapping):
+        return document
+    rest = {name: value for name, value in build.items() if name != "rules"}
+    return replace(document, content={**document.content, "build": rest})
 
 
 # --- what stands there ---------------------------------------------------------------------------------------------

@@ -69,6 +69,11 @@ def tool_of(path: str) -> Literal["", "Air", "nodemon"]:
     return "nodemon" if (name.startswith("nodemon.") and name.endswith(".json")) or name == nodemon.SHARED else ""
 
 
+def is_theirs(folder: str, config: str) -> bool:
+    """Whether what ``midair dev`` would read here is another tool's. Raises Unreadable."""
+    return bool(tool_of(find(folder, config, is_dev=True)))
+
+
 def read(path: str) -> Document:
     """The document at ``path``. Raises Unreadable, and BadConfig for what is not TOML."""
     name = os.path.basename(path)

@@ -38,10 +38,12 @@ from midair.config.nodemon import Package, read_nodemon
 from midair.config.origins import DEFAULT, Origin
 from midair.config.problems import BadConfig, Problem
 from midair.config.schema import Settings
+from midair.config.shell_lines import command_of
 from midair.worker.settings import Served
 
 __all__ = ["Loaded", "Override", "RunSources", "ServiceAddress", "load", "load_client", "sources_for_run"]
 
+EXEC = Origin("flag", "--exec")
 EXPOSED_BIND = ("0.0.0.0:8000",)
 KEPT_VARIABLES = (*places.PLACE_VARIABLES, "WEB_CONCURRENCY", "PORT", "FORWARDED_ALLOW_IPS")
 
@@ -221,8 +223,21 @@ def _fill_dev(merged: dict[str, Setting]) -> None:
         merged["name"] = Setting(f"{merged['name'].value}{DEV_SUFFIX}", merged["name"].origin)
     if merged["dev.expose"].value and merged["bind"].origin == DEFAULT:
         merged["bind"] = Setting(EXPOSED_BIND, Origin("default", "dev.expose"))
+    if not any(merged[name].value for name in TARGETS) and merged["build.build"].origin == EXEC:
+        _run_line(merged)
     if merged["command"].value and merged["listener"].origin == DEFAULT:
         merged["listener"] = Setting("lent", Origin("default", "midair dev"))
+
+
+def _run_line(merged: dict[str, Setting]) -> None:
+    """``--exec`` and nothing that runs: the line is what runs, as people who come from nodemon type it."""
+    lines = merged.pop("build.build").value
+    assert isinstance(lines, tuple)
+    merged["build.build"] = Setting((), DEFAULT)
+    merged["command"] = Setting(command_of(" && ".join(lines)), EXEC)
+    merged["listener"] = Setting("lent", EXEC)
+    if merged["bind"].origin == DEFAULT:
+        merged["bind"] = Setting((), EXEC)
 
 
 def _build(merged: Mapping[str, Setting], folder: str) -> Settings:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from midair.config import convert
-from midair.config.air import NAMES, read_air
+from midair.config.air import NAMES, read_air, without_rules
 from midair.config.keys import Key, Kind, all_keys
 from midair.config.layers import Document, Layer
 from midair.config.lines import key_lines
@@ -207,7 +207,8 @@ def _of_air(proposal: Proposal, path: str, text: str) -> None:
         document = Document(posixpath.basename(path), tomllib.loads(text), key_lines(text))
     except tomllib.TOMLDecodeError as exc:
         raise NothingFound(f"{path} is not TOML: {exc}") from exc
-    read = read_air(document, folder="/project")
+    rules = read_air(document, folder="/project").rules
+    read = read_air(without_rules(document), folder="/project")
     lines = [str(line) for key in ("build.pre", "build.build") for line in _value_of(read.layer, key)]
     if lines:
         proposal.take("hooks.before", ("sh", "-c", " && ".join(lines)), f"{path}, midair run: at each update")
@@ -219,7 +220,7 @@ def _of_air(proposal: Proposal, path: str, text: str) -> None:
     proposal.reports.append(Report("Air", path, olds, "midair dev reads it as it is where there is no midair.toml"))
     proposal.warnings += [*read.layer.warnings, *map(str, read.layer.problems)]
     proposal.warnings += [
-        f"{rule.origin}: the rule {rule.name} is not taken over: write a [[watch.action]]" for rule in read.rules
+        f"{rule.origin}: the rule {rule.name} is not taken over: write a [[watch.action]]" for rule in rules
     ]
 
 
