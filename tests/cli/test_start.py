@@ -298,6 +298,18 @@ def test_config_of_a_file_names_origins(here: Path, capsys: pytest.CaptureFixtur
     assert "nothing runs" in printed.err
 
 
+def test_config_shows_what_midair_dev_would_read_of_another_tools_file(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (here / ".air.toml").write_text('[build]\ncmd = "make"\nlog = "x.log"\n')
+    assert main(["config", "--file"]) == 0
+    printed = capsys.readouterr()
+    assert ["build.build", "make", ".air.toml:2"] in [line.split() for line in printed.out.splitlines()]
+    assert ".air.toml:3: build.log has no effect" in printed.err
+    assert main(["check", "-c", ".air.toml"]) == USAGE
+    assert "midair dev reads it" in capsys.readouterr().err
+
+
 def test_an_option_before_the_command_is_told_where_it_belongs(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["-C", "/srv/shop", "status"]) == USAGE
     assert "it comes after the command: midair status -C" in capsys.readouterr().err
