@@ -50,6 +50,8 @@ class Folder:
     files: dict[str, Known] = field(default_factory=dict)
     folders: set[str] = field(default_factory=set)
     """Names of those that have been entered or tried, links too."""
+    is_behind_link: bool = False
+    """A link is on the way to it."""
 
 
 class Tree:
@@ -139,14 +141,24 @@ class Tree:
         folder = self._folders.get(event.folder)
         if folder is None:
             return None
+        path = join(folder.path, event.name)
         if event.name == GITIGNORE:
             self._are_rules_old = True
-        elif self._rules.ignores(folder.absolute, event.name, is_folder=event.is_folder):
+        elif self._rules.ignores(
+            folder.absolute, event.name, is_folder=event.is_folder or self._leads_to_folder(event, path)
+        ):
             return None
-        path = join(folder.path, event.name)
         if event.is_folder:
             return self._take_folder(event, path)
         return self._take_file(event, path)
+
+    def _leads_to_folder(self, event: Event, path: str) -> bool:
+        """Whether it is a link to a folder: what is said of folders counts for it, too (git says otherwise: a ``node_modules`` that
+        is a link is not ignored by ``node_modules/``).
+        """
+        if path in self._links:
+            return self._links[path] is not None
+        return event.what in (What.CREATED, What.MOVED_HERE) and os.path.isdir(self.absolute(path))
 
     def _take_folder(self, event: Event, path: str) -> str | None:
         if event.what in (What.REMOVED, What.MOVED_AWAY):
@@ -216,17 +228,31 @@ class Tree:
             return [], []
         folder = self._folders.get(path)
         if folder is None or folder.identity != identity:
-            folder = self._folders[path] = Folder(path, absolute, identity)
+            if folder is not None:
+                self._leave(path)  # A folder was renamed over an empty one.
+                self._source.watch(path, absolute)
+            self._add_below_parent(path)
+            folder = self._folders[path] = Folder(path, absolute, identity, is_behind_link=self._is_behind_link(path))
             self._entered[identity] = path
         return self._read(folder, entries, is_new=is_new)
 
+    def _add_below_parent(self, path: str) -> None:
+        parent, _, name = path.rpartition("/")
+        if path and parent in self._folders:
+            self._folders[parent].folders.add(name)
+
+    def _is_behind_link(self, path: str) -> bool:
+        parent = self._folders.get(os.path.dirname(path)) if path not in self._paths else None
+        return path in self._links or (parent is not None and parent.is_behind_link)
+
     def _is_entered_elsewhere(self, identity: Identity, path: str) -> bool:
-        """Whether the folder is known under another name that still leads to it."""
+        """Whether the folder is known under another name that still leads to it, and that is as good as this one."""
         other = self._entered.get(identity)
         if other is None or other == path:
             return False
         try:
-            if _identity(self.absolute(other)) == identity:
+            is_better = self._folders[other].is_behind_link and not self._is_behind_link(path)
+            if _identity(self.absolute(other)) == identity and not is_better:
                 return True
         except OSError:
             pass  # It has been moved, and that news is still to come.
@@ -473,7 +499,8 @@ class Tree:
         if path in self._singles:
             return True
         folder = self._folders.get(os.path.dirname(path))
-        return folder is not None and not self._is_left_out(folder, os.path.basename(path), False)
+        is_folder = self._links.get(path) is not None
+        return folder is not None and not self._is_left_out(folder, os.path.basename(path), is_folder)
 
     def _is_in_folder(self, path: str) -> bool:
         return os.path.dirname(path) in self._folders

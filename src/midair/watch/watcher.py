@@ -57,6 +57,8 @@ class Watcher:
         self._debounce = Debounce(begin.watch.delay_s, begin.watch.delay_max_s)
         self._checkout = Checkout(begin.folder)
         self._raw = 0
+        self._has_lost = False
+        """In this batch: said once."""
         try:
             self._tree.begin()
         except WatchLimit as error:
@@ -90,6 +92,11 @@ class Watcher:
         ]
         return min(due, default=None)
 
+    @property
+    def is_waiting(self) -> bool:
+        """Something was seen that was not told yet, because it has not been quiet for long enough."""
+        return self._debounce.first_s is not None
+
     def take(self) -> None:
         """Take in the news there is."""
         is_time = not self._source.every_s or self._clock() >= self._look_s
@@ -108,7 +115,8 @@ class Watcher:
 
     def _take(self, event: Event) -> None:
         if event.what is What.LOST:
-            if not self._source.every_s:
+            if not self._source.every_s and not self._has_lost:
+                self._has_lost = True
                 self._say(EventsLost("more changed at once than the kernel's queue holds; everything was compared"))
             self._compare()
             return
@@ -147,6 +155,7 @@ class Watcher:
             return None
         changes = self._tree.settle(wants_chmod=self._wants_chmod)
         raw, self._raw = self._raw, 0
+        self._has_lost = False
         now_s = self._clock()
         self._debounce.taken(now_s)
         return Batch(tuple(changes), raw, round(now_s - first_s, 4)) if changes else None
