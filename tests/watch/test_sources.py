@@ -8,8 +8,9 @@ import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -422,6 +423,35 @@ def test_a_watched_folder_may_go_and_come_again(begin: Begun, tmp_path: Path) ->
     assert run.batches([("write", "app.py")]) == [("write", "app.py")]
 
 
+def test_a_watched_folder_may_be_made_anew_at_once(begin: Begun, tmp_path: Path) -> None:
+    """The new one often gets the inode of the old one."""
+    project = tmp_path / "project"
+    write(project / "app.py", "one")
+    run = begin(folder=project)
+    if run.source.how == "watchfiles":
+        pytest.skip("the library watches the folder that was there at the beginning")
+    for content in ("two", "three", "four"):
+        shutil.rmtree(project)
+        write(project / "app.py", content)
+        assert run.batches([("write", "app.py")]) == [("write", "app.py")]
+    write(project / "app.py", "five")
+    assert run.batches([("write", "app.py")]) == [("write", "app.py")]
+
+
+def test_a_watched_folder_is_found_again_with_the_folder_around_it(begin: Begun, tmp_path: Path) -> None:
+    project = tmp_path / "around" / "project"
+    write(project / "app.py", "one")
+    run = begin(folder=project)
+    if run.source.how == "watchfiles":
+        pytest.skip("the library watches the folder that was there at the beginning")
+    shutil.rmtree(tmp_path / "around")
+    assert run.batches([("remove", "app.py")]) == [("remove", "app.py")]
+    write(project / "app.py", "two")
+    assert run.batches([("create", "app.py")]) == [("create", "app.py")]
+    write(project / "app.py", "three")
+    assert run.batches([("write", "app.py")]) == [("write", "app.py")]
+
+
 def test_a_path_that_is_not_there_yet_is_said_and_watched_as_soon_as_it_is(begin: Begun, tmp_path: Path) -> None:
     write(tmp_path / "app.py")
     run = begin(Watch(paths=("app.py", "later")))
@@ -432,17 +462,34 @@ def test_a_path_that_is_not_there_yet_is_said_and_watched_as_soon_as_it_is(begin
     assert run.batches([("create", "later/b.py")]) == [("create", "later/b.py")]
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_a_folder_that_may_not_be_read_is_said_and_the_others_are_watched(begin: Begun, tmp_path: Path) -> None:
-    write(tmp_path / "secret" / "a.py")
-    (tmp_path / "secret").chmod(0)
-    try:
-        run = begin()
+@contextmanager
+def as_nobody() -> Iterator[Path]:
+    """A folder, and whoever may not read everything. Root's own folders are closed to others."""
+    with TemporaryDirectory() as folder:
+        os.chmod(folder, 0o777)
+        before = os.geteuid()
+        if before == 0:
+            os.seteuid(65534)
+        try:
+            yield Path(folder)
+        finally:
+            os.seteuid(before)
+
+
+def test_a_folder_that_may_not_be_read_is_said_and_the_others_are_watched(begin: Begun) -> None:
+    with as_nobody() as folder:
+        write(folder / "secret" / "a.py")
+        (folder / "secret").chmod(0)
+        run = begin(folder=folder)
         assert [error.code for error in run.troubles] == ["watch-unreadable"]
-        write(tmp_path / "app.py")
+        write(folder / "app.py")
         assert run.batches([("create", "app.py")]) == [("create", "app.py")]
-    finally:
-        (tmp_path / "secret").chmod(0o700)
+        (folder / "secret").chmod(0o700)
+        if run.source.how == "watchfiles":
+            return  # The library tried once.
+        assert run.batches([("create", "secret/a.py")]) == [("create", "secret/a.py")]
+        write(folder / "secret" / "a.py", "again")
+        assert run.batches([("write", "secret/a.py")]) == [("write", "secret/a.py")]
 
 
 def test_names_that_are_no_utf8_are_said_and_passed_over(begin: Begun, tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ class Folder:
     identity: Identity
     files: dict[str, Known] = field(default_factory=dict)
     folders: set[str] = field(default_factory=set)
-    """Names of those that have been entered or tried, links too."""
+    """Names of those that have been entered, links too."""
     is_behind_link: bool = False
     """A link is on the way to it."""
 
@@ -58,11 +58,21 @@ class Tree:
     """See above. ``say`` is told of trouble, each only once."""
 
     def __init__(
-        self, base: str, paths: Iterable[str], rules: Rules, source: Source, say: Callable[[MidairError], None]
+        self,
+        base: str,
+        paths: Iterable[str],
+        rules: Rules,
+        source: Source,
+        say: Callable[[MidairError], None],
+        *,
+        files: Iterable[str] = (),
     ) -> None:
-        """base: the service's folder, absolute. paths: what is watched, relative to it; folders and files."""
+        """base: the service's folder, absolute. paths: what is watched, relative to it; folders and files. files: more of these,
+        which need not be there.
+        """
         self._base = base
-        self._paths = tuple(dict.fromkeys(tidy(path) for path in paths))
+        self._expected = tuple(dict.fromkeys(tidy(path) for path in paths))
+        self._paths = tuple(dict.fromkeys((*self._expected, *(tidy(path) for path in files))))
         self._rules = rules
         self._source = source
         self._say = say
@@ -75,6 +85,10 @@ class Tree:
         """Links, and the folder that they lead to, if it is one."""
         self._anchors: dict[str, dict[str, set[str]]] = {}
         """By key and name: the paths that must be looked at when something happens to the name."""
+        self._anchored: dict[str, tuple[tuple[str, str], ...]] = {}
+        """The same by path: key and name of each anchor."""
+        self._missing: set[str] = set()
+        """Watched folders that have gone. The folder around them may have gone as well, and then nothing tells of their return."""
         self._touched: dict[str, bool] = {}
         """Paths to look at; whether somebody wrote there."""
         self._gone: dict[str, Known] = {}
@@ -115,13 +129,14 @@ class Tree:
             self._anchor(path)
             if path not in self._folders and not self._is_in_folder(path):
                 self._singles[path] = known.look(self.absolute(path), now_ns=time.time_ns())
-                if self._singles[path] is None:
+                if self._singles[path] is None and path in self._expected:
                     self._trouble(FolderGone(f"{self.absolute(path)} is not there"))
 
     def use(self, source: Source) -> None:
         """Go on with another source of news."""
         self._source = source
         self._anchors.clear()
+        self._anchored.clear()
         for folder in self._folders.values():
             source.watch(folder.path, folder.absolute)
         for path in (*self._paths, *self._links):
@@ -137,6 +152,8 @@ class Tree:
         if event.folder.startswith(ANCHOR):
             return self._take_anchored(event)
         if event.what is What.FOLDER_GONE:
+            # Left in any case: the next folder of that name may have got the same inode, and the kernel's watch is gone.
+            self._leave(event.folder)
             return self._check_folder(event.folder)
         folder = self._folders.get(event.folder)
         if folder is None:
@@ -188,11 +205,12 @@ class Tree:
         for path in sorted(paths):
             if path in self._links:
                 self._change_link(path)
-            elif path in self._folders or (path in self._paths and os.path.isdir(self.absolute(path))):
+                continue
+            if path in self._folders or (path in self._paths and os.path.isdir(self.absolute(path))):
                 self._check_folder(path)
             else:
                 self._touch(path, was_written=True)
-            self._anchor(path)
+                self._anchor(path)
         return min(paths)
 
     def _touch(self, path: str, *, was_written: bool) -> None:
@@ -219,9 +237,11 @@ class Tree:
             with os.scandir(absolute) as scan:
                 entries = list(scan)
         except PermissionError:
+            self._source.forget(path)
             self._trouble(FolderUnreadable(f"{absolute} may not be read"))
             return [], []
         except OSError:
+            self._source.forget(path)
             return [], []  # It has gone meanwhile.
         if path not in self._paths and any(entry.name == ENVIRONMENT for entry in entries):
             self._source.forget(path)
@@ -272,7 +292,6 @@ class Tree:
                 if entry.is_symlink() and not self._add_link(path, is_folder):
                     continue
                 if is_folder:
-                    folder.folders.add(entry.name)
                     (links if entry.is_symlink() else below).append(path)
                     if not entry.is_symlink():
                         continue
@@ -327,7 +346,7 @@ class Tree:
             self.files_count -= len(folder.files)
             for file, found in folder.files.items():
                 below = join(folder.path, file)
-                self._links.pop(below, None)
+                self._forget_link(below)
                 if not is_quiet:
                     self._gone.setdefault(below, found)
                     self._touch(below, was_written=True)
@@ -346,11 +365,26 @@ class Tree:
             self._leave(path)
         if identity is not None:
             self._singles.pop(path, None)
+            self._missing.discard(path)
             self._enter(path, is_new=True)
         elif path in self._paths:
+            self._missing.add(path)
             self._trouble(FolderGone(f"{self.absolute(path)} is not there any more"))
-        self._anchor(path)
+        if path in self._paths:
+            self._anchor(path)
         return path
+
+    @property
+    def is_incomplete(self) -> bool:
+        """A watched folder has gone, and should be looked for."""
+        return bool(self._missing)
+
+    def look_for_missing(self) -> bool:
+        """See whether folders that had gone are there again; whether one is."""
+        back = [path for path in sorted(self._missing) if os.path.isdir(self.absolute(path))]
+        for path in back:
+            self._check_folder(path)
+        return bool(back)
 
     # --- links ----------------------------------------------------------------------------------------------------
 
@@ -371,7 +405,6 @@ class Tree:
         if folder and changed not in self._links and os.path.lexists(self.absolute(changed)):
             is_folder = os.path.isdir(self.absolute(changed))
             if self._add_link(changed, is_folder) and is_folder:
-                folder.folders.add(os.path.basename(changed))
                 self._enter(changed, is_new=True)
         for path, identity in list(self._links.items()):
             if identity is None:
@@ -394,18 +427,39 @@ class Tree:
             self._links[path] = now
             self._anchor(path)
         else:
-            self._links.pop(path, None)
+            self._forget_link(path)
+
+    def _forget_link(self, path: str) -> None:
+        if path in self._links:
+            del self._links[path]
+            if path not in self._paths:
+                self._lift_anchors(path)
 
     def _anchor(self, path: str) -> None:
         """Hear of it when the way to ``path`` changes."""
-        for folder, name in names_on_the_way(self.absolute(path)):
-            key = ANCHOR + folder
-            if key not in self._anchors:
-                try:
-                    self._source.watch(key, folder)
-                except OSError:
-                    continue  # It may not be read, or is gone.
+        before = self._anchored.pop(path, ())
+        anchors = tuple((ANCHOR + folder, name) for folder, name in names_on_the_way(self.absolute(path)))
+        for key, name in anchors:
+            try:
+                self._source.watch(key, key.removeprefix(ANCHOR))
+            except OSError:
+                continue  # It may not be read, or is gone.
             self._anchors.setdefault(key, {}).setdefault(name, set()).add(path)
+        self._anchored[path] = anchors
+        self._lift(path, [each for each in before if each not in anchors])
+
+    def _lift_anchors(self, path: str) -> None:
+        self._lift(path, self._anchored.pop(path, ()))
+
+    def _lift(self, path: str, anchors: Iterable[tuple[str, str]]) -> None:
+        for key, name in anchors:
+            names = self._anchors.get(key, {})
+            names.get(name, set()).discard(path)
+            if not names.get(name):
+                names.pop(name, None)
+            if not names and key in self._anchors:
+                del self._anchors[key]
+                self._source.forget(key)
 
     # --- comparing ------------------------------------------------------------------------------------------------
 
@@ -458,9 +512,8 @@ class Tree:
             self._leave(join(folder.path, name))
 
     def _compare_below(self, folder: Folder, name: str) -> None:
-        """Enter a folder that is new. One that was tried and is not here is ignored, unreadable, or known by another name."""
-        if name not in folder.folders and not self._is_left_out(folder, name, True):
-            folder.folders.add(name)
+        """Enter a folder that is not known: it is new, or could not be read, or is known by another name."""
+        if join(folder.path, name) not in self._folders and not self._is_left_out(folder, name, True):
             self._enter(join(folder.path, name), is_new=True)
 
     def _is_same(self, folder: Folder, entry: os.DirEntry[str]) -> bool:
@@ -492,8 +545,21 @@ class Tree:
                 del folder.files[name]
                 self.files_count -= 1
         for path in list(self._folders):
-            self._enter(path, is_new=False)
+            self._read_anew(path)
         self._touched = {path: how for path, how in self._touched.items() if self._counts(path) or path in self._gone}
+
+    def _read_anew(self, path: str) -> None:
+        folder = self._folders.get(path)
+        if folder is None:
+            return
+        try:
+            with os.scandir(folder.absolute) as scan:
+                below, links = self._read(folder, list(scan), is_new=False)
+        except OSError:
+            return  # It has gone; the news of that is still to come.
+        for each in (*below, *links):
+            if each not in self._folders:
+                self._enter(each, is_new=False)
 
     def _counts(self, path: str) -> bool:
         if path in self._singles:

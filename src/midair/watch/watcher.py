@@ -23,6 +23,7 @@ READ_AHEAD_S = 0.01
 """Digests are taken this long before news are looked at again."""
 READ_AHEAD_AT_ONCE_S = 0.05
 """And this long before the beginning is told: enough for a small project to have all of them."""
+LOOK_FOR_MISSING_S = 0.5
 LOOK_SHARE = 10
 """Where files are compared, a look is followed by this many times its own length of rest: a tenth of one processor at most."""
 
@@ -46,14 +47,14 @@ class Watcher:
         self._say = say
         self._watch = begin.watch
         self._wants_chmod = begin.wants_chmod
-        paths = (*begin.watch.paths, *begin.files)
-        rules = Rules(begin.folder, begin.watch, ignore=begin.ignore, named=paths)
+        named = (*begin.watch.paths, *begin.files)
+        rules = Rules(begin.folder, begin.watch, ignore=begin.ignore, named=named)
         if source is None:
             folders = [os.path.join(begin.folder, path) for path in begin.watch.paths]
             self._source, self._why = choose(begin.watch, folders, say)
         else:
             self._source, self._why = source, ""
-        self._tree = Tree(begin.folder, paths, rules, self._source, say)
+        self._tree = Tree(begin.folder, begin.watch.paths, rules, self._source, say, files=begin.files)
         self._debounce = Debounce(begin.watch.delay_s, begin.watch.delay_max_s)
         self._checkout = Checkout(begin.folder)
         self._raw = 0
@@ -85,11 +86,8 @@ class Watcher:
         """When to call ``take`` and ``batch`` although there is no news; None: not before there is."""
         if self._tree.has_unread:
             return self._clock()
-        due = [
-            each
-            for each in (self._debounce.due_s(), self._look_s if self._source.every_s else None)
-            if each is not None
-        ]
+        looks = self._source.every_s or self._tree.is_incomplete
+        due = [each for each in (self._debounce.due_s(), self._look_s if looks else None) if each is not None]
         return min(due, default=None)
 
     @property
@@ -110,6 +108,11 @@ class Watcher:
         if events and self._source.every_s:
             rest_s = max(self._source.every_s, LOOK_SHARE * (self._clock() - self._look_s))
             self._look_s = self._clock() + rest_s
+        if self._tree.is_incomplete and self._clock() >= self._look_s:
+            self._look_s = self._clock() + LOOK_FOR_MISSING_S
+            if self._tree.look_for_missing():
+                self._raw += 1
+                self._debounce.saw(self._clock(), "")
         if not events:
             self._tree.read_ahead(READ_AHEAD_S)
 
