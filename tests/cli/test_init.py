@@ -219,6 +219,21 @@ def test_the_file_of_air_is_taken_over(capsys: pytest.CaptureFixture[str]) -> No
     assert "the rule css is not taken over" in said.err
 
 
+def test_what_one_may_want_next_stands_there_as_a_comment() -> None:
+    django = {
+        "manage.py": "",
+        "s/wsgi.py": "from django.core.wsgi import get_wsgi_application as g\napplication = g()\n",
+    }
+    proposal = propose(django | {"ui/package.json": '{"scripts": {"dev": "vite"}}'}, TABLE)
+    assert without_problems(proposal) == []
+    comments = [line.removeprefix("# ") for line in text_of(proposal).partition("\n\n")[2].splitlines()]
+    wanted = tomllib.loads("\n".join(comments))
+    assert wanted["hooks"]["before"][:3] == ["python", "manage.py", "migrate"]
+    assert wanted["dev"]["process"] == [{"name": "ui", "command": ["npm", "run", "dev"], "cwd": "ui"}]
+    proposal = propose(django | {"Procfile": "release: ./manage.py migrate\nweb: gunicorn s.wsgi\n"}, TABLE)
+    assert text_of(proposal).count("[hooks]") == 1
+
+
 def test_nothing_to_run_is_an_error_that_says_what_was_seen(capsys: pytest.CaptureFixture[str]) -> None:
     _write({"requirements.txt": "flask==3\n", "go.mod": "module x\n"})
     assert main(["init"]) == 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 import pytest
+from granian.cli import cli as granian_command
 from gunicorn.config import KNOWN_SETTINGS
 from uvicorn.main import main as uvicorn_command
 
@@ -30,13 +31,14 @@ def test_a_flag_that_has_an_answer_with_an_option_has_its_key() -> None:
     assert written - set(TABLE.keys) - elsewhere == set()
 
 
-def test_the_switches_of_uvicorn_are_those_without_a_value() -> None:
-    assert isinstance(uvicorn_command, click.Command)
-    options = [param for param in uvicorn_command.params if isinstance(param, click.Option)]
+@pytest.mark.parametrize(("server", "command"), [("uvicorn", uvicorn_command), ("granian", granian_command)])
+def test_the_switches_of_a_server_are_those_without_a_value(server: str, command: object) -> None:
+    assert isinstance(command, click.Command)
+    options = [param for param in command.params if isinstance(param, click.Option)]
     switches = {flag for option in options if option.is_flag for flag in (*option.opts, *option.secondary_opts)}
     valued = {flag for option in options if not option.is_flag for flag in option.opts}
     assert switches <= SWITCHES
-    assert (valued & SWITCHES) <= VALUED["uvicorn"]
+    assert (valued & SWITCHES) <= VALUED.get(server, set())
 
 
 def test_the_switches_and_short_names_of_gunicorn_are_its_own() -> None:
@@ -121,7 +123,8 @@ def test_an_option_becomes_a_key(line: str, key: str, value: Value) -> None:
 @pytest.mark.parametrize(
     ("line", "written", "answer"),
     [
-        ("uvicorn main:app --reload", "--reload", "not needed"),
+        ("uvicorn main:app --reload", "--reload", "midair"),
+        ("uvicorn main:app --ssl-keyfile-password hidden", "--ssl-keyfile-password …", ""),
         ("uvicorn main:app --unheard-of 3", "--unheard-of 3", "knows no such option"),
         ("uvicorn main:app --workers $WEB_CONCURRENCY", "--workers $WEB_CONCURRENCY", "honoured as it is"),
         ("uvicorn main:app --workers $N", "--workers $N", "$N decides"),

@@ -75,9 +75,10 @@ def _lines(proposal: Proposal) -> Iterator[tuple[str, str]]:
             yield _line(choice), choice.key
     for process in proposal.processes:
         yield from ((line, "") for line in _process(process))
-    if proposal.hints and not any(f"[{table}]" in proposal.hints for table in tables):
-        yield "", ""
-        yield from ((f"# {line}", "") for line in proposal.hints)
+    for hint in proposal.hints:
+        if not any(hint[0] == f"[{table}]" for table in tables):
+            yield "", ""
+            yield from ((f"# {line}", "") for line in hint)
 
 
 def _line(choice: Choice) -> str:

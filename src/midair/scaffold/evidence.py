@@ -49,6 +49,8 @@ class Process:
     name: str
     command: tuple[str, ...]
     where: str
+    cwd: str = ""
+    """The folder inside the project where it runs."""
 
 
 @dataclass(frozen=True, slots=True)

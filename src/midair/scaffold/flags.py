@@ -22,86 +22,32 @@ from midair.scaffold.literals import Literal
 SERVERS = ("gunicorn", "uvicorn", "hypercorn", "granian", "daphne", "waitress-serve", "fastapi", "flask")
 """Programs that serve an application and whose place midair takes."""
 
-SWITCHES = frozenset(
-    {
-        *(
-            "--reload",
-            "--preload",
-            "--daemon",
-            "-D",
-            "--use-colors",
-            "--no-use-colors",
-            "--reuse-port",
-            "--capture-output",
-        ),
-        *(
-            "--check-config",
-            "--print-config",
-            "--reset-contextvars",
-            "--do-handshake-on-connect",
-            "--factory",
-            "--access-log",
-        ),
-        *(
-            "--no-access-log",
-            "--proxy-headers",
-            "--no-proxy-headers",
-            "--server-header",
-            "--no-server-header",
-            "--date-header",
-        ),
-        *(
-            "--no-date-header",
-            "--no-sendfile",
-            "--spew",
-            "--initgroups",
-            "--no-control-socket",
-            "-R",
-            "--version",
-            "-v",
-        ),
-        *(
-            "--enable-stdio-inheritance",
-            "--disable-redirect-access-to-syslog",
-            "--log-syslog",
-            "--no-ssl",
-            "--suppress-ragged-eofs",
-        ),
-        *(
-            "--permit-obsolete-folding",
-            "--strip-header-spaces",
-            "--permit-unconventional-http-method",
-            "--debug",
-            "--no-debugger",
-        ),
-        *(
-            "--permit-unconventional-http-version",
-            "--casefold-http-method",
-            "--no-reload",
-            "--with-threads",
-            "--help",
-            "-h",
-        ),
-        *("--respawn-failed-workers", "--ws", "--no-ws", "--log", "--no-log", "--http2-enabled", "--inherit-sockets"),
-        *(
-            "--log-access",
-            "--no-log-access",
-            "--access-log-enabled",
-            "--asgi",
-            "--no-daemon",
-            "--enable-backlog-metric",
-            "--http2",
-        ),
-    }
-)
-"""Options without a value. Those of uvicorn and gunicorn are compared with their own lists by a test."""
-VALUED = {"uvicorn": {"--ws"}, "gunicorn": set[str](), "flask": {"-h"}, "daphne": {"-v"}}
-"""Options that have a value there, and none elsewhere."""
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
 
 
 def _pairs(text: str) -> dict[str, str]:
     words = text.split()
     return dict(zip(words[::2], words[1::2], strict=True))
+
+
+SWITCHES = _words(
+    "--reload --http2 --access-log --no-access-log --use-colors --no-use-colors --proxy-headers --no-proxy-headers "
+    "--server-header --no-server-header --date-header --no-date-header --version --reset-contextvars --factory --spew "
+    "--check-config --print-config --preload --no-sendfile --reuse-port -D --daemon --initgroups "
+    "--disable-redirect-access-to-syslog --capture-output --log-syslog -R --enable-stdio-inheritance "
+    "--enable-backlog-metric --suppress-ragged-eofs --do-handshake-on-connect --permit-obsolete-folding "
+    "--strip-header-spaces --permit-unconventional-http-method --permit-unconventional-http-version "
+    "--casefold-http-method --no-control-socket --ws --no-ws --http1-keep-alive --no-http1-keep-alive "
+    "--http1-pipeline-flush --no-http1-pipeline-flush --http2-adaptive-window --no-http2-adaptive-window --log "
+    "--no-log --ssl-client-verify --no-ssl-client-verify --respawn-failed-workers --no-respawn-failed-workers "
+    "--no-factory --metrics --no-metrics --no-reload --reload-ignore-worker-failure --no-reload-ignore-worker-failure "
+    "--help -h -v --debug --with-threads --without-threads --debugger --no-debugger"
+)
+"""Options without a value. Those of uvicorn, gunicorn and granian are compared with their own lists by a test."""
+VALUED = {"uvicorn": {"--ws"}, "gunicorn": set[str](), "flask": {"-h"}, "daphne": {"-v"}}
+"""Options that have a value there, and none elsewhere."""
 
 
 SHORT: Mapping[str, Mapping[str, str]] = {
@@ -119,13 +65,13 @@ DEFAULT_BIND = {"flask": "127.0.0.1:5000", "waitress-serve": "0.0.0.0:8080"}
 """Of servers that listen elsewhere than midair if nothing is said."""
 WORDS = {"critical": "error", "trace": "debug", "warn": "warning", "asgi3": "asgi", "asgi2": "asgi", "asginl": "asgi"}
 """Choices that have another name here."""
-CERT_REQS = {"0": "none", "1": "optional", "2": "required", "CERT_NONE": "none", "CERT_OPTIONAL": "optional"}
-CERT_REQS |= {"CERT_REQUIRED": "required"}
+CERT_REQS = _pairs("0 none 1 optional 2 required CERT_NONE none CERT_OPTIONAL optional CERT_REQUIRED required")
 ADDRESS = {"--host", "--port", "--uds", "--fd"}
+"""Parts of one ``bind``."""
+READ_ELSEWHERE = ADDRESS | {"--bind", "--app", "--factory", "--config", "--chdir", "--app-dir", "--pythonpath"}
 CPUS_ANSWER = "auto: as many as the processors that may be used"
-ENVIRONMENT_ANSWER = "a variable decides; left out, since it is the same variable here or has none"
-SAME_VARIABLES = {"PORT": "bind", "WEB_CONCURRENCY": "workers", "FORWARDED_ALLOW_IPS": "serve.forwarded_allow_ips"}
-"""Variables that midair honours, and the key that each sets."""
+SAME_VARIABLES = ("PORT", "WEB_CONCURRENCY", "FORWARDED_ALLOW_IPS")
+"""Variables that midair honours as the servers of before did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,26 +220,12 @@ def translated(options: Sequence[tuple[str, Literal]], server: str, table: Table
         yield _bind(address, DEFAULT_BIND.get(server, "127.0.0.1:8000"))
     elif server in DEFAULT_BIND and not any(flag == "--bind" for flag, _ in options):
         yield Old(f"{server}'s own address", "bind", DEFAULT_BIND[server])
-    binds = [
-        str(value)
-        for flag, value in options
-        if flag == "--bind"
-        for value in (value if isinstance(value, tuple) else (value,))
-    ]
-    if binds:
-        yield _binds(binds)
+    given = [value if isinstance(value, tuple) else (value,) for flag, value in options if flag == "--bind"]
+    if given:
+        yield _binds([str(value) for values in given for value in values])
     for flag, value in options:
-        if flag in ADDRESS or flag in (
-            "--bind",
-            "--app",
-            "--factory",
-            "--config",
-            "--chdir",
-            "--app-dir",
-            "--pythonpath",
-        ):
-            continue
-        yield from _one(flag, value, table)
+        if flag not in READ_ELSEWHERE:
+            yield from _one(flag, value, table)
 
 
 def _one(flag: str, value: Literal, table: Table) -> Iterator[Old]:
@@ -322,8 +254,12 @@ def _of_worker_class(kind: str, table: Table) -> str:
 
 
 def _with_key(written: str, key: Key, value: Literal) -> Old:
+    if key.is_secret:
+        written = f"{written.partition(' ')[0]} …"
     if isinstance(value, str) and "$" in value:
         return Old(written, answer=_of_variable(value))
+    if value in ("", True) and key.kind is not Kind.FLAG:
+        return Old(written, answer=f"left out: {key.name} needs a value here")
     try:
         found = value_for(key, value)
     except BadValue as exc:
@@ -335,12 +271,10 @@ def _with_key(written: str, key: Key, value: Literal) -> Old:
 
 def _of_variable(value: str) -> str:
     names = re.findall(r"\$\{?(\w+)", value)
-    same = [name for name in names if name in SAME_VARIABLES]
-    return (
-        f"${same[0]} is honoured as it is"
-        if same
-        else f"left out: ${names[0] if names else '?'} decides; every key has a variable"
-    )
+    for name in names:
+        if name in SAME_VARIABLES:
+            return f"${name} is honoured as it is"
+    return f"left out: ${names[0] if names else '?'} decides; every key has a variable"
 
 
 def value_for(key: Key, value: Literal) -> Value:
@@ -353,13 +287,8 @@ def value_for(key: Key, value: Literal) -> Value:
         case Kind.COUNT | Kind.WORKERS:
             found = "auto" if text == "auto" else int(str(convert.read(key, text, is_text=True)))
         case Kind.DURATION:
-            found = (
-                f"{text}s"
-                if re.fullmatch(r"\d+(\.\d+)?", text) and float(text)
-                else "0"
-                if text in ("0", "0.0")
-                else text
-            )
+            is_bare = re.fullmatch(r"\d+(\.\d+)?", text) is not None
+            found = text if not is_bare else f"{text}s" if float(text) else "0"
         case Kind.SIZE:
             found = units.write_size(int(text)) if text.isdigit() else text
         case Kind.CHOICE:
@@ -398,11 +327,8 @@ def _binds(addresses: Sequence[str], written: str = "") -> Old:
     for address in addresses:
         plain = re.sub(r"\$\{?\w+(?::-?(\w+))?\}?", lambda match: match[1] or "8000", address)
         if plain != address:
-            answer = (
-                f"{address.rpartition(':')[2]} decides, and is honoured as it is"
-                if "PORT" in address
-                else f"was {address}"
-            )
+            port = address.rpartition(":")[2]
+            answer = f"{port} decides, and is honoured as it is" if "PORT" in address else f"was {address}"
         found.append(plain if ":" in plain else f"{plain}:8000")
     written = written or " ".join(f"--bind {address}" for address in addresses)
     return Old(written, "bind", found[0] if len(found) == 1 else tuple(found), answer)

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
 
-from midair.scaffold.evidence import Files, Old, Project
+from midair.scaffold.evidence import Files, Old, Process, Project
 from midair.scaffold.flags import simple_commands
 
 TAKES_SOCKET = re.compile(
@@ -110,6 +110,22 @@ def _command(start: str, main: str, files: Files) -> tuple[str, ...]:
             tuple(words) if words[0] in PROGRAMS or "/" in words[0] else (f"node_modules/.bin/{words[0]}", *words[1:])
         )
     return ("node", main) if main and (main in files or "dist" in main) else ()
+
+
+def front_end(files: Files) -> Process | None:
+    """What develops the pages beside an application: the script ``dev`` or ``watch`` of a package of Node."""
+    for path in sorted(files, key=lambda path: (path.count("/"), path)):
+        folder, _, name = path.rpartition("/")
+        if name != "package.json" or "/" in folder:
+            continue
+        try:
+            package = json.loads(files[path])
+        except ValueError:
+            continue
+        scripts = _table(package, "scripts") if isinstance(package, dict) else {}
+        if script := next((script for script in ("dev", "watch") if script in scripts), ""):
+            return Process(folder or "pages", ("npm", "run", script), path, folder)
+    return None
 
 
 def _nodemon(files: Files, package: Mapping[str, object], scripts: Mapping[str, str]) -> Iterator[Old]:

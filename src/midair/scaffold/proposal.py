@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import posixpath
 import re
 import tomllib
@@ -19,7 +20,7 @@ from midair.scaffold.evidence import Application, Files, Interface, Old, Process
 from midair.scaffold.flags import Table
 from midair.scaffold.gunicorn import config_of, read_config
 from midair.scaffold.kills import kills
-from midair.scaffold.programs import manners_of, projects
+from midair.scaffold.programs import front_end, manners_of, projects
 from midair.scaffold.starts import starts
 
 
@@ -57,8 +58,8 @@ class Proposal:
     processes: list[Process] = field(default_factory=list)
     reports: list[Report] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
-    hints: list[str] = field(default_factory=list)
-    """Lines for the file that are comments: what one may want next."""
+    hints: list[tuple[str, ...]] = field(default_factory=list)
+    """Tables for the file that are comments: what one may want next. One whose table is there already is left out."""
 
     def take(self, key: str, value: Value, why: str) -> None:
         """The first who says something about a key counts."""
@@ -133,13 +134,22 @@ def _of_application(proposal: Proposal, app: Application, basis: Start | None, f
     if app.interface == "wsgi" and ((basis and basis.by == "gunicorn") or conf):
         _keep_one_at_a_time(proposal)
     if app.framework.startswith("Django"):
-        proposal.hints += DJANGO_HINTS
+        proposal.hints.append(MIGRATIONS)
+    if page := front_end(files):
+        proposal.hints.append(
+            (
+                "[[dev.process]]   # midair dev starts it, too",
+                f'name = "{page.name}"',
+                f"command = {json.dumps(page.command)}   # {page.where}",
+                *((f'cwd = "{page.cwd}"',) if page.cwd else ()),
+            )
+        )
 
 
-DJANGO_HINTS = [
+MIGRATIONS = (
     "[hooks]",
     'before = ["python", "manage.py", "migrate", "--noinput"]   # with the new code; if it fails, the update is refused',
-]
+)
 
 
 def _take_over(proposal: Proposal, start: Start, app: Application | None) -> None:
