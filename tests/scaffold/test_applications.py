@@ -131,6 +131,7 @@ def test_a_module_is_called_as_it_is_imported(files: dict[str, str], target: str
             "other:app",
         ),
         ({"main.py": FASTAPI, "odd.py": FASTAPI, ".flaskenv": "FLASK_APP=odd.py\n"}, "odd:app"),
+        ({"main.py": FASTAPI, "odd.py": FASTAPI, "gunicorn.conf.py": "wsgi_app = 'odd:app'\n"}, "odd:app"),
     ],
 )
 def test_of_several_the_clearest_comes_first(files: dict[str, str], target: str) -> None:

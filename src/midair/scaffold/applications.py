@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from midair.scaffold.evidence import Application, Files, Interface
-from midair.scaffold.literals import assignments, dotted, parsed, statements
+from midair.scaffold.literals import assignments, dotted, known, parsed, statements
 
 Kind = tuple[str, Interface]
 
@@ -84,7 +84,7 @@ def applications(files: Files) -> list[Application]:
 
 
 def named_targets(files: Files) -> Iterator[str]:
-    """Applications that a configuration names: Django's settings, FastAPI's part of pyproject.toml, Flask's variables."""
+    """Applications that a configuration names: Django's settings, FastAPI's part of pyproject.toml, Flask, gunicorn."""
     for path, text in files.items():
         name = posixpath.basename(path)
         if name == ".flaskenv":
@@ -93,6 +93,8 @@ def named_targets(files: Files) -> Iterator[str]:
                 if key.strip() == "FLASK_APP":
                     file, colon, attribute = value.strip().strip("'\"").partition(":")
                     yield f"{file.removesuffix('.py').replace('/', '.')}:{attribute if colon else 'app'}"
+        elif "gunicorn" in name and "wsgi_app" in text and (tree := parsed(text)):
+            yield str(known(tree).get("wsgi_app", ""))
         elif name == "pyproject.toml":
             yield from _named_in_pyproject(text)
         elif name.endswith(".py") and "_APPLICATION" in text and (tree := parsed(text)):

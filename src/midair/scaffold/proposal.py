@@ -72,12 +72,14 @@ def propose(files: Files, table: Table, *, app: str = "", first: Sequence[str] =
 
     app: what somebody has chosen. first: files whose start counts before all others. Raises NothingFound.
     """
+    if app and not is_target(app):
+        raise NothingFound(f"{app!r} is not module:attribute", hint='such as --app "shop.main:app"')
     found = applications(files)
     before = starts(files, found, table, first)
     others = projects(files)
     proposal = Proposal()
     basis = _basis(before, app)
-    if app or basis or found:
+    if app or found or (basis and basis.target):
         _of_application(proposal, _chosen(found, basis, app), basis, files, table)
     elif air := next((path for path in NAMES if path in files), ""):
         _of_air(proposal, air, files[air])
@@ -94,16 +96,20 @@ def propose(files: Files, table: Table, *, app: str = "", first: Sequence[str] =
 
 def _basis(before: Sequence[Start], app: str) -> Start | None:
     """The way it was started that counts; one of another application says nothing about the chosen one."""
-    servers = [start for start in before if start.is_server and (start.target or start.by == "gunicorn")]
+    servers = [start for start in before if start.is_server and (is_target(start.target) or not start.target)]
     return next((start for start in servers if not app or start.target == app), None)
+
+
+def is_target(text: str) -> bool:
+    """Whether it is ``module:attribute``, each of words with dots between."""
+    module, _, attribute = text.partition(":")
+    return all(word.isidentifier() for part in (module, attribute) for word in part.split("."))
 
 
 def _chosen(found: Sequence[Application], basis: Start | None, app: str) -> Application:
     """The application that runs: as asked for, as it was started before, or the clearest."""
     wanted = app or (basis.target if basis else "")
     if not wanted:
-        if not found:
-            raise NothingFound("a server was started here, and no application was found that it served")
         return found[0]
     where = basis.where if basis else "--app"
     known = next((each for each in found if each.target == wanted), None)
