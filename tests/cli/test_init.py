@@ -16,6 +16,8 @@ from midair.cli.init import flag_table
 from midair.config.load import load, sources_for_run
 from midair.scaffold.document import text_of, without_problems, written
 from midair.scaffold.folder import FILE_MAX_BYTES, read_folder
+from midair.scaffold.gunicorn import HOOKS
+from midair.scaffold.project import TEMPLATES
 from midair.scaffold.proposal import propose
 
 FASTAPI = "from fastapi import FastAPI\napp = FastAPI()\n"
@@ -290,3 +292,33 @@ def test_only_small_files_of_the_project_are_read(here: Path) -> None:
 def test_a_value_is_read_back_as_it_was(value: str | int | bool | tuple[str, ...]) -> None:
     read = tomllib.loads(f"x = {written(value)}")["x"]
     assert read == (list(value) if isinstance(value, tuple) else value)
+
+
+# --- the page ------------------------------------------------------------------------------------------------------
+
+PAGE = (Path(__file__).parent.parent.parent / "docs" / "new-project.md").read_text()
+
+
+def test_what_the_page_shows_is_what_happens(capsys: pytest.CaptureFixture[str]) -> None:
+    server = "gunicorn app.main:app --workers 4 -k uvicorn.workers.UvicornWorker --timeout 30"
+    _write(
+        {
+            "app/main.py": "from fastapi import FastAPI\n\n\n\n\n\n\n\napp = FastAPI()\n",
+            "Procfile": f"release: alembic upgrade head\nweb: {server}\njobs: celery -A app worker\n",
+            "gunicorn.conf.py": "max_requests = 1000\n\n\ndef post_fork(server, worker):\n    pass\n",
+            "deploy/logrotate.conf": "/var/log/shop/*.log {\n  postrotate\n    kill -USR1 $(cat /run/shop.pid)\n",
+        }
+    )
+    assert main(["init"]) == 0
+    said = capsys.readouterr()
+    shown = PAGE.partition("$ midair init\n")[2].partition("```")[0].splitlines()
+    assert said.err.splitlines() == [line for line in shown if line.startswith("warning: ")]
+    assert said.out.splitlines() == [line for line in shown if not line.startswith("warning: ")]
+
+
+def test_the_page_names_every_hook_of_gunicorn() -> None:
+    assert [hook for hook in HOOKS if f"`{hook}`" not in PAGE] == []
+
+
+def test_the_page_names_every_template_with_what_it_needs() -> None:
+    assert [kind for kind in TEMPLATES if f"| `{kind}` |" not in PAGE] == []
