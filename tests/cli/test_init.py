@@ -144,8 +144,9 @@ def test_one_request_at_a_time_stays_one_at_a_time(line: str, threads: int | Non
     assert serve.get("wsgi_threads") == threads
 
 
-def test_threads_mean_nothing_to_an_asgi_application() -> None:
-    files = {"main.py": FASTAPI, "Procfile": "web: gunicorn -k uvicorn.workers.UvicornWorker --threads 4 main:app\n"}
+@pytest.mark.parametrize("flags", ["-k uvicorn.workers.UvicornWorker --threads 4", ""])
+def test_threads_mean_nothing_to_an_asgi_application(flags: str) -> None:
+    files = {"main.py": FASTAPI, "Procfile": f"web: gunicorn {flags} main:app\n"}
     assert _settings(files) == {"app": "main:app"}
 
 
