@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 import subprocess
 import sys
 import tomllib
@@ -151,10 +152,12 @@ def test_threads_mean_nothing_to_an_asgi_application(flags: str) -> None:
 
 
 def test_what_would_not_load_is_left_out_and_told(capsys: pytest.CaptureFixture[str]) -> None:
-    _write({"main.py": FASTAPI, "Procfile": "web: uvicorn main:app --ssl-keyfile k --forwarded-allow-ips proxy\n"})
+    flags = "--ssl-keyfile k --ssl-keyfile-password hidden --forwarded-allow-ips proxy"
+    _write({"main.py": FASTAPI, "Procfile": f"web: uvicorn main:app {flags}\n"})
     assert main(["init"]) == 0
     said = capsys.readouterr().err
-    assert "tls.keyfile" in said
+    assert "tls.keyfile_password = … (Procfile:1) was left out" in said
+    assert "hidden" not in said
     assert "serve.forwarded_allow_ips" in said
     assert "left out" in said
     assert tomllib.loads(Path("midair.toml").read_text()) == {"app": "main:app"}
@@ -175,6 +178,13 @@ def test_a_configuration_that_is_there_is_never_lost(force: bool, capsys: pytest
     assert Path("midair.toml.bak").read_text() == "# older\n"
     said = capsys.readouterr()
     assert ("the one before is midair.toml.bak1" in said.out) if force else ("--force" in said.err)
+
+
+def test_a_file_that_nobody_else_may_read_stays_so() -> None:
+    _write({"main.py": FASTAPI, "midair.toml": "# mine\n"})
+    Path("midair.toml").chmod(0o600)
+    assert main(["init", "--force"]) == 0
+    assert [stat.S_IMODE(Path(name).stat().st_mode) for name in ("midair.toml", "midair.toml.bak")] == [0o600, 0o600]
 
 
 def test_a_table_of_pyproject_counts_as_a_configuration() -> None:

@@ -24,7 +24,7 @@ PATHS = (
         "compose.yaml",
     ),
     *("shop.service", "supervisord.conf", "start.sh", "Makefile", "package.json", "nodemon.json", "go.mod", "main.go"),
-    *("pyproject.toml", ".flaskenv", ".air.toml", "deploy/logrotate.conf", "requirements.txt"),
+    *("pyproject.toml", ".flaskenv", ".air.toml", "deploy/logrotate.conf", "odd\nname.service"),
 )
 PIECES = (
     *(

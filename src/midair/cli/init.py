@@ -15,10 +15,11 @@ from midair.cli.run import command as run_command
 from midair.cli.running import KEYS
 from midair.cli.show import Show
 from midair.config import file
+from midair.config.keys import SECRETS
 from midair.config.places import folder_as_typed
 from midair.errors import UsageError, WorldError
 from midair.scaffold.document import text_of, without_problems, written
-from midair.scaffold.evidence import Old
+from midair.scaffold.evidence import Old, Value
 from midair.scaffold.flags import Table
 from midair.scaffold.folder import read_folder, read_text
 from midair.scaffold.proposal import Proposal, Report, propose
@@ -53,7 +54,8 @@ def command(place: Place, *, app: str, sources: tuple[str, ...], dry_run: bool, 
     files = read_folder(folder) | {source: _named(source) for source in sources}
     proposal = propose(files, flag_table(), app=app, first=sources)
     for choice, why in without_problems(proposal):
-        proposal.warnings.append(f"{choice.key} = {written(choice.value)} ({choice.why}) was left out: {why}")
+        said = _said(choice.key, choice.value)
+        proposal.warnings.append(f"{choice.key} = {said} ({choice.why}) was left out: {why}")
     text = text_of(proposal)
     kept = "" if dry_run else _write(folder, text, is_forced=force, show=place.show)
     if place.show.as_json:
@@ -107,6 +109,8 @@ def _write(folder: str, text: str, *, is_forced: bool, show: Show) -> str:
         kept = _keep(path) if os.path.lexists(path) else ""
         with open(f"{path}.new", "x", encoding="utf-8") as new:
             new.write(text)
+        if kept:
+            shutil.copymode(path, f"{path}.new")
         os.replace(f"{path}.new", path)
     except OSError as exc:
         raise WorldError(f"{exc.filename} cannot be written: {exc.strerror}") from exc
@@ -154,8 +158,12 @@ def _became(old: Old) -> str:
         return f"- {old.answer}"
     if old.key == "process":
         return "[[process]]"
-    value = "…" if old.key.startswith("env.") or old.key == "tls.keyfile_password" else written(old.value)
-    return f"{old.key} = {value}" + (f"  ({old.answer})" if old.answer else "")
+    return f"{old.key} = {_said(old.key, old.value)}" + (f"  ({old.answer})" if old.answer else "")
+
+
+def _said(key: str, value: Value) -> str:
+    """A value for people: those that may be secrets stand in the file alone."""
+    return "…" if key.startswith("env.") or key in SECRETS else written(value)
 
 
 def _as_json(proposal: Proposal, text: str, *, is_written: bool, kept: str) -> dict[str, object]:

@@ -78,12 +78,17 @@ def _lines(proposal: Proposal) -> Iterator[tuple[str, str]]:
     for hint in proposal.hints:
         if not any(hint[0] == f"[{table}]" for table in tables):
             yield "", ""
-            yield from ((f"# {line}", "") for line in hint)
+            yield from ((f"# {_comment(line)}", "") for line in hint)
 
 
 def _line(choice: Choice) -> str:
     said = f"{_bare(_parts(choice.key)[1])} = {written(choice.value)}"
-    return f"{said:{COLUMN}}  # {choice.why}" if choice.why else said
+    return f"{said:{COLUMN}}  # {_comment(choice.why)}"
+
+
+def _comment(text: str) -> str:
+    """Names of files and what stood in them, without what would end the comment."""
+    return "".join(char if char.isprintable() else "?" for char in text)
 
 
 def _parts(key: str) -> tuple[str, str]:
@@ -96,7 +101,7 @@ def _process(process: Process) -> Iterator[str]:
     yield ""
     yield "[[process]]"
     yield f"name = {written(process.name)}"
-    yield f"command = {written(process.command)}  # {process.where}"
+    yield f"command = {written(process.command)}  # {_comment(process.where)}"
 
 
 def _bare(name: str) -> str:

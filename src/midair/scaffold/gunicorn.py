@@ -12,6 +12,7 @@ from midair.scaffold.flags import CPUS_ANSWER, SAME_VARIABLES, Table, shown, tra
 from midair.scaffold.literals import Literal, Unknown, assignments, is_about_cpus, known, literal, parsed, variables_in
 
 USUAL = ("gunicorn.conf.py", "gunicorn_conf.py", "gunicorn_config.py", "gunicorn.py")
+"""Where it is often put; gunicorn itself looks for the first."""
 
 FLAG_OF = {
     "accesslog": "--access-logfile",
@@ -50,11 +51,6 @@ HOOKS = {
     "ssl_context": f"{NONE}: what [tls] says",
 }
 """What to do with each of gunicorn's hooks. A test compares with gunicorn's own list."""
-
-
-def is_config(path: str, text: str) -> bool:
-    """Whether a file looks like one that gunicorn reads: by its name, and not an application of that name."""
-    return posixpath.basename(path) in USUAL and "import Flask" not in text
 
 
 def read_config(path: str, text: str, table: Table) -> list[Old]:
@@ -133,5 +129,5 @@ def config_of(files: Files, named: str) -> str:
     for path in (plain, posixpath.normpath(plain) if plain else "", posixpath.basename(plain)):
         if path and path in files:
             return path
-    usual = [path for path in files if posixpath.basename(path) in USUAL and is_config(path, files[path])]
+    usual = [path for path in files if posixpath.basename(path) in USUAL]
     return min(usual, key=lambda path: (path.count("/"), path)) if usual and not named else ""
