@@ -77,6 +77,7 @@ def test_what_is_written_is_what_midair_reads(files: dict[str, str], here: Path)
     loaded = load(sources_for_run(folder=str(here), environ={}), needs_target=True)
     assert loaded.warnings == ()
     assert main(["config", "--file"]) == 0
+    assert main(["check", "--no-import"]) == 0
 
 
 def test_what_was_found_and_became_of_it_is_told(capsys: pytest.CaptureFixture[str]) -> None:

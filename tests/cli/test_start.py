@@ -277,6 +277,14 @@ def test_check_says_why_an_application_would_not_start(
     assert json.loads(capfd.readouterr().out)["fault"]["code"] == code
 
 
+def test_check_of_a_program_that_a_hook_makes_is_good_before_that(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (here / "midair.toml").write_text('command = ["bin/server"]\n\n[hooks]\nbefore = ["make"]\n')
+    assert main(["check"]) == 0
+    assert "bin/server, which hooks.before makes" in capsys.readouterr().out
+
+
 def test_check_of_a_program_wants_it_to_be_there(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (here / "midair.toml").write_text('command = "./server"\n')
     assert main(["check"]) == 2

@@ -42,12 +42,14 @@ class Imported(msgspec.Struct):
 
 
 def check_program(settings: Settings) -> str:
-    """Path of the command's program. Raises ProgramMissing."""
+    """Path of the command's program, which may be one that a hook is still to make. Raises ProgramMissing."""
     import shutil
 
     folder = os.path.join(settings.folder, settings.chdir)
     program = settings.command[0]
     found = shutil.which(os.path.join(folder, program) if "/" in program else program)
+    if found is None and "/" in program and settings.hooks.before:
+        return f"{program}, which hooks.before makes"
     if found is None:
         raise ProgramMissing(
             f"there is no program {program}",
