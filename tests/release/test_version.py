@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from contextlib import suppress
+import uuid
 from pathlib import Path
 
 import msgspec
@@ -16,6 +16,8 @@ from midair.release.survey import FolderMissing, look_again, survey
 from midair.release.values import Survey
 from midair.release.version import VersionUnknown
 from tests.release.conftest import AMBIENT, MakeSettings, write
+from tests.support.processes import marked
+from tests.support.waiting import wait_for
 
 needs_git = pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
 
@@ -70,22 +72,14 @@ def test_what_gives_no_name_is_said(make_settings: MakeSettings, project: Path, 
 
 
 def test_a_command_that_does_not_end_is_ended_with_its_children(
-    make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch, project: Path
+    make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(version_module, "COMMAND_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(version_module, "COMMAND_TIMEOUT_S", 0.5)
+    mark = uuid.uuid4().hex
     with pytest.raises(VersionUnknown, match="took longer"):
-        named(make_settings, "command:sh -c 'echo $$ > group; sleep 600 & sleep 600'")
-    group = int((project / "group").read_text())
-    assert running_in(group) == []
-
-
-def running_in(group: int) -> list[str]:
-    """State lines of the processes of a group; not of those that are dead and wait for init."""
-    lines = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        with suppress(OSError):  # gone meanwhile
-            lines.append(stat.read_text().rpartition(") ")[2])
-    return [line for line in lines if line.split()[2] == str(group) and line[0] not in "ZX"]
+        named(make_settings, "command:sh -c 'sleep 600 & sleep 600'", env={"TESTED_COMMAND": mark})
+    # They were killed; the kernel may need a moment more to end them.
+    wait_for(lambda: marked("TESTED_COMMAND", mark), until=lambda left: not left, what="the end of all of them")
 
 
 def git(folder: Path, *words: str) -> str:
