@@ -39,8 +39,8 @@ from midair.supervisor.release import Release
 
 HOST_LINK_FD = 3
 """Where an executed host finds its link."""
-DEBUGGER = "midair.worker.debugging"
-"""What it imports besides while a service is developed."""
+IN_DEV = ("midair.worker.debugging", "midair.worker.pages")
+"""What it imports besides while a service is developed: each worker would, after its fork."""
 
 BASE_VARIABLES = ("PYTHON", "LD_", "MALLOC_", "GLIBC_")
 """Variables that a process reads at its start: a base is shared only between generations in which they are equal."""
@@ -163,7 +163,7 @@ class Fleet:
         interpreter = release.survey.interpreter
         assert interpreter is not None
         stdout, stderr = self._outputs.open(release.generation, slot)
-        also = [DEBUGGER] if release.settings.is_dev else []
+        also = IN_DEV if release.settings.is_dev else ()
         null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
         try:
             return self._processes.start(

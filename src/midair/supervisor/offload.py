@@ -83,7 +83,7 @@ class Offload:
             if len(received) > RESULT_MAX_BYTES:
                 finish(Fault("bug", f"{what} returned too much"))
             elif not data:
-                finish(_decode(what, bytes(received), result))
+                finish(unpack(what, bytes(received), result))
 
         self._loop.on_readable(read, on_readable)
 
@@ -96,21 +96,26 @@ def _no_process(what: str, exc: OSError) -> Fault:
 def _work(function: Callable[[], object], read: int, write: int) -> None:
     """In the child."""
     os.close(read)
-    try:
-        answer = _OK + msgspec.msgpack.encode(function())
-    except MidairError as error:
-        answer = _FAULT + msgspec.msgpack.encode(error.fault())
-    except Exception as exc:  # noqa: BLE001 - everything comes back as data
-        import traceback
-
-        fault = Fault("bug", f"{type(exc).__name__}: {exc}", "please report it", traceback.format_exc())
-        answer = _FAULT + msgspec.msgpack.encode(fault)
-    view = memoryview(answer)
+    view = memoryview(pack(function))
     while view:
         view = view[os.write(write, view) :]
 
 
-def _decode(what: str, data: bytes, result: type[T]) -> T | Fault:
+def pack(function: Callable[[], object]) -> bytes:
+    """What the function returns, or why it did not, as bytes."""
+    try:
+        return _OK + msgspec.msgpack.encode(function())
+    except MidairError as error:
+        return _FAULT + msgspec.msgpack.encode(error.fault())
+    except Exception as exc:  # noqa: BLE001 - everything comes back as data
+        import traceback
+
+        fault = Fault("bug", f"{type(exc).__name__}: {exc}", "please report it", traceback.format_exc())
+        return _FAULT + msgspec.msgpack.encode(fault)
+
+
+def unpack(what: str, data: bytes, result: type[T]) -> T | Fault:
+    """What ``pack`` made, on the other side."""
     try:
         if data[:1] == _OK:
             return msgspec.msgpack.decode(data[1:], type=result)

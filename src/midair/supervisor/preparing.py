@@ -9,30 +9,19 @@ import msgspec
 
 from midair.config.origins import Origin
 from midair.config.schema import Settings
-from midair.config.values import Change
 from midair.core import effects, events
 from midair.core.ids import STAND_IN, GenerationId
 from midair.core.state import Role
-from midair.errors import ConfigError, Fault
+from midair.errors import Fault
 from midair.release.survey import Survey
 from midair.sockets import words
-from midair.sockets.configured import check_addresses
 from midair.supervisor.estate import Estate
 from midair.supervisor.fleet import Zygote
-from midair.supervisor.memory import Lack, lack_of_room
+from midair.supervisor.looking import NewVersion, Prepared, SameFiles, Seen, only_after
 from midair.supervisor.release import Release, make_release, policy_of
+from midair.supervisor.scout import Scout
 from midair.supervisor.standin import settings_of_stand_in, survey_of_stand_in
 from midair.worker.settings import Served
-
-
-class Prepared(msgspec.Struct):
-    """What a look at the disk gave."""
-
-    settings: Settings
-    survey: Survey
-    warnings: tuple[str, ...] = ()
-    lack: Lack | None = None
-    """There is no room for all its workers beside those that serve."""
 
 
 class Settled(msgspec.Struct):
@@ -48,33 +37,20 @@ class Preparing:
 
     def __init__(self, estate: Estate) -> None:
         self._estate = estate
+        self.scout = Scout(estate)
 
     def prepare(self, effect: effects.Prepare) -> None:
-        generation, pinned = effect.generation, effect.pinned
-        sources, settings, ambient = self._estate.sources, self._estate.settings, self._estate.ambient
-        earlier = next((r.survey.interpreter for r in reversed(self._estate.releases.values())), None)
+        generation, pinned, estate = effect.generation, effect.pinned, self._estate
         workers, zygotes = self._serving_pids()
-
-        def look() -> Prepared:
-            from midair.release.survey import survey
-
-            now, warnings = settings, tuple[str, ...]()
-            if effect.reread:
-                from midair.config.changes import diff, taken_in
-
-                loaded = sources.load()
-                check_addresses(loaded)
-                _check_kind(settings, loaded.settings)
-                now = taken_in(settings, loaded.settings)
-                left_out = diff(now, loaded.settings)
-                warnings = (*loaded.warnings, *map(_only_after, left_out))
-            if now.tls.certfile:
-                from midair.worker.certificates import load
-
-                load(now.tls.within(now.folder))
-            found = survey(now, generation, ambient, earlier=earlier)
-            lack = lack_of_room(workers, zygotes, now.workers) if now.surge == "auto" else None
-            return Prepared(now, found, warnings, lack)
+        question = NewVersion(
+            settings=estate.settings,
+            sources=estate.sources,
+            generation=generation,
+            earlier=next((r.survey.interpreter for r in reversed(estate.releases.values())), None),
+            rereads=effect.reread,
+            workers=workers,
+            zygotes=zygotes,
+        )
 
         def done(outcome: Prepared | Fault) -> None:
             if isinstance(outcome, Fault):
@@ -100,7 +76,7 @@ class Preparing:
             version = outcome.survey.version
             self._estate.tell(events.Prepared(generation, version, fingerprint, policy))
 
-        self._estate.offload.begin("reading the new version", look, Prepared, done)
+        self.scout.ask("reading the new version", question, Prepared, done)
 
     def _serving_pids(self) -> tuple[list[int], list[int]]:
         """Workers and zygotes of the generation that serves."""
@@ -146,15 +122,14 @@ class Preparing:
         return release
 
     def _fingerprint_of(self, release: Release, done: Callable[[str | Fault], None]) -> None:
-        settings, ambient = release.settings, self._estate.ambient
-        generation, earlier = release.generation, release.survey.interpreter
+        question = SameFiles(
+            settings=release.settings, generation=release.generation, earlier=release.survey.interpreter
+        )
 
-        def look() -> str:
-            from midair.release.survey import survey
+        def seen(outcome: Seen | Fault) -> None:
+            done(outcome if isinstance(outcome, Fault) else outcome.fingerprint)
 
-            return survey(settings, generation, ambient, earlier=earlier).fingerprint.value
-
-        self._estate.offload.begin("reading the files once more", look, str, done)
+        self.scout.ask("reading the files once more", question, Seen, seen)
 
     def verify(self, generation: GenerationId) -> None:
         def done(outcome: str | Fault) -> None:
@@ -228,7 +203,7 @@ class Preparing:
             loaded = msgspec.structs.replace(sources, served=served).load()
             asked = with_values_of(running, loaded.settings, keys)
             now = taken_in(running, asked)
-            warnings = tuple(_only_after(change) for change in diff(now, asked))
+            warnings = tuple(only_after(change) for change in diff(now, asked))
             return Settled(now, loaded.origins, warnings)
 
         self._estate.offload.begin("reading what the program sets", look, Settled, done)
@@ -287,17 +262,3 @@ class Preparing:
             self._estate.commands.start_worker(effect.worker, release, effect.slot)
         else:
             self._estate.fleet.start_worker(effect.worker, release, effect.slot, None)
-
-
-def _only_after(change: Change) -> str:
-    return f"{change.key} = {change.file} counts only after a {change.effect}"
-
-
-def _check_kind(running: Settings, file: Settings) -> None:
-    # Their listeners differ (blocking or not, one or one a slot), and both would accept on them at the cut-over.
-    if running.is_command != file.is_command:
-        kinds = {True: "a command", False: "an application"}
-        raise ConfigError(
-            f"the service runs {kinds[running.is_command]}; an update cannot make it {kinds[file.is_command]}",
-            hint="stop it with midair stop and start it again with midair run",
-        )

@@ -124,6 +124,7 @@ class Supervisor:
             "accounts": self.accounts,
             "carrying": self._carrying,
             "companions": self._companions,
+            "disk": self._preparing.scout,
             "hooks": self._errands,
             "metrics": self.exporter,
             "moving": self._moving,
