@@ -9,7 +9,14 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from midair.testing.frames import FIN, TEXT, frame
+
 REQUEST = b"GET / HTTP/1.1\r\nHost: crowd\r\n\r\n"
+HANDSHAKE = (
+    b"GET / HTTP/1.1\r\nHost: crowd\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+)
+MESSAGE = frame(TEXT, b"so many?")
 ANSWER_WITHIN_S = 30.0
 AT_ONCE = 500
 """Connections that ask at a time: more would wait in the listen queue, and that is not what is measured."""
@@ -49,7 +56,7 @@ class Crowd:
 
     def _say(self, sock: socket.socket) -> bool:
         try:
-            sock.sendall(REQUEST)
+            sock.sendall(self._request())
         except OSError:
             self.lost += 1
             return False
@@ -60,10 +67,17 @@ class Crowd:
             data = sock.recv(65536)
         except OSError:
             data = b""
-        if not data.startswith(b"HTTP/1.1 200"):
+        body = self._body(data)
+        if not body:
             self.lost += 1
-            return ""
-        return data.partition(b"\r\n\r\n")[2].decode()
+        return body
+
+    def _request(self) -> bytes:
+        return REQUEST
+
+    def _body(self, data: bytes) -> str:
+        """Of an answer; empty: it is none."""
+        return data.partition(b"\r\n\r\n")[2].decode() if data.startswith(b"HTTP/1.1 200") else ""
 
     def close(self) -> None:
         """End of all; whoever has news by now, which can only be its end, was lost."""
@@ -75,10 +89,31 @@ class Crowd:
             sock.close()
 
 
+class WebSocketCrowd(Crowd):
+    """WebSockets: each sends a message and hears how many there were on it."""
+
+    def _connect(self) -> socket.socket:
+        sock = super()._connect()
+        sock.sendall(HANDSHAKE)
+        head = b""
+        while not head.endswith(b"\r\n\r\n"):
+            if not (data := sock.recv(1)):
+                raise ConnectionError("no WebSocket")
+            head += data
+        return sock
+
+    def _request(self) -> bytes:
+        return MESSAGE
+
+    def _body(self, data: bytes) -> str:
+        # Few messages, so that an answer is one short frame.
+        return data[2:].decode() if data[:1] == bytes([FIN | TEXT]) and data[1:2] == bytes([len(data) - 2]) else ""
+
+
 @contextmanager
-def crowd(port: int, connections: int) -> Iterator[Crowd]:
+def crowd(port: int, connections: int, kind: type[Crowd] = Crowd) -> Iterator[Crowd]:
     """Opened, and each has had an answer."""
-    made = Crowd(port, connections)
+    made = kind(port, connections)
     try:
         made.ask()
         yield made

@@ -1,8 +1,9 @@
-"""Ten thousand idle connections move at once, beside clients that go on asking: how long it takes, and who notices.
+"""Ten thousand idle connections, or two thousand WebSockets, move at once, beside clients that go on asking: how long it takes,
+and who notices.
 
 The pauses are those of the workers' event loops, noted by a task of the application that sleeps for a millisecond again and
-again. Processor time is the kernel's figure for the workers that give and for those that take, divided by the connections;
-that of the takers has the few milliseconds of their start in it.
+again. Processor time is the kernel's figure for the workers that give and for those that take, divided by the connections; what
+they answer meanwhile is in it, and in that of the takers the few milliseconds of their start.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from midair.control.words import Status, StatusReport
 from midair.testing.client import BackgroundClient, Load
 
 CONNECTIONS = 10_000
+WEBSOCKETS = 2_000
+"""Their application carries a counter with each (``midair.carry_on``), and their handshake is not repeated."""
 OTHERS = Load(connections=20, think_s=0.01)
 OVER_WITHIN_S = 60.0
 SETTINGS = '[bake]\nfor = "5s"\n[drain]\nrate = "100%"'
@@ -55,29 +58,35 @@ class Run:
 
 
 def main() -> None:
-    done = run()
-    row = [
-        CONNECTIONS,
-        done.moved_s,
-        done.lost,
-        done.giver_pause_s * 1e3,
-        done.taker_pause_s * 1e3,
-        _percentile_s(done.others_s, 99) * 1e3,
-        max(done.others_s, default=0.0) * 1e3,
-        done.others_failed,
-        done.giver_cpu_s * 1e6,
-        done.taker_cpu_s * 1e6,
+    runs = {
+        f"{CONNECTIONS:,} keep-alive": run(),
+        f"{WEBSOCKETS:,} WebSockets": run(WEBSOCKETS, crowd.WebSocketCrowd),
+    }
+    rows = [
+        [
+            name,
+            done.moved_s,
+            done.lost,
+            done.giver_pause_s * 1e3,
+            done.taker_pause_s * 1e3,
+            _percentile_s(done.others_s, 99) * 1e3,
+            max(done.others_s, default=0.0) * 1e3,
+            done.others_failed,
+            done.giver_cpu_s * 1e6,
+            done.taker_cpu_s * 1e6,
+        ]
+        for name, done in runs.items()
     ]
-    table.show('idle keep-alive connections move at "100%", 2 workers', COLUMNS, [row])
+    table.show('idle connections move at "100%", 2 workers', COLUMNS, rows)
     print(table.versions("midair", "uvloop"))
 
 
-def run(connections: int = CONNECTIONS) -> Run:
+def run(connections: int = CONNECTIONS, kind: type[crowd.Crowd] = crowd.Crowd) -> Run:
     """Open them, update once, and ask each of them whether it is still there."""
     crowd.make_room(connections)
     with (
         peers.serve(peers.MIDAIR, "gaps", settings=SETTINGS) as server,
-        crowd.crowd(server.port, connections) as clients,
+        crowd.crowd(server.port, connections, kind) as clients,
         BackgroundClient(server.url, OTHERS) as others,
     ):
         givers = _workers(server, 1)

@@ -1,9 +1,14 @@
-"""As raw.py, and it notes when its event loop stood still: a line a gap in ``gaps.PID``, when it began and how long it was."""
+"""As raw.py, and it notes when its event loop stood still: a line a gap in ``gaps.PID``, when it began and how long it was.
+
+To a WebSocket it says how many messages it has had on it, which goes on with the next version (``midair.carry_on``).
+"""
 
 import asyncio
 import json
 import os
 import time
+
+import midair
 
 VERSION = "0"
 LOOK_EVERY_S = 0.001
@@ -22,9 +27,21 @@ async def app(scope, receive, send):
         tasks.pop().cancel()
         await send({"type": "lifespan.shutdown.complete"})
         return
+    if scope["type"] == "websocket":
+        await converse(scope, receive, send)
+        return
     headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(BODY))]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": BODY})
+
+
+async def converse(scope, receive, send):
+    await receive()
+    await send({"type": "websocket.accept"})
+    counts = midair.carry_on(scope, {"messages": 0}).value
+    while (await receive())["type"] == "websocket.receive":
+        counts["messages"] += 1
+        await send({"type": "websocket.send", "text": str(counts["messages"])})
 
 
 async def watch():

@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from bench import idle, keep_alive, pace, peers, plot
+from bench import crowd, idle, keep_alive, pace, peers, plot
 from midair.testing.client import Load
 
 
@@ -41,8 +41,9 @@ def test_no_second_moves_more_than_the_pace_allows(has_second: bool) -> None:
 
 @pytest.mark.alone
 @pytest.mark.slow
-def test_idle_connections_move_at_once_and_are_measured() -> None:
-    done = idle.run(300)
+@pytest.mark.parametrize("kind", [crowd.Crowd, crowd.WebSocketCrowd])
+def test_idle_connections_move_at_once_and_are_measured(kind: type[crowd.Crowd]) -> None:
+    done = idle.run(300, kind)
     assert (done.lost, done.others_failed) == (0, 0)
     assert 0 < done.moved_s < 5.0
     assert done.others_s
