@@ -117,11 +117,14 @@ class Running:
         self.process.send_signal(self.peer.reload if isinstance(self.peer.reload, signal.Signals) else signal.SIGUSR1)
 
     def ask(self, path: str = "/", timeout_s: float = 10.0) -> bytes:
-        """One answer on a new connection. Raises OSError."""
+        """One right answer on a new connection. Raises OSError."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout_s)
         try:
             connection.request("GET", path)
-            return connection.getresponse().read()
+            response = connection.getresponse()
+            if response.status != http.client.OK:
+                raise ConnectionError(f"status {response.status}")
+            return response.read()
         except http.client.HTTPException as error:
             raise ConnectionError(repr(error)) from error
         finally:
