@@ -54,10 +54,12 @@ BENCH := $(VENV)/bench
 $(BENCH)/.installed: $(STAMP) requirements-bench.txt
 	test -x $(BENCH)/bin/python || $(PYTHON) -m venv $(BENCH)
 	$(BENCH)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt -r requirements-bench.txt
-	$(BENCH)/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	touch $@
+# As users have it, and not -e: sources of midair beside the application would be files of the application, looked at at each save.
+INSTALL_FOR_BENCH := $(BENCH)/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --force-reinstall .
 
 bench-memory: $(BENCH)/.installed
+	$(INSTALL_FOR_BENCH)
 	$(BENCH)/bin/python -m bench memory
 
 # uvicorn-hmr wants Python 3.12, nodemon wants npm: where these are not, those two are left out.
@@ -65,6 +67,7 @@ bench-memory: $(BENCH)/.installed
 PYTHON312 ?= $(shell python3.12 -c 'import sys; print(sys.executable)' 2>/dev/null || ls -d $(HOME)/.pyenv/versions/3.12.*/bin/python 2>/dev/null | tail -1)
 NODEMON := 3.1.14
 bench-save: $(BENCH)/.installed
+	$(INSTALL_FOR_BENCH)
 	-test -x $(BENCH)/python3.12/bin/uvicorn-hmr || { $(PYTHON312) -m venv $(BENCH)/python3.12 && \
 	  $(BENCH)/python3.12/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt -r requirements-bench.txt; }
 	-test -x $(BENCH)/node/node_modules/.bin/nodemon || \
