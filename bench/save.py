@@ -39,7 +39,6 @@ FILES_WITHIN_S = 0.5
 QUIET_S = 3.0
 """Without another import for so long, a reloader is done."""
 COLUMNS = (
-    "application",
     "server",
     "first edit ms",
     "edit ms",
@@ -68,18 +67,17 @@ class Run:
 
 def main() -> None:
     servers, missing = reloaders.here()
-    rows: list[list[object]] = []
     for project in (make() for make in projects.ALL):
         if not all(importlib.util.find_spec(name) for name in project.needs):
             missing = [*missing, f"the application {project.name}"]
             continue
         runs = {peer: run(peer, project) for peer in servers}
         ours_s = _median(runs[reloaders.MIDAIR].later_s)
-        rows += [_cells(project, peer, done, ours_s) for peer, done in runs.items()]
-    table.show(
-        f"save to first answer with the new code, medians of {EDITS} edits, 50 requests/s meanwhile", COLUMNS, rows
-    )
-    print()
+        title = (
+            f"{project.name}: save to first answer with the new code, {EDITS} edits, 50 requests/s meanwhile, medians"
+        )
+        table.show(title, COLUMNS, [_cells(peer, done, ours_s) for peer, done in runs.items()])
+        print()
     table.show(
         f"{PAIRS} pairs of saves of equal length within a second; {FILES} files rewritten within {FILES_WITHIN_S} s",
         ("server", "second save served", "imports for all files"),
@@ -198,11 +196,10 @@ def _served(peer: peers.Peer, project: Project) -> Iterator[Served]:
             yield Served(running, imports_file)
 
 
-def _cells(project: Project, peer: peers.Peer, done: Run, ours_s: float) -> list[object]:
+def _cells(peer: peers.Peer, done: Run, ours_s: float) -> list[object]:
     report = done.report
     all_s = [*done.first_s, *done.later_s]
     return [
-        project.name,
         peer.name,
         _median(done.first_s) * 1e3,
         _median(done.later_s) * 1e3,
