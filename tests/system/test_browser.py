@@ -37,7 +37,13 @@ def shop(tmp: Path) -> Watched:
 @pytest.fixture(scope="module")
 def one_for_all(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
     with shop(tmp_path_factory.mktemp("shop")) as developed:
+        serves(developed, b"shop 1")
         yield developed
+
+
+def serves(service: Watched, part: bytes) -> None:
+    """Wait until its page has this in it, and not the stand-in's."""
+    wait_for(service.get, 15.0, until=lambda answer: part in answer[1], what=f"{part!r} to be served")
 
 
 @pytest.fixture
@@ -162,6 +168,25 @@ def test_what_is_taken_back_takes_the_panel_with_it_and_loads_nothing(chromium: 
     tab.close()
 
 
+def test_the_stand_in_s_page_says_what_is_wrong_and_becomes_the_first_version(
+    chromium: Chromium, tmp_path: Path
+) -> None:
+    service = shop(tmp_path)
+    good = (service.folder / "app.py").read_text()
+    service.save("app.py", "def broken(:\n")
+    with service:
+        tab = opened(chromium, service.url)
+        assert shown(tab, ".title") == "SyntaxError"
+        assert "nothing serves yet" in shown(tab, ".foot")
+        assert "midair" in tab.evaluate("document.title")
+        service.save("app.py", "raise ValueError('still wrong')\n")
+        tab.until(f"{PANEL}?.querySelector('.title').textContent", until=lambda seen: bool(seen == "ValueError"))
+        service.save("app.py", good)
+        title(tab, "shop 1")
+        gone(tab)
+        tab.close()
+
+
 def test_an_exception_in_a_request_is_a_page_that_says_where(chromium: Chromium, service: Watched) -> None:
     tab = opened(chromium, f"{service.url}/raises")
     assert shown(tab, ".title") == "RuntimeError"
@@ -200,6 +225,7 @@ def test_other_pages_do_not_get_in_even_with_the_token(chromium: Chromium, servi
 def test_pages_of_a_program_are_refreshed_by_the_line_in_their_templates(chromium: Chromium, tmp_path: Path) -> None:
     command = ("{python}", "app.py")
     with Watched(tmp_path, "page_program", command=command, settings={"health": {"probe": "delay:0.2s"}}) as service:
+        serves(service, b"program 1")
         tab = opened(chromium, service.url.replace("127.0.0.1", "localhost"))
         service.change("app.py", 'VERSION = "1"', 'VERSION = "2"')
         title(tab, "program 2")
@@ -216,6 +242,7 @@ def test_pages_of_a_program_are_refreshed_by_the_line_in_their_templates(chromiu
 def restart(chromium: Chromium, tmp_path: Path, away_s: float) -> None:
     """midair dev ends, and is started again on the same address after a while: the tab comes back by itself."""
     with shop(tmp_path) as service:
+        serves(service, b"shop 1")
         come_back(chromium, service, away_s)
 
 

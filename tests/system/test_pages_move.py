@@ -12,14 +12,16 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin
 
+from tests.support.waiting import wait_for
 from tests.support.watched import Watched
 
 pytestmark = pytest.mark.slow
 
 
 def listen_in(service: Watched) -> ClientConnection:
-    found = re.search(rb"client\.js\?t=([^&]+)&amp;", service.get()[1])
-    assert found is not None, service.get()
+    page = wait_for(service.get, 15.0, until=lambda answer: b"client.js" in answer[1], what="a page")[1]
+    found = re.search(rb"client\.js\?t=([^&]+)&amp;", page)
+    assert found is not None
     url = f"{service.url.replace('http', 'ws')}/__midair/live?t={found[1].decode()}"
     return connect(url, origin=Origin(service.url), proxy=None)
 
