@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import time
 from pathlib import Path
 
@@ -18,12 +19,16 @@ from tests.support.watched import Watched
 pytestmark = pytest.mark.slow
 
 
-def listen_in(service: Watched) -> ClientConnection:
+def address(service: Watched) -> str:
+    """Where a page that it has sent listens, with the token."""
     page = wait_for(service.get, 15.0, until=lambda answer: b"client.js" in answer[1], what="a page")[1]
     found = re.search(rb"client\.js\?t=([^&]+)&amp;", page)
     assert found is not None
-    url = f"{service.url.replace('http', 'ws')}/__midair/live?t={found[1].decode()}"
-    return connect(url, origin=Origin(service.url), proxy=None)
+    return f"{service.url.replace('http', 'ws')}/__midair/live?t={found[1].decode()}"
+
+
+def listen_in(service: Watched, where: str = "") -> ClientConnection:
+    return connect(where or address(service), origin=Origin(service.url), proxy=None)
 
 
 def hello(socket: ClientConnection, generation: int) -> None:
@@ -56,3 +61,15 @@ def test_a_page_that_cannot_move_is_sent_to_the_new_version_at_once(tmp_path: Pa
         assert left.value.rcvd.code == 1012
         with listen_in(service) as again:
             hello(again, 2)
+
+
+def test_open_pages_get_over_an_upgrade_of_midair_itself(tmp_path: Path) -> None:
+    with Watched(tmp_path) as service:
+        where = address(service)
+        with listen_in(service, where) as socket:
+            hello(socket, 1)
+            service.supervisor.send(signal.SIGUSR2)  # the upgrade, and an update after it
+            hello(socket, 2)
+            # A page that was away meanwhile has the token of before.
+            with listen_in(service, where) as another:
+                hello(another, 2)
