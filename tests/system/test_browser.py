@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import re
+import shutil
 import time
+import tomllib
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from midair.__main__ import main
 from tests.support.chromium import Chromium, Tab
+from tests.support.installed import needs, needs_npm
 from tests.support.service import APPS
 from tests.support.waiting import wait_for
 from tests.support.watched import Watched
@@ -47,9 +51,13 @@ def one_for_all(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
         yield developed
 
 
-def serves(service: Watched, part: bytes) -> None:
+def serves(service: Watched, part: bytes, within_s: float = 15.0) -> None:
     """Wait until its page has this in it, and not the stand-in's."""
-    wait_for(service.get, 15.0, until=lambda answer: part in answer[1], what=f"{part!r} to be served")
+
+    def page() -> bytes:
+        return service.get(timeout_s=within_s)[1]
+
+    wait_for(page, within_s, until=lambda text: part in text, what=f"{part!r} to be served")
 
 
 @pytest.fixture
@@ -81,13 +89,13 @@ def title(tab: Tab, wanted: str) -> None:
     tab.until("document.title", until=lambda seen: bool(seen == wanted), what=f"the title {wanted!r}")
 
 
-def shown(tab: Tab, part: str) -> str:
+def shown(tab: Tab, part: str, within_s: float = 10.0) -> str:
     """The text of a part of the panel."""
-    return str(tab.until(f"{PANEL}?.querySelector('{part}')?.textContent"))
+    return str(tab.until(f"{PANEL}?.querySelector('{part}')?.textContent", within_s))
 
 
-def gone(tab: Tab) -> None:
-    tab.until(f"!({PANEL})", what="the end of the panel")
+def gone(tab: Tab, within_s: float = 10.0) -> None:
+    tab.until(f"!({PANEL})", within_s, what="the end of the panel")
 
 
 def test_a_saved_version_is_in_every_tab_with_scroll_focus_and_typing_kept(
@@ -242,6 +250,37 @@ def test_pages_of_a_program_are_refreshed_by_the_line_in_their_templates(chromiu
         hub.kill()
         service.change("app.py", 'VERSION = "2"', 'VERSION = "3"')
         title(tab, "program 3")
+        tab.close()
+
+
+@pytest.mark.timeout(120)  # npm installs the compiler, which then takes seconds for each save
+def test_a_typescript_project_is_compiled_and_refreshed_and_its_compiler_s_error_is_shown(
+    chromium: Chromium, tmp_path: Path
+) -> None:
+    needs("node")
+    needs_npm("typescript")
+    assert main(["new", "made", "-t", "typescript", "-C", str(tmp_path)]) == 0
+    written = tomllib.loads((tmp_path / "made" / "midair.toml").read_text())
+    settings = {name: written[name] for name in ("health", "watch", "build")}
+    service = Watched(tmp_path, settings=settings, command=tuple(written["command"]), ready_path="")
+    ours = shutil.ignore_patterns("midair.toml")
+    shutil.copytree(tmp_path / "made", service.folder, dirs_exist_ok=True, ignore=ours)
+    with service:
+        serves(service, b"Hello from TypeScript", within_s=50)
+        tab = opened(chromium, service.url)
+        heading = "document.querySelector('h1')?.textContent"
+        service.change("src/pages.ts", "Hello from", "Good evening from")
+        tab.until(heading, 20, until=lambda seen: bool(seen == "Good evening from TypeScript"))
+        service.change("src/pages.ts", "export const greeting =", "export const greeting: number =")
+        assert shown(tab, ".title", 20) == "TS2322"
+        assert shown(tab, ".phase") == "build"
+        assert shown(tab, ".message") == "Type 'string' is not assignable to type 'number'."
+        assert shown(tab, ".place") == "src/pages.ts:5:14"
+        assert shown(tab, ".row.hit .text").startswith("export const greeting: number")
+        assert "is still serving" in shown(tab, ".foot")
+        service.change("src/pages.ts", "export const greeting: number =", "export const greeting =")
+        gone(tab, 20)
+        assert tab.evaluate(heading) == "Good evening from TypeScript"
         tab.close()
 
 
