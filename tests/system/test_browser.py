@@ -224,6 +224,15 @@ def test_a_page_with_a_strict_policy_listens_and_shows_the_panel_in_its_style(
     tab.close()
 
 
+def test_the_access_log_has_no_line_of_ours_and_no_token(chromium: Chromium, tmp_path: Path) -> None:
+    with Watched(tmp_path, settings={"serve": {"access_log": True}}) as service:
+        serves(service, b"shop 1")
+        opened(chromium, service.url).close()
+        service.get("/last")
+        log = wait_for(service.log, until=lambda log: "GET /last" in log)
+        assert "__midair" not in log
+
+
 def test_other_pages_do_not_get_in_even_with_the_token(chromium: Chromium, service: Watched) -> None:
     tab = opened(chromium, service.url)
     knock = """new Promise(done => {

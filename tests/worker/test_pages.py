@@ -22,7 +22,7 @@ from midair.worker.asgi import Asgi, Receive, Scope, Send
 from midair.worker.pages import peer_of
 from midair.worker.settings import DevSettings
 from midair.worker.wsgi import as_asgi
-from tests.worker.serving import Client, Response, Served, get, serving
+from tests.worker.serving import Client, Response, Served, get, serving, until
 
 TOKEN = "t0ken"
 TAG = '<script src="/__midair/client.js?t=t0ken&amp;g=7" defer=""></script>'
@@ -369,7 +369,8 @@ async def test_a_page_is_told_to_come_again_when_its_worker_goes() -> None:
         page = Listener(client)
         await page.next()
         it.hub.told(messages.encode(Asset(paths=("a.css",))))
-        it.hub.send_away()
+        it.hub.send_away(that_can_move=False)
+        it.hub.send_away(that_can_move=True)
         assert (await page.next())["type"] == "asset"
         assert await client.reader.readexactly(4) == b"\x88\x02" + (1012).to_bytes(2)
 
@@ -421,7 +422,7 @@ async def test_a_page_that_does_not_read_is_bounded() -> None:
         await left.wait()
         return {"type": "websocket.disconnect"}
 
-    serve = asyncio.create_task(hub.serve(receive, send, {"extensions": {}}, is_local=True))
+    serve = asyncio.create_task(hub.serve(receive, send, {"extensions": {}, "scheme": "ws"}, is_local=True))
     await asyncio.sleep(0)
     for number in range(10 * WAITING_MAX):
         hub.told(messages.encode(Asset(paths=(str(number),))))
@@ -445,8 +446,36 @@ async def test_a_worker_has_a_most_of_pages() -> None:
     async def receive() -> Any:
         return {"type": "websocket.connect"}
 
-    await hub.serve(receive, send, {"extensions": {}}, is_local=True)
+    await hub.serve(receive, send, {"extensions": {}, "scheme": "ws"}, is_local=True)
     assert sent == [{"type": "websocket.close", "code": 1013}]
+
+
+async def test_a_page_that_cannot_move_is_sent_to_the_next_version_and_the_others_are_moved() -> None:
+    hub = Hub(1, "", can_open=False, on_count=lambda count: None)
+    sent: dict[str, list[str]] = {"ws": [], "wss": []}
+    left = asyncio.Event()
+
+    async def serve(scheme: str) -> None:
+        messages = iter([{"type": "websocket.connect"}])
+
+        async def receive() -> Any:
+            if (first := next(messages, None)) is not None:
+                return first
+            await left.wait()
+            return {"type": "websocket.disconnect"}
+
+        async def send(message: Any) -> None:
+            sent[scheme].append(message["type"])
+
+        await hub.serve(receive, send, {"extensions": {}, "scheme": scheme}, is_local=True)
+
+    pages = [asyncio.create_task(serve(scheme)) for scheme in sent]
+    for wanted in ("websocket.send", "websocket.close"):
+        await until(lambda wanted=wanted: wanted in sent["wss"])  # type: ignore[misc]
+        hub.send_away(that_can_move=False)
+    left.set()
+    await asyncio.gather(*pages)
+    assert "websocket.close" not in sent["ws"]
 
 
 # --------------------------------------------------------------------------------------------------------- our own paths

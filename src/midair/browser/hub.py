@@ -28,8 +28,9 @@ WAITING_MAX = 32
 class Page:
     """One socket's messages, on their way."""
 
-    def __init__(self, *, is_local: bool) -> None:
-        self.is_local = is_local
+    def __init__(self, *, is_local: bool, can_move: bool) -> None:
+        """can_move: with its connection, to the worker of the next version."""
+        self.is_local, self.can_move = is_local, can_move
         self._waiting: deque[bytes] = deque(maxlen=WAITING_MAX)
         self._news = asyncio.Event()
         self._is_leaving = False
@@ -82,10 +83,11 @@ class Hub:
         for page in self._pages:
             page.tell(message)
 
-    def send_away(self) -> None:
-        """This worker goes, and nobody takes its pages over: they come again, to whoever serves then. A stop waits for no page."""
+    def send_away(self, *, that_can_move: bool) -> None:
+        """Another worker serves now: pages come again, to it. that_can_move: those too that it could take over."""
         for page in self._pages:
-            page.leave()
+            if that_can_move or not page.can_move:
+                page.leave()
 
     async def serve(self, receive: Receive, send: Send, scope: Scope, *, is_local: bool) -> None:
         """One page's WebSocket, whose handshake was found good."""
@@ -95,7 +97,7 @@ class Hub:
             return
         await send({"type": "websocket.accept"})
         carry_on(scope, None)
-        page = Page(is_local=is_local)
+        page = Page(is_local=is_local, can_move=scope["scheme"] == "ws")  # TLS stays where its keys are.
         page.tell(self.hello)
         self._pages.add(page)
         self._on_count(len(self._pages))

@@ -24,6 +24,9 @@ from midair.worker.asgi import Asgi, Receive, Scope, Send
 from midair.worker.settings import DevSettings
 
 PREFIX = "/__midair/"
+SAID_MAX = 100
+"""Reasons that are said. Whoever knocks with ever new names is not heard for ever."""
+
 Fields = dict[str, str | int | float | None]
 
 
@@ -55,9 +58,9 @@ class Layer:
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
-        own = scope["path"].removeprefix(scope["root_path"])
-        if own.startswith(PREFIX):
-            await self._answer(own.removeprefix(PREFIX), scope, receive, send)
+        if is_own(scope):
+            what = scope["path"].removeprefix(scope["root_path"]).removeprefix(PREFIX)
+            await self._answer(what, scope, receive, send)
         elif scope["type"] == "http":
             await self._pass_on(scope, receive, send)
         else:
@@ -108,9 +111,9 @@ class Layer:
         await page.answer(injector.send, 500, page.error_page(error if is_local else error.without_source()))
 
     def _say_once(self, event: str, path: str, why: str) -> None:
-        if (event, why) not in self._said:
+        if (event, why) not in self._said and len(self._said) < SAID_MAX:
             self._said.add((event, why))
-            self._say(event, {"path": path[:200], "what": why})
+            self._say(event, {"path": path[:200], "what": why[:200]})
 
     # --- our own paths ----------------------------------------------------------------------------------------------
 
@@ -145,6 +148,12 @@ class Layer:
             await _refuse(send, 422, str(exc), is_socket=False)
             return
         await _respond(send, 200, b"opened", b"text/plain")
+
+
+def is_own(scope: Scope) -> bool:
+    """It asks midair itself, not the application."""
+    path: str = scope["path"]
+    return path.removeprefix(scope["root_path"]).startswith(PREFIX)
 
 
 @functools.cache

@@ -7,14 +7,28 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 from midair.browser.guard import Guard
 from midair.browser.hub import Hub
-from midair.browser.layer import Layer
+from midair.browser.layer import Layer, is_own
 from midair.live import EXTENSION
 from midair.sockets import words
+from midair.worker.access import AccessLog
 from midair.worker.asgi import Asgi, Scope
 from midair.worker.settings import DevSettings
 
 if TYPE_CHECKING:
     from midair.worker.connection import Connection
+    from midair.worker.server import Server
+
+
+class _Quiet(AccessLog):
+    """Leaves out what pages ask midair itself: it is nobody's request, and the token stands in it."""
+
+    def note(self, scope: Scope, status: int) -> None:
+        if not is_own(scope):
+            super().note(scope, status)
+
+    def note_websocket(self, scope: Scope, status: int) -> None:
+        if not is_own(scope):
+            super().note_websocket(scope, status)
 
 
 class _Call(Protocol):
@@ -34,6 +48,13 @@ def wrap(app: Asgi, launch: words.Launch, dev: DevSettings, say: Callable[[words
 
     hub = Hub(launch.generation, launch.version, can_open=bool(dev.editor), on_count=counted)
     return hub, Layer(app, dev, hub, Guard(dev, peer_of), say=said)
+
+
+def leave_out_own(server: Server) -> None:
+    """Keep our own paths out of the access log."""
+    if server.access is not None:
+        server.access.close()
+        server.access = _Quiet(server.loop)
 
 
 def peer_of(scope: Scope) -> str | None:

@@ -142,6 +142,10 @@ class _Worker:
         self._server = Server(
             self._asgi, self._launch.serve, self._page, lifespan.state, loop=loop, report=self._report, tls=self._tls()
         )
+        if self._pages:
+            from midair.worker import pages
+
+            pages.leave_out_own(self._server)
         if self._server.tls:
             Renewal(self._server.tls, self._server, self._say_for_all).begin()
         self._link.say(words.Started(seconds=time.perf_counter() - began_s, carries=carries))
@@ -184,6 +188,8 @@ class _Worker:
                 self._link.say(words.StoppedAccepting())
                 if not word.is_moving:
                     self._drain(server)
+                elif self._pages:
+                    self._pages.send_away(that_can_move=False)
                 server.when_empty(lambda: self._link.say(words.Drained()))
             case words.ExportState() if server and fds:
                 self._carrying.export(server, word, [os.dup(fd) for fd in fds])
@@ -220,7 +226,7 @@ class _Worker:
     def _drain(self, server: Server) -> None:
         server.drain()
         if self._pages:
-            self._pages.send_away()
+            self._pages.send_away(that_can_move=True)
 
     # --- to another worker ----------------------------------------------------------------------------------------
 
