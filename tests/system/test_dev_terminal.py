@@ -44,13 +44,14 @@ if sys.orig_argv[3:4] == ["dev"]:
 
     midair.dev.loop.DevLoop.signalled = crash
 """
+DEV = (sys.executable, "-m", "midair", "dev", "app:app", "--bind", "127.0.0.1:0")
 LINE_MODES = termios.ICANON | termios.ECHO
 
 
 class Typist:
     """midair dev on a terminal of its own, and somebody in front of it."""
 
-    def __init__(self, tmp: Path, **more: str) -> None:
+    def __init__(self, tmp: Path, command: tuple[str, ...] = (), **more: str) -> None:
         self.folder = tmp / "shop"
         self.folder.mkdir()
         self.save(APP)
@@ -58,7 +59,7 @@ class Typist:
         self.modes = termios.tcgetattr(slave)
         environment = {"MIDAIR_RUNTIME_DIR": str(tmp / "run"), "MIDAIR_STATE_DIR": str(tmp / "state"), MARK: tmp.name}
         self.process = subprocess.Popen(
-            ["setsid", "--ctty", sys.executable, "-m", "midair", "dev", "app:app", "--bind", "127.0.0.1:0"],
+            ["setsid", "--ctty", *(command or DEV)],
             cwd=self.folder,
             env=clean_environment(**environment, TERM="dumb", NO_COLOR="1", **more),
             stdin=slave,
@@ -94,17 +95,22 @@ class Typist:
         return bool(termios.tcgetattr(self._slave)[3] & LINE_MODES)
 
     def close(self) -> None:
+        # What a shell has started is not told by it: the end of the terminal tells everybody.
         if self.process.poll() is None:
             self.process.terminate()
-        self.process.wait(10)
         os.close(self._master)
         os.close(self._slave)
+        try:
+            self.process.wait(5)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
 
 
 @contextlib.contextmanager
-def typist(tmp: Path, **more: str) -> Iterator[Typist]:
-    """more: variables."""
-    one = Typist(tmp, **more)
+def typist(tmp: Path, command: tuple[str, ...] = (), **more: str) -> Iterator[Typist]:
+    """command: what runs on the terminal, if it is not midair dev. more: variables."""
+    one = Typist(tmp, command, **more)
     try:
         yield one
     finally:
@@ -139,7 +145,8 @@ def test_keys_do_what_the_help_says_and_the_modes_are_put_back(tmp_path: Path) -
 
 @pytest.mark.slow
 def test_a_debugger_has_the_terminal_while_it_asks_and_what_is_saved_waits(tmp_path: Path) -> None:
-    with typist(tmp_path) as one:
+    limits = ("--set", "worker.hang_warn=0.5s", "--set", "worker.hang_timeout=1s")
+    with typist(tmp_path, (*DEV, *limits)) as one:
         url = one.read(r"http://127\.0\.0\.1:\d+/")[0]
         one.read(r"start  fork ")
         answers: list[bytes] = []
@@ -152,6 +159,9 @@ def test_a_debugger_has_the_terminal_while_it_asks_and_what_is_saved_waits(tmp_p
         one.read(r"'oneoneone'")
         one.type("\x03")
         one.read(r"--KeyboardInterrupt--")
+        # Much longer than a worker may stand still that nobody looks at.
+        one.type("import time; time.sleep(2.5); print('sl' + 'ept')\n")
+        one.read(r"slept")
         one.type("next\n")
         one.read(r"-> await send")
         one.save(APP.replace('name += "!"', 'name += "?"'))
@@ -198,3 +208,27 @@ def test_the_modes_are_put_back_when_midair_crashes(tmp_path: Path) -> None:
         one.read(r"RuntimeError: planted")
         assert one.process.wait(10) != 0
         assert one.modes_now == one.modes
+
+
+@pytest.mark.slow
+def test_in_the_background_nothing_is_read_and_in_the_foreground_again_keys_are_there(tmp_path: Path) -> None:
+    with typist(tmp_path, ("bash", "--norc", "-i")) as one:
+        one.type(" ".join(DEV) + "\n")
+        one.read(r"start  fork ")
+        one.type("\x1a")
+        one.read(r"Stopped")
+        one.type("bg\n")
+        one.read(r"midair dev app:app[^\n]*&")
+        one.type("echo ty''ped\n")
+        one.read(r"typed")
+        one.save(APP.replace("one", "two"))
+        one.read(r"app.py  fork ")
+        one.type("fg\n")
+        one.read(r"midair dev")
+        wait_for(lambda: not one.types_in_lines, 5, what="keys")
+        one.type("h")
+        one.read(r"r  reload now")
+        one.type("q")
+        one.read(r"bash[^\n]*[#$] ")
+        one.type("exit\n")
+        one.process.wait(10)

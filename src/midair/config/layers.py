@@ -204,6 +204,9 @@ DEV: Mapping[str, Written] = {
     "stop.delay": "0s",
     "exit.timeout": "3s",
     "serve.access_log": True,
+    # A shell in the foreground of the same terminal, and nobody who scales.
+    "signals.ttin": "ignore",
+    "signals.ttou": "ignore",
     "log.format": "console",
     # What belongs to a deployment, and where the deployed service is found.
     "hooks.before": (),

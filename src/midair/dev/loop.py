@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from midair.config.schema import Settings
 from midair.core import effects, events
+from midair.core.ids import RequestId
 from midair.dev.actions import Actions
 from midair.dev.beside import Beside
 from midair.dev.children import Children
@@ -85,7 +86,10 @@ class DevLoop:
         """What is wrong now was printed as it was found."""
         self._pages = supervisor.pages
         self._pages.on_error = lambda error: self._telling.failed(error, has_gone_by=self._has_gone_by)
+        self._asked: RequestId | None = None
+        """Our newest request for an update."""
         supervisor.closed.append(self._closed)
+        supervisor.answered.append(self._answered)
 
     # --- as an attendant ------------------------------------------------------------------------------------------
 
@@ -95,11 +99,11 @@ class DevLoop:
 
     def signalled(self, number: int) -> None:
         if not self._lending.is_lent:
-            self._keys.open()  # Brought back to the foreground, by a shell that has set the modes it likes.
+            self._keys.look()  # A shell has brought us back to the foreground, or sent us to the background.
 
     def begin(self) -> None:
         self._keys.open()
-        self._telling.began(has_keys=self._keys.is_open)
+        self._telling.began(has_keys=self._keys.are_read)
         self._watching.start(self._watched_as)
         self._beside.want(self._settings.dev.process)
         self._supervisor.tell(events.Tick())  # The stand-in serves while the first build runs.
@@ -234,7 +238,8 @@ class DevLoop:
         if self._was_updated:
             return  # A step has asked for the update itself.
         self._built = built
-        request, reason = self._supervisor.next_request(), named(tuple(self._unserved))
+        self._asked = request = self._supervisor.next_request()
+        reason = named(tuple(self._unserved))
         force = by == BY_KEY
         self._supervisor.tell(events.UpdateAsked(request, by, reason, reread=reread or force, force=force))
 
@@ -246,6 +251,12 @@ class DevLoop:
         self._telling.saved(Saved(what, "kept", times=tuple(times.items()), told=self._pages.open))
 
     # --- updates --------------------------------------------------------------------------------------------------
+
+    def _answered(self, effect: effects.Answer) -> None:
+        """No update came of a request: somebody holds them back. One that a newer one has overtaken is not told of."""
+        if effect.fault and effect.request == self._asked:
+            self._keep({})
+            self._pages.failed(effect.fault)
 
     def _closed(self, effect: effects.Closed, receipt: Receipt) -> None:
         self._worked_until_s = self._estate.loop.clock.now_s()

@@ -183,7 +183,7 @@ class ControlServer:
         self.upgrade: Callable[[Peer, words.Upgrade], None] = lambda peer, request: peer.end(
             words.Refused(fault=Fault("not-built", "upgrade is not available"), exit_code=FAILED)
         )
-        supervisor.answered = self._answered
+        supervisor.answered.append(self._answered)
         supervisor.opened.append(self._opened)
         supervisor.closed.append(self._closed)
         supervisor.estate.on_progress = self._progressed

@@ -87,7 +87,7 @@ class Supervisor:
         self.estate.commands.wanted = lambda: self.estate.service.wanted
         self.exit_code: int | None = None
         self.exit_fault: Fault | None = None
-        self.answered: Callable[[effects.Answer], None] = lambda effect: None
+        self.answered: list[Callable[[effects.Answer], None]] = []
         self.opened: list[Callable[[effects.Opened, Receipt], None]] = []
         self.closed: list[Callable[[effects.Closed, Receipt], None]] = []
         """Who hears of the end of an update, in this order."""
@@ -244,7 +244,8 @@ class Supervisor:
             case effects.Closed():
                 self._closed(effect)
             case effects.Answer():
-                self.answered(effect)
+                for told in self.answered:
+                    told(effect)
             case effects.StoodIn():
                 self._stood_in(effect)
             case effects.GenerationGone(generation):
