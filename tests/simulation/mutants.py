@@ -993,6 +993,12 @@ MUTANTS = (
         "    if True:\n        turn.note",
     ),
     Mutant("machine", "a worker that never was is waited for", "    if not event.exists:\n", "    if False:\n"),
+    Mutant(
+        "workers",
+        "what is kept drains beyond the bound",
+        "with_role(Role.RETIRING, Role.PARKED) if not",
+        "with_role(Role.RETIRING) if not",
+    ),
     # --- while no version can serve -------------------------------------------------------------------------------
     Mutant(
         "standin",

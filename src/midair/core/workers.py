@@ -225,7 +225,9 @@ def _zygote_is_ready(turn: Turn, generation: Generation) -> bool:
 
 def enforce_bound(turn: Turn) -> None:
     """Hurry the oldest retiring generations when there are more than ``drain.max_generations``: an update never waits."""
-    retiring = sorted(g.id for g in turn.with_role(Role.RETIRING) if turn.workers_of(g.id))
+    # One that is kept for a rollback may have nobody left but those that leave.
+    going = (g.id for g in turn.with_role(Role.RETIRING, Role.PARKED) if not turn.staying(g.id))
+    retiring = sorted(generation for generation in going if turn.workers_of(generation))
     for generation in retiring[: max(0, len(retiring) - turn.service.policy.max_generations)]:
         for worker in turn.workers_of(generation):
             before_s = turn.service.timers.get(f"kill:{worker.id}", 0.0)
