@@ -13,6 +13,7 @@ def test_it_says_what_changed_what_was_done_how_long_it_took_and_who_was_told() 
     )
     assert save_line(Saved("site.css", "asset", told=1)) == "site.css  asset  1 tab told"
     assert save_line(Saved("app.py", "spawn", "a thread runs")) == "app.py  spawn (a thread runs)"
+    assert save_line(Saved("app.py", "fork", "from the base: x")) == "app.py  fork from the base: x"
 
 
 def test_of_many_files_the_first_are_named_and_the_rest_counted() -> None:

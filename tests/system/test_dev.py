@@ -37,7 +37,7 @@ def test_a_save_is_live_and_one_that_is_broken_is_not(tmp_path: Path) -> None:
         with service.asked(*ASKING) as client:
             service.write("good", "2")
             wait_for(service.serving_version, 5, until="2".__eq__, what="version 2")
-            wait_for(lambda: told(service, r"\w+\.py, \w+\.py  fork  import"), 5, what="the line of the save")
+            wait_for(lambda: told(service, r"\w+\.py, \w+\.py  fork.*  import "), 5, what="the line of the save")
 
             good = (service.folder / "app.py").read_text()
             service.save("app.py", good + "\nx = (\n")
@@ -89,7 +89,7 @@ def test_steps_come_before_the_update_and_a_failing_one_keeps_the_version(tmp_pa
         assert service.serving_version() == "1"
         service.save("app.src", source.replace('VERSION = "1"', 'VERSION = "2"'))
         wait_for(service.serving_version, 5, until="2".__eq__)
-        assert re.search(r"app.src.*  fork  pre \d+ ms  build \d+ ms  check \d+ ms  import ", service.log())
+        assert re.search(r"app.src.*  fork.*  pre \d+ ms  build \d+ ms  check \d+ ms  import ", service.log())
 
 
 @pytest.mark.slow
@@ -213,3 +213,23 @@ server.serve_forever()
             wait_for(service.serving_version, 5, until="two".__eq__)
         assert client.report.failed == 0, client.report.summary() + service.log()
         wait_for(lambda: re.search(r"server.src  exec  build \d+ ms", service.log()), 5)
+
+
+@pytest.mark.slow
+def test_programs_read_events_and_a_save_that_is_held_back_says_so(tmp_path: Path) -> None:
+    with Watched(tmp_path, "good", flags=("--log-format", "json")) as service:
+
+        def events(name: str) -> list[dict[str, str]]:
+            rows = [json.loads(line) for line in service.log().splitlines() if line.startswith("{")]
+            return [row for row in rows if row["event"] == name]
+
+        wait_for(lambda: events("saved"), 10, what="the start")
+        service.write("good", "2")
+        wait_for(lambda: len(events("saved")), 5, until=lambda saves: saves == 2)
+        assert events("saved")[1]["did"] == "fork"
+        assert "live_s" in events("saved")[1]
+        assert service.midair("hold", "-m", "a demonstration").code == 0
+        service.write("good", "3")
+        failed = wait_for(lambda: events("save_failed"), 5)
+        assert "a demonstration" in failed[0]["error"]
+        assert service.serving_version() == "2"

@@ -22,7 +22,7 @@ class Saved:
     did: str
     """``fork``, ``spawn``, ``exec``, ``asset``, ``kept``."""
     why: str = ""
-    """Why it was not done in the quickest way."""
+    """From where, or why it was not done in the quickest way."""
     times: tuple[tuple[str, float], ...] = ()
     """Each phase and its seconds."""
     told: int | None = None
@@ -31,12 +31,19 @@ class Saved:
 
 def save_line(saved: Saved) -> str:
     """What changed first, so that the eye finds it."""
-    parts = [saved.what, saved.did + (f" ({saved.why})" if saved.why else "")]
+    parts = [saved.what, saved.did + _because(saved.why)]
     parts += [f"{name} {duration(seconds)}" for name, seconds in saved.times]
     if saved.told:
         verb = "told" if saved.did in ("asset", "kept") else "refreshed"
         parts.append(f"{saved.told} {'tab' if saved.told == 1 else 'tabs'} {verb}")
     return "  ".join(parts)
+
+
+def _because(why: str) -> str:
+    """Where it was forked from is part of the sentence; why it had to be spawned is an aside."""
+    if why.startswith("from "):
+        return f" {why}"
+    return f" ({why})" if why else ""
 
 
 def named(paths: Sequence[str]) -> str:

@@ -60,7 +60,9 @@ def _terminal() -> Iterator[None]:
         yield
         return
     try:
-        _say(words.AskTerminal(group=os.getpgrp()))
+        if not _say(words.AskTerminal(group=os.getpgrp())):
+            yield
+            return
         while os.tcgetpgrp(terminal) != os.getpgrp():
             time.sleep(LOOK_EVERY_S)
         try:
@@ -132,8 +134,8 @@ def _interruptible() -> Iterator[None]:
             signal.signal(signal.SIGINT, before)
 
 
-def _say(word: words.AskTerminal | words.ReturnTerminal) -> None:
-    """Past the event loop, which may stand still just here."""
+def _say(word: words.AskTerminal | words.ReturnTerminal) -> bool:
+    """Past the event loop, which may stand still just here. False: nobody hears it."""
     assert _link is not None
     while True:
         try:
@@ -141,6 +143,6 @@ def _say(word: words.AskTerminal | words.ReturnTerminal) -> None:
         except BlockingIOError:
             time.sleep(SEND_AGAIN_S)
         except OSError:
-            return  # The supervisor is gone, and we are about to be told so.
+            return False  # The supervisor is gone, and we are about to be told so.
         else:
-            return
+            return True
