@@ -11,7 +11,7 @@ from midair.config.schema import Settings
 from midair.watch.actions import Due, match
 from midair.watch.words import Change
 
-CONFIGURATIONS = frozenset({"midair.toml", "pyproject.toml", ".air.toml"})
+CONFIGURATIONS = frozenset({"midair.toml", "pyproject.toml", ".air.toml", ".config/air.toml", "nodemon.json"})
 """Beside the service. A change of these is read before anything else is done."""
 STYLES = frozenset({"css", "map"})
 PICTURES = frozenset({"png", "jpg", "jpeg", "gif", "webp", "avif", "svg", "ico", "bmp"})
