@@ -6,6 +6,7 @@ import os
 import socket
 import struct
 import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from midair.lending import kernel
 from midair.lending.order import Order, read_order
+from midair.lending.quiet import Quiet
 from midair.lending.sockaddr import Asked, read_sockaddr
 
 
@@ -119,3 +121,31 @@ def test_a_process_that_is_stopped_goes_on_with_the_answer_it_gets() -> None:
         assert ours.recv(64) == str(listener.getsockname()[1]).encode()
         os.waitpid(pid, 0)
         os.close(heard)
+
+
+def test_a_group_is_at_rest_while_nobody_in_it_runs_or_has_run(tmp_path: Path) -> None:
+    def process(pid: int, group: int, state: str, ticks: int) -> None:
+        (tmp_path / str(pid)).mkdir(exist_ok=True)
+        fields = [state, "1", str(group), *["0"] * 8, str(ticks), "0", "0"]
+        (tmp_path / str(pid) / "stat").write_text(f"{pid} (a) b) {' '.join(fields)}\n")
+
+    (tmp_path / "self").mkdir()
+    (tmp_path / "99").mkdir()
+    quiet = Quiet(10, besides=10, since_s=0.0)
+
+    def lasts_s(now_s: float) -> float:
+        return quiet.lasts_s(now_s, str(tmp_path))
+
+    process(10, 10, "R", 500)  # Who looks.
+    process(11, 10, "S", 20)
+    process(12, 77, "R", 900)  # A stranger.
+    assert lasts_s(1.0) == 0.0
+    assert lasts_s(1.5) == 0.5
+    process(11, 10, "S", 21)
+    assert lasts_s(2.0) == 1.0
+    process(11, 10, "R", 21)
+    assert lasts_s(2.5) == 0.0
+    process(11, 10, "S", 25)
+    assert lasts_s(3.0) == 0.0
+    process(13, 10, "D", 0)
+    assert lasts_s(3.5) == 0.0

@@ -13,6 +13,7 @@ import pytest
 
 from midair.lending import kernel
 from midair.testing.client import Load
+from tests.support.developed import developing
 from tests.support.service import Service
 from tests.support.toml import Setting
 from tests.support.waiting import wait_for
@@ -131,6 +132,30 @@ def test_a_socket_for_both_families_is_as_the_program_wanted_it(tmp_path: Path) 
     with Binding(tmp_path, "v6") as service:
         port = service.url.rpartition(":")[2]
         assert service.status()["binds"] == [f"[::]:{port}"]
+        changed(service, "2")
+
+
+class Watched(Binding):
+    """As it is developed."""
+
+    def line(self, fd: int) -> list[str]:
+        return developing(self)
+
+
+@pytest.mark.slow
+def test_a_program_that_is_long_in_starting_is_not_taken_for_one_that_listens_nowhere(tmp_path: Path) -> None:
+    with Watched(tmp_path, "warms") as service:
+        assert service.serving_version() == "1"  # As soon as the update is done.
+
+
+def test_a_program_that_listens_nowhere_is_ready_when_it_is_at_rest_and_one_that_has_ended_waits(
+    tmp_path: Path,
+) -> None:
+    with Watched(tmp_path, "idle") as service:
+        service.told("quits")
+        assert service.reload().code == 0, service.log()
+        assert "nothing to do" in service.log()
+        service.told()
         changed(service, "2")
 
 

@@ -33,6 +33,7 @@ from typing import NoReturn
 from midair.lending import kernel
 from midair.lending.kernel import CannotStop, Stopped
 from midair.lending.order import Order, read_order
+from midair.lending.quiet import Quiet
 from midair.lending.sockaddr import SOCKADDR_MAX_BYTES, Asked, read_sockaddr
 from midair.systemd.notify import address_bytes
 
@@ -40,6 +41,7 @@ FIRST_FD = 3
 BACKLOG = 2048
 STORED_MAX = 16
 """Sockets that one program may have kept; the supervisor has the same bound."""
+LOOK_AT_REST_S = 0.2
 LOOK_EVERY_S = 0.01
 """While a version before has the turn: how often it is asked for."""
 PRIVATE_NAME = "health"
@@ -83,13 +85,17 @@ class Lender:
         if why:
             print(TAKES_TURNS.format(why=why), file=sys.stderr, flush=True)
             self._take_turn()
-        started_s = time.monotonic()
+        quiet = Quiet(os.getpgrp(), os.getpid(), time.monotonic())
         while self._status is None:
-            quiet_s = self._order.quiet_s - (time.monotonic() - started_s)
-            if self._order.quiet_s and quiet_s <= 0 and not self._was_known:
+            if self._may_be_quiet and quiet.lasts_s(time.monotonic()) >= self._order.quiet_s:
                 self._say_ready()
-            self._wait(quiet_s if quiet_s > 0 and not self._is_ready else None)
+            self._wait(LOOK_AT_REST_S if self._may_be_quiet else None)
         return self._after(self._status)
+
+    @property
+    def _may_be_quiet(self) -> bool:
+        """Nobody has listened before, and it has not bound anything: it may never do."""
+        return self._order.quiet_s > 0 and not self._lent and not self._is_ready
 
     # --- the program ----------------------------------------------------------------------------------------------
 

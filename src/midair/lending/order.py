@@ -17,7 +17,7 @@ class Order:
     signal: str = "TERM"
     """What tells it to leave, without SIG."""
     quiet_s: float = 0.0
-    """A program that has lived this long and listens nowhere is ready, if nobody has listened before; 0: never."""
+    """A program that has been at rest this long and listens nowhere is ready, if nobody has listened before; 0: never."""
     stays: bool = False
     """The lender outlives a program that ends by itself without an error, until it is told to leave."""
 

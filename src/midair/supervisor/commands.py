@@ -51,7 +51,7 @@ STORED_MAX = 16
 """Sockets of programs that bind for themselves: a port for HTTP, one for a debugger, one for figures. More is a program that
 counts up."""
 QUIET_S = 1.0
-"""In development, a program that listens nowhere is ready after that long: a queue's consumer, a command line."""
+"""In development, a program that is at rest for that long and listens nowhere is ready: a queue's consumer, a command line."""
 LEFTOVERS_S = 5.0
 """What a child leaves behind in its group has this long between SIGTERM and SIGKILL."""
 DETAIL_LINES = 20
