@@ -22,7 +22,7 @@ class Quiet:
     besides: int
     """A member that does not count: who looks."""
     since_s: float
-    """When the rest began, or the look before the last."""
+    """When the rest began."""
     ticks: int = 0
 
     def lasts_s(self, now_s: float, proc: str = "/proc") -> float:
