@@ -98,7 +98,7 @@ def test_a_pause_in_the_middle_of_many_files_does_not_end_the_batch() -> None:
 def test_a_steady_writer_cannot_starve_the_others(gap_s: float) -> None:
     events = [(gap_s, "log", False)] * int(3 * DELAY_MAX_S / gap_s + 1)
     played = play(events)
-    times_s = [told_s for told_s, _ in played.batches]
+    times_s = [gap_s, *(told_s for told_s, _ in played.batches)]
     assert all(later - earlier <= DELAY_MAX_S + 2 * gap_s for earlier, later in pairwise(times_s))
 
 

@@ -58,7 +58,7 @@ def as_we_see_it(repository: Path, monkeypatch: pytest.MonkeyPatch) -> set[str]:
     return {name for name in FILES if rules.ignores_way(str(repository / name), is_folder=False)}
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     top=st.lists(st.sampled_from(LINES), max_size=5),
     nested=st.lists(st.sampled_from(LINES), max_size=3),

@@ -150,7 +150,7 @@ HISTORIES = st.lists(steps, max_size=25)
 
 
 @SOURCES
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(history=HISTORIES)
 def test_who_is_told_the_changes_knows_the_tree(source: Callable[[], Source], history: list[Step]) -> None:
     follow(source, history)

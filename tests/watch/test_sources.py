@@ -204,6 +204,33 @@ def test_each_kind_of_change_is_told_as_what_it_is(begin: Begun, tmp_path: Path)
     assert run.batches(wanted) == sorted(wanted)
 
 
+def test_a_file_that_is_moved_over_another_or_edited_on_the_way_is_moved(tmp_path: Path) -> None:
+    """The kernel's word for it counts: neither the place on the disk nor the content says it."""
+    for name in ("a.py", "b.py", "c.py"):
+        write(tmp_path / name, name)
+    run = Run(tmp_path, Inotify(), Watch())
+    (tmp_path / "a.py").rename(tmp_path / "b.py")
+    (tmp_path / "c.py").rename(tmp_path / "d.py")
+    write(tmp_path / "d.py", "edited")
+    assert run.batch() == [("move", "b.py", "a.py"), ("move", "d.py", "c.py")]
+    run.watcher.close()
+
+
+class Racing(Inotify):
+    """Somebody makes a file in each folder in the very moment before the kernel begins to tell of it."""
+
+    def watch(self, key: str, absolute: str) -> None:
+        Path(absolute, "raced.py").touch()
+        super().watch(key, absolute)
+
+
+def test_a_file_that_is_made_while_its_folder_is_entered_is_not_missed(tmp_path: Path) -> None:
+    run = Run(tmp_path, Racing(), Watch())
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    assert run.batch() == [("create", "a/b/raced.py"), ("create", "a/raced.py")]
+    run.watcher.close()
+
+
 def test_what_comes_and_goes_between_two_batches_is_nothing(begin: Begun, tmp_path: Path) -> None:
     run = begin()
     write(tmp_path / "a" / "b" / "c.py")
