@@ -107,7 +107,7 @@ def _on_the_way(folder: str, watch: Watch, rules: Rules, root: str, path: str) -
 
 def _hidden_behind(rules: Rules, absolute: str, is_folder: bool) -> str:
     real = os.path.realpath(absolute)
-    return real if rules.ignores_way(real, is_folder=is_folder) else ""
+    return real if rules.ignores_way(real if is_folder else os.path.dirname(real)) else ""
 
 
 def _shown(reason: Reason) -> str:

@@ -141,18 +141,13 @@ class Rules:
         folder, _, name = path.rpartition("/")
         return self.ignores(folder, name, is_folder=is_folder)
 
-    def ignores_way(self, path: str, *, is_folder: bool) -> bool:
+    def ignores_way(self, path: str, *, is_folder: bool = True) -> bool:
         """Whether ``path`` (absolute) or, inside the service's folder, one of those above it does not count."""
-        base = _with_slash(self._folder)
-        if not path.startswith(base):
+        if path == self._folder:
+            return False
+        if not path.startswith(_with_slash(self._folder)):
             return self.ignores_at(path, is_folder=is_folder)
-        names = path[len(base) :].split("/")
-        folder = self._folder
-        for place, name in enumerate(names):
-            if self.ignores(folder, name, is_folder=is_folder or place < len(names) - 1):
-                return True
-            folder = os.path.join(folder, name)
-        return False
+        return self.ignores_way(os.path.dirname(path)) or self.ignores_at(path, is_folder=is_folder)
 
     def reason(self, path: str, *, is_folder: bool) -> Reason | None:
         """Why ``path`` (absolute) itself does not count; None if it does. The folders above it are not asked."""

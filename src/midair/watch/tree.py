@@ -199,10 +199,10 @@ class Tree:
         return path
 
     def _take_anchored(self, event: Event) -> str | None:
-        paths = self._anchors.get(event.folder, {}).get(event.name)
+        paths = sorted(self._anchors.get(event.folder, {}).get(event.name, ()))
         if not paths:
             return None
-        for path in sorted(paths):
+        for path in paths:
             if path in self._links:
                 self._change_link(path)
                 continue
@@ -211,7 +211,7 @@ class Tree:
             else:
                 self._touch(path, was_written=True)
                 self._anchor(path)
-        return min(paths)
+        return paths[0]
 
     def _touch(self, path: str, *, was_written: bool) -> None:
         self._touched[path] = was_written or self._touched.get(path, False)
@@ -393,7 +393,11 @@ class Tree:
         if path in self._links:
             return True
         real = os.path.realpath(self.absolute(path))
-        if len(self._links) >= LINKS_MAX or self._rules.ignores_way(real, is_folder=is_folder):
+        # Of a file it is asked where it lies: under the name of the link it counts whatever its own name is.
+        if self._rules.ignores_way(real if is_folder else os.path.dirname(real)):
+            return False
+        if len(self._links) >= LINKS_MAX:
+            self._trouble(TooManyFiles(f"there are more than {LINKS_MAX} links; the rest is not followed"))
             return False
         self._links[path] = _identity(real) if is_folder else None
         self._anchor(path)
@@ -541,9 +545,10 @@ class Tree:
             if path not in self._paths and self._rules.ignores_at(folder.absolute, is_folder=True):
                 self._leave(path, is_quiet=True)
                 continue
-            for name in [name for name in folder.files if self._is_left_out(folder, name, False)]:
+            for name in [name for name in folder.files if not self._counts(join(path, name))]:
                 del folder.files[name]
                 self.files_count -= 1
+                self._forget_link(join(path, name))
         for path in list(self._folders):
             self._read_anew(path)
         self._touched = {path: how for path, how in self._touched.items() if self._counts(path) or path in self._gone}
