@@ -471,7 +471,7 @@ def test_a_service_that_talks_rubbish_is_an_error_not_a_crash(ask: Ask, rubbish:
         ("hold", "needs a reason"),
         ("hold -m x --for 2", '"2s"'),
         ("stacks x", "8.0"),
-        ("run main:app --reload", "midair reload"),
+        ("run main:app --reload", "midair dev"),
         ("run main:app --host 0.0.0.0", "--bind HOST:PORT"),
         ("run ./server --flag", "option --flag"),
         ("run ./server x", "midair run -- ./server x"),

@@ -138,6 +138,19 @@ def test_what_ran_before_the_server_runs_before_each_version() -> None:
     assert found.chdir == "web"
 
 
+def test_what_a_shell_has_to_read_is_not_taken_apart() -> None:
+    (found,) = _starts({"Procfile": "web: ./wait $DATABASE && gunicorn shop.wsgi\n"})
+    (told,) = [old for old in found.olds if "./wait" in old.written]
+    assert (told.key, "[hooks]" in told.answer) == ("", True)
+    for line, command in {
+        "./server --port 80": ("./server", "--port", "80"),
+        "./server --port $PORT": ("sh", "-c", "exec ./server --port $PORT"),
+        "A=1 ./server $PORT": ("sh", "-c", "A=1 ./server $PORT"),
+        "./a && ./b": ("sh", "-c", "./a && ./b"),
+    }.items():
+        assert _starts({"Procfile": f"web: {line}\n"})[0].command == command
+
+
 def test_other_programs_of_a_procfile_are_processes_of_the_service() -> None:
     (found,) = _starts(
         {"Procfile": "release: alembic upgrade head\nweb: uvicorn a:app\njobs: celery -A a worker\nbeat: sleep $N; x\n"}

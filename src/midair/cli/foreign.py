@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-_DEV = "type midair dev while you write it; midair reload updates a running service"
-
 FLAGS = {
-    "--reload": _DEV,
-    "--reload-dir": _DEV,
-    "--reload-include": _DEV,
-    "--reload-exclude": _DEV,
-    "--reload-delay": _DEV,
+    "--reload": "type midair dev in the place of midair run",
+    "--reload-dir": "type midair dev --watch PATH",
+    "--reload-include": "type midair dev --ext LIST",
+    "--reload-exclude": "type midair dev --ignore PATTERN",
+    "--reload-delay": "not needed: a save counts as soon as it is quiet; see watch.delay",
     "--host": "write --bind HOST:PORT",
     "--port": "write --bind HOST:PORT",
     "-p": "write --bind HOST:PORT",
@@ -56,8 +54,8 @@ FLAGS = {
     "--asgi-lifespan": "write --lifespan on",
     "--websocket-max-message-size": "write --ws-max-size 16MiB",
     "--http-parser": "not needed: there is one implementation of HTTP/1.1",
-    "--reload-engine": _DEV,
-    "--reload-extra-file": _DEV,
+    "--reload-engine": "not needed: the kernel tells what has changed; see watch.poll",
+    "--reload-extra-file": "type midair dev --watch PATH",
     "--pid": "the supervisor's process id never changes: midair status --json",
     "--pidfile": "the supervisor's process id never changes: midair status --json",
     "--daemon": "let systemd run it (Type=notify)",

@@ -40,7 +40,7 @@ def _a_start(line: str, where: str, table: Table) -> Start | None:
     start = read_line(line, where, table)
     if start is None:
         words = next((words for words in reversed(commands) if words[0] != "cd"), [])
-        return Start(posixpath.basename(words[0]), where, command=tuple(words)) if words else None
+        return Start(posixpath.basename(words[0]), where, command=_as_command(line)) if words else None
     return replace(start, olds=(*_ran_before(commands, where, table), *start.olds))
 
 
@@ -50,17 +50,27 @@ def _ran_before(commands: list[list[str]], where: str, table: Table) -> Iterator
     earlier = [
         words for words in commands[:place] if words[0] not in ("cd", "set", "export", "echo", "source", ".", "sleep")
     ]
-    if len(earlier) == 1:
+    if any(FOR_A_SHELL.search(word) for words in earlier for word in words):
+        answer = "ran before each start: write it under [hooks], before, where it runs before each version"
+        yield Old(" && ".join(map(shlex.join, earlier)), answer=answer)
+    elif len(earlier) == 1:
         yield Old(shlex.join(earlier[0]), "hooks.before", tuple(earlier[0]), "once an update, not once a start")
     elif earlier:
         line = " && ".join(map(shlex.join, earlier))
         yield Old(line, "hooks.before", ("sh", "-c", line), "once an update, not once a start")
 
 
-def _as_process(name: str, line: str, where: str) -> Process:
+FOR_A_SHELL = re.compile(r"[$`<>*?~(]")
+"""Words with these are not what they look like until a shell has read them."""
+
+
+def _as_command(line: str) -> tuple[str, ...]:
+    """A line as arguments, if no shell has to read it; a shell that does gives its place to the one program there is."""
     commands = simple_commands(line)
-    is_plain = len(commands) == 1 and "$" not in line
-    return Process(name, tuple(commands[0]) if is_plain else ("sh", "-c", line), where)
+    if len(commands) == 1 and not FOR_A_SHELL.search(line):
+        return tuple(commands[0])
+    is_one = len(commands) == 1 and not line.lstrip().startswith("exec ")
+    return ("sh", "-c", f"exec {line}" if is_one and not re.match(r"\s*\w+=", line) else line)
 
 
 # --- systemd, supervisord ------------------------------------------------------------------------------------------
@@ -98,7 +108,7 @@ def _supervisord(path: str, text: str, table: Table) -> Iterator[Start]:
         if "command" in keys and (start := read_line(keys["command"][1], f"{path}:{keys['command'][0]}", table))
     }
     others = tuple(
-        _as_process(name, keys["command"][1], f"{path}:{keys['command'][0]}")
+        Process(name, _as_command(keys["command"][1]), f"{path}:{keys['command'][0]}")
         for name, keys in programs.items()
         if "command" in keys and name not in found
     )
@@ -155,11 +165,15 @@ def _procfile(path: str, text: str, table: Table) -> Iterator[Start]:
     if start is None:
         return
     before = tuple(
-        Old(f"release: {line}", "hooks.before", _as_process(name, line, where).command, "before each version")
-        for name, (line, where) in lines.items()
+        Old(f"release: {line}", "hooks.before", _as_command(line), "before each version")
+        for name, (line, _) in lines.items()
         if name == "release"
     )
-    others = tuple(_as_process(name, *line) for name, line in lines.items() if name not in ("web", "release"))
+    others = tuple(
+        Process(name, _as_command(line), where)
+        for name, (line, where) in lines.items()
+        if name not in ("web", "release")
+    )
     yield replace(start, olds=(*before, *start.olds), processes=others)
 
 
