@@ -51,8 +51,8 @@ class HungUp(MidairError):
 def connect(address: ServiceAddress, *, timeout_s: float = ANSWER_WITHIN_S) -> socket.socket:
     """A connection to the service's control socket. Raises NotRunning, NotAllowed."""
     stale = ""
-    if not hasattr(socket, "AF_UNIX"):
-        raise _not_running(address, stale)  # a system where no service can run
+    if not hasattr(socket, "AF_UNIX"):  # a system where no service can run, and whoever asks goes on without one
+        raise NotRunning(f"nothing runs under the name {address.name!r}")
     for folder in address.runtime_dirs:
         path = control_socket(folder)
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
