@@ -280,8 +280,11 @@ def test_what_nodemon_was_told_becomes_what_is_watched() -> None:
     (found,) = projects({"package.json": json.dumps(package)})
     assert {old.key: old.value for old in found.olds if old.key} == {
         "watch.extensions": ("ts", "tsx"),
-        "watch.ignore": ("dist", "tmp"),
         "watch.paths": ("src", "config"),
+        "watch.gitignore": False,
+        "watch.delay": "500ms",
+        "watch.poll": "always",
+        "watch.ignore": ("dist", "tmp"),
         "env.A": "1",
     }
     assert any("[build]" in old.answer for old in found.olds)

@@ -69,11 +69,13 @@ def test_a_save_in_a_new_python_project_is_served(tmp_path: Path, kind: str, sou
     _serves_a_save(_made(tmp_path, kind), source)
 
 
+@pytest.mark.timeout(120)  # a compiler for each version, on whatever machine
 def test_a_save_in_a_new_gin_project_is_built_and_served(tmp_path: Path) -> None:
     needs_gin()
     _serves_a_save(_made(tmp_path, "gin", "--debian"), "main.go", within_s=50)
 
 
+@pytest.mark.timeout(120)
 def test_a_save_in_a_new_typescript_project_is_compiled_and_served(tmp_path: Path) -> None:
     needs("node")
     needs_npm("typescript")

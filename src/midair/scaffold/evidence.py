@@ -10,6 +10,8 @@ Files: TypeAlias = Mapping[str, str]
 """The folder as the detectors see it: path with slashes, relative to it; text."""
 Value: TypeAlias = str | int | bool | tuple[str, ...]
 """A value of a key as midair.toml has it."""
+NOWHERE = "/project"
+"""Stands for the folder where only the shape of a path counts: nothing here looks at the disk."""
 Interface: TypeAlias = Literal["asgi", "wsgi"]
 
 

@@ -303,6 +303,15 @@ def value_for(key: Key, value: Literal) -> Value:
     return found
 
 
+def as_written(key: Key, value: object) -> Value:
+    """A value as the schema holds it, as a file would have it."""
+    if isinstance(value, tuple):
+        return tuple(map(str, value))
+    if isinstance(value, bool) or (isinstance(value, int) and key.kind in (Kind.COUNT, Kind.WORKERS)):
+        return value
+    return convert.write(key, value)
+
+
 def _variables(value: Literal) -> Iterator[Old]:
     for each in value if isinstance(value, tuple) else (value,):
         name, _, text = str(each).partition("=")

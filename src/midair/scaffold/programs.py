@@ -8,8 +8,11 @@ import re
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
 
-from midair.scaffold.evidence import Files, Old, Process, Project
-from midair.scaffold.flags import simple_commands
+from midair.config import nodemon
+from midair.config.keys import all_keys
+from midair.config.layers import Document
+from midair.scaffold.evidence import NOWHERE, Files, Old, Process, Project
+from midair.scaffold.flags import as_written, simple_commands
 
 TAKES_SOCKET = re.compile(
     r"LISTEN_FDS|LISTEN_PID|coreos/go-systemd|tableflip|listen\(\s*\{\s*fd\b|NewFile\(\s*3|RunFd\("
@@ -129,34 +132,26 @@ def front_end(files: Files) -> Process | None:
 
 
 def _nodemon(files: Files, package: Mapping[str, object], scripts: Mapping[str, str]) -> Iterator[Old]:
-    """What nodemon was told: in its file, in package.json, or on the line of a script."""
+    """What nodemon was told to watch: in its file, in package.json, or on the line of a script."""
     try:
-        said = json.loads(files.get("nodemon.json", "{}"))
+        own = json.loads(files.get(nodemon.OWN, "{}"))
     except ValueError:
-        said = {}
-    said = {**_table(package, "nodemonConfig"), **(said if isinstance(said, dict) else {})}
+        own = {}
     line = next((words for text in scripts.values() for words in simple_commands(text) if words[0] == "nodemon"), [])
-    said |= _nodemon_line(line[1:])
-    for name, value in said.items():
-        written = f"nodemon {name} {json.dumps(value)}"
-        values = (
-            tuple(map(str, value)) if isinstance(value, list) else tuple(part for part in str(value).split(",") if part)
-        )
-        if name == "ext":
-            yield Old(
-                written, "watch.extensions", tuple(part.strip(" .") for part in re.split(r"[,\s]+", str(value)) if part)
-            )
-        elif name in ("watch", "ignore"):
-            yield Old(written, "watch.paths" if name == "watch" else "watch.ignore", values)
-        elif name in ("exec", "execMap"):
-            yield Old(written, answer="its steps before the program belong under [build]; the program is command")
-        elif name == "env":
-            for variable, text in value.items() if isinstance(value, dict) else ():
-                yield Old(f"nodemon env {variable}=…", f"env.{variable}", str(text))
-        elif name == "delay":
-            yield Old(written, answer="not needed: a save counts as soon as it is quiet; see watch.delay")
-        else:
-            yield Old(written, answer="no counterpart; left out")
+    said = {**_table(package, "nodemonConfig"), **(own if isinstance(own, dict) else {}), **_nodemon_line(line[1:])}
+    if not said:
+        return
+    read = nodemon.read_nodemon(Document("nodemon", said, {}), folder=NOWHERE)
+    for name, setting in read.layer.settings.items():
+        key = all_keys().get(name)
+        if key is None:
+            yield Old(f"nodemon's {name}", name, str(setting.value))  # a variable
+        elif name not in ("command", "listener", "bind") and setting.value != key.default:
+            yield Old(f"nodemon's {name}", name, as_written(key, setting.value))
+    for told in (*read.layer.warnings, *map(str, read.layer.problems)):
+        yield Old("nodemon", answer=told)
+    if "exec" in said:
+        yield Old("nodemon's exec", answer="its steps before the program belong under [build]; the program is command")
 
 
 NODEMON_FLAGS = {"-e": "ext", "--ext": "ext", "-w": "watch", "--watch": "watch", "-i": "ignore", "--ignore": "ignore"}
@@ -164,14 +159,18 @@ NODEMON_FLAGS |= {"-x": "exec", "--exec": "exec", "-d": "delay", "--delay": "del
 
 
 def _nodemon_line(words: list[str]) -> dict[str, object]:
+    """Options of the command line by their names in its file, where a delay is in milliseconds."""
     found: dict[str, object] = {}
+    lists: dict[str, list[str]] = {"watch": [], "ignore": []}
     for flag, value in pairwise(words):
-        if name := NODEMON_FLAGS.get(flag):
-            earlier = found.get(name)
-            found[name] = (
-                [*earlier, value] if isinstance(earlier, list) else [value] if name in ("watch", "ignore") else value
-            )
-    return found
+        name = NODEMON_FLAGS.get(flag, "")
+        if name in lists:
+            lists[name].append(value)
+        elif name == "delay" and re.fullmatch(r"\d+(\.\d+)?", value):
+            found[name] = str(int(float(value) * 1000))
+        elif name:
+            found[name] = value
+    return found | {name: values for name, values in lists.items() if values}
 
 
 def _table(package: Mapping[str, object], name: str) -> dict[str, object]:

@@ -9,15 +9,14 @@ import tomllib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from midair.config import convert
 from midair.config.air import NAMES, read_air, without_rules
-from midair.config.keys import Key, Kind, all_keys
+from midair.config.keys import all_keys
 from midair.config.layers import Document, Layer
 from midair.config.lines import key_lines
 from midair.errors import UsageError
 from midair.scaffold.applications import applications
-from midair.scaffold.evidence import Application, Files, Interface, Old, Process, Project, Start, Value
-from midair.scaffold.flags import Table
+from midair.scaffold.evidence import NOWHERE, Application, Files, Interface, Old, Process, Project, Start, Value
+from midair.scaffold.flags import Table, as_written
 from midair.scaffold.gunicorn import config_of, read_config
 from midair.scaffold.kills import kills
 from midair.scaffold.programs import front_end, manners_of, projects
@@ -223,7 +222,7 @@ def _of_air(proposal: Proposal, path: str, text: str) -> None:
         document = Document(posixpath.basename(path), tomllib.loads(text), key_lines(text))
     except tomllib.TOMLDecodeError as exc:
         raise NothingFound(f"{path} is not TOML: {exc}") from exc
-    rules = read_air(document, folder="/project").rules
+    rules = read_air(document, folder=NOWHERE).rules
     read = read_air(without_rules(document), folder="/project")
     lines = [str(line) for key in ("build.pre", "build.build") for line in _value_of(read.layer, key)]
     if lines:
@@ -243,15 +242,6 @@ def _of_air(proposal: Proposal, path: str, text: str) -> None:
 def _value_of(layer: Layer, key: str) -> tuple[object, ...]:
     value = layer.settings[key].value if key in layer.settings else ()
     return value if isinstance(value, tuple) else ()
-
-
-def as_written(key: Key, value: object) -> Value:
-    """A value as the schema holds it, as a file would have it."""
-    if isinstance(value, tuple):
-        return tuple(map(str, value))
-    if isinstance(value, bool) or (isinstance(value, int) and key.kind in (Kind.COUNT, Kind.WORKERS)):
-        return value
-    return convert.write(key, value)
 
 
 def _mention_others(
