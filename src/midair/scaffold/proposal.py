@@ -223,7 +223,7 @@ def _of_air(proposal: Proposal, path: str, text: str) -> None:
     except tomllib.TOMLDecodeError as exc:
         raise NothingFound(f"{path} is not TOML: {exc}") from exc
     rules = read_air(document, folder=NOWHERE).rules
-    read = read_air(without_rules(document), folder="/project")
+    read = read_air(without_rules(document), folder=NOWHERE)
     lines = [str(line) for key in ("build.pre", "build.build") for line in _value_of(read.layer, key)]
     if lines:
         proposal.take("hooks.before", ("sh", "-c", " && ".join(lines)), f"{path}, midair run: at each update")
