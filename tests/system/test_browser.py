@@ -225,7 +225,7 @@ def test_a_page_with_a_strict_policy_listens_and_shows_the_panel_in_its_style(
 
 
 def test_the_access_log_has_no_line_of_ours_and_no_token(chromium: Chromium, tmp_path: Path) -> None:
-    with Watched(tmp_path, settings={"serve": {"access_log": True}}) as service:
+    with Watched(tmp_path, flags=("--access-log",)) as service:
         serves(service, b"shop 1")
         opened(chromium, service.url).close()
         service.get("/last")
@@ -314,7 +314,7 @@ def come_back(chromium: Chromium, service: Watched, away_s: float) -> None:
     tab.until(LISTENS)
     # Less and less often: ten seconds are about ten questions, and not hundreds.
     assert 1 <= tries <= 12
-    assert tab.loads() == 2
+    assert tab.loads() <= 3  # The stand-in's page may come first.
     tab.close()
 
 

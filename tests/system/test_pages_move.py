@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import signal
 import time
 from pathlib import Path
 
@@ -61,15 +60,3 @@ def test_a_page_that_cannot_move_is_sent_to_the_new_version_at_once(tmp_path: Pa
         assert left.value.rcvd.code == 1012
         with listen_in(service) as again:
             hello(again, 2)
-
-
-def test_open_pages_get_over_an_upgrade_of_midair_itself(tmp_path: Path) -> None:
-    with Watched(tmp_path) as service:
-        where = address(service)
-        with listen_in(service, where) as socket:
-            hello(socket, 1)
-            service.supervisor.send(signal.SIGUSR2)  # the upgrade, and an update after it
-            hello(socket, 2)
-            # A page that was away meanwhile has the token of before.
-            with listen_in(service, where) as another:
-                hello(another, 2)

@@ -7,7 +7,6 @@ import socket
 import sys
 from collections.abc import Callable
 
-from midair.browser.inject import script_tag
 from midair.core import backoff
 from midair.core.ids import GenerationId
 from midair.release.environment import NEVER_PASSED
@@ -38,6 +37,8 @@ class PageHub:
 
     def script(self, dev: DevSettings, generation: GenerationId) -> str:
         """The line for the templates of this generation. Raises OSError: there is no port."""
+        from midair.browser.inject import script_tag
+
         self._dev = dev
         if self._listener is None:
             self._listener = socket.create_server(("127.0.0.1", 0))
@@ -100,13 +101,3 @@ class PageHub:
                 self._start()
             except OSError as exc:
                 self._exited(f"it could not be started: {exc}")
-
-    # --- over an upgrade: the port stays, the child is another ------------------------------------------------------
-
-    def leave(self) -> list[int]:
-        """The descriptor that the next image needs. The child sees the end of its link, and goes."""
-        return [self._listener.fileno()] if self._listener else []
-
-    def take(self, fds: list[int]) -> None:
-        if fds and self._listener is None:
-            self._listener = socket.socket(fileno=fds[0])

@@ -6,12 +6,11 @@ are, so a worker that starts is told that first. Why a save is not live is read 
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Sequence
 
 import msgspec
 
-from midair.browser import editor, errors, messages
+from midair.browser import messages
 from midair.browser.messages import Asset, Compiled, Error, Failed, Hello, Message
 from midair.config.schema import Settings
 from midair.core.ids import GenerationId, WorkerId
@@ -24,19 +23,12 @@ from midair.supervisor.release import Release
 from midair.worker.settings import DevSettings
 
 
-class Kept(msgspec.Struct, kw_only=True):
-    """What gets over an upgrade: pages that are open know the token."""
-
-    token: str
-    error: Error | None = None
-
-
 class Pages:
     """Told what happens by the supervisor and by the loop of ``midair dev``; tells workers."""
 
     def __init__(self, estate: Estate) -> None:
         self._estate = estate
-        self._token = secrets.token_urlsafe(16)
+        self._token = ""
         self._open: dict[WorkerId, int] = {}
         self._asked = 0
         """Errors that were asked about: news of an earlier one changes nothing."""
@@ -55,7 +47,11 @@ class Pages:
         """What a worker with these settings is told; None outside ``midair dev``."""
         if not settings.is_dev:
             return None
-        dev = settings.dev
+        import secrets
+
+        from midair.browser import editor
+
+        dev, self._token = settings.dev, self._token or secrets.token_urlsafe(16)
         return DevSettings(
             token=self._token,
             inject=dev.inject,
@@ -94,28 +90,30 @@ class Pages:
 
     def failed(self, fault: Fault) -> None:
         """An update ended early, or nothing is left that serves."""
-        folder, serving = self._estate.settings.folder, self._serving()
-        self._look(lambda: errors.with_source(errors.of_fault(fault, folder, serving=serving), folder).bounded())
+        if self._is_dev:
+            from midair.browser import errors
+
+            folder, serving = self._estate.settings.folder, self._serving()
+            self._look(lambda: errors.of_fault(fault, folder, serving=serving))
 
     def step_failed(self, phase: str, output: str) -> None:
         """A step of the build failed, and printed this."""
+        from midair.browser import errors
+
         folder, serving = self._estate.settings.folder, self._serving()
-
-        def read() -> Error:
-            error = msgspec.structs.replace(errors.read(phase, output, folder), serving=serving)
-            return errors.with_source(error, folder).bounded()
-
-        self._look(read)
+        self._look(lambda: msgspec.structs.replace(errors.read(phase, output, folder), serving=serving))
 
     def assets(self, paths: Sequence[str]) -> None:
         """Files that only pages load have changed; relative to the project's folder."""
         self._tell_all(Asset(paths=tuple(paths)))
 
     def _look(self, read: Callable[[], Error]) -> None:
+        """Read an error, and the lines around it, in a child; then tell."""
+        from midair.browser import errors
+
+        folder = self._estate.settings.folder
         self._asked += 1
         asked = self._asked
-        if not self._is_dev:
-            return
 
         def done(outcome: Error | Fault) -> None:
             if asked != self._asked:
@@ -127,7 +125,9 @@ class Pages:
             self._tell_all(Failed(error=error))
             self.on_error(error)
 
-        self._estate.offload.begin("reading an error", read, Error, done)
+        self._estate.offload.begin(
+            "reading an error", lambda: errors.with_source(read(), folder).bounded(), Error, done
+        )
 
     # --- workers ----------------------------------------------------------------------------------------------------
 
@@ -176,16 +176,3 @@ class Pages:
     def _send(self, worker: Worker, message: Message) -> None:
         if worker.link and self._is_dev:
             worker.link.send(words.TellPages(message=messages.encode(message)))
-
-    # --- over an upgrade ----------------------------------------------------------------------------------------------
-
-    def busy(self) -> str:
-        return ""
-
-    def freeze(self) -> tuple[bytes, list[int]]:
-        return msgspec.msgpack.encode(Kept(token=self._token, error=self.error)), self._hub.leave()
-
-    def thaw(self, state: bytes, fds: list[int]) -> None:
-        kept = msgspec.msgpack.decode(state, type=Kept)
-        self._token, self.error = kept.token, kept.error
-        self._hub.take(fds)

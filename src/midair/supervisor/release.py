@@ -63,7 +63,6 @@ class Release:
             warnings=self.warnings,
             served=self.served,
             origins=self.origins,
-            dev=self.dev,
         )
 
     def amend(self, settings: Settings, listeners: Sequence[Listener]) -> None:
@@ -94,7 +93,6 @@ def adopt_release(state: document.ReleaseState) -> Release:
         state.warnings,
         state.served,
         state.origins,
-        state.dev,
     )
 
 

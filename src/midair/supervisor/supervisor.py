@@ -129,7 +129,6 @@ class Supervisor:
             "metrics": self.exporter,
             "moving": self._moving,
             "notices": self._notices,
-            "pages": self.pages,
         }
         """Parts with state of their own that must get over an upgrade, by name."""
 
