@@ -537,6 +537,13 @@ async def test_the_stand_in_answers_503_with_a_page_for_browsers_and_a_text_for_
         assert b"Starting" in response.body
         it.hub.told(messages.encode(Hello(generation=0, status="waiting", error=ERROR)))
         assert b"TS1: no" in (await it.get("/", *BROWSER)).body
+        lan = await it.get("/", *BROWSER, host="Host: 192.168.1.2")
+        assert (lan.status, b"TS1" in lan.body) == (503, False)
         text = await it.get("/api")
         assert (text.status, text.header("content-type")) == (503, "text/plain; charset=utf-8")
         assert b"build (a.ts:1)\nTS1: no" in text.body
+    async with dev(standin.app, expose=True) as it:
+        it.hub.told(messages.encode(Hello(generation=0, status="waiting", error=ERROR)))
+        far = await it.get("/", *BROWSER, host="Host: 192.168.1.2")
+        assert b"TS1: no" in far.body
+        assert (b'[1,"x"]' in far.body, b'"detail":"out"' in far.body) == (False, False)

@@ -71,6 +71,16 @@ class Hub:
         self._pages: set[Page] = set()
         self._on_count = on_count
 
+    def hello_for(self, *, is_known: bool, is_local: bool) -> Hello:
+        """How things are, for whoever asks: what is wrong is nothing for strangers, and source nothing for other machines."""
+        if is_local:
+            return self.hello
+        return msgspec.structs.replace(
+            self.hello,
+            error=self.hello.error.without_source() if self.hello.error and is_known else None,
+            can_open=False,
+        )
+
     def told(self, data: bytes) -> None:
         """A message from the supervisor: remember it for those who come, pass it on to those who are here."""
         try:

@@ -74,13 +74,9 @@ class Layer:
     # --- the application's pages ------------------------------------------------------------------------------------
 
     async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
-        extensions = scope["extensions"]
-        extensions[SNAPSHOT] = self._hub.hello
-        if not self._dev.inject:
-            await self._app(scope, receive, send)
-            return
         peer = self._guard.peer(scope)
-        if peer.why_not:
+        scope["extensions"][SNAPSHOT] = self._hub.hello_for(is_known=not peer.why_not, is_local=peer.is_local)
+        if peer.why_not or not self._dev.inject:
             await self._app(scope, receive, send)
             return
         wanted = read_request(scope)
