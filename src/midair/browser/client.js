@@ -17,8 +17,9 @@
   const RELOADS = "midair:reloads";
   const FIRST_WAIT_MS = 250;
   const LONGEST_WAIT_MS = 4000;
+  const BUILDING_AFTER_MS = 400;
 
-  const state = { tries: 0, timer: 0, socket: null, status: "", canOpen: false, shown: "", dismissed: "" };
+  const state = { tries: 0, timer: 0, soon: 0, socket: null, status: "", canOpen: false, shown: "", dismissed: "" };
   window.__midair = { generation: own, state };
 
   // --- listening --------------------------------------------------------------------------------------------------------------
@@ -87,6 +88,7 @@
   });
 
   function hear(message) {
+    clearTimeout(state.soon);
     switch (message.type) {
       case "hello":
         state.status = message.status;
@@ -99,7 +101,8 @@
         if (isNewer(message.generation)) reload(message.generation);
         else if (message.error) show(message.error);
         else settled();
-        if (message.status === "building") badge("building");
+        // Most saves are served before anybody could read that.
+        if (message.status === "building") state.soon = setTimeout(badge, BUILDING_AFTER_MS, "building");
         break;
       case "compiled":
         if (message.reload && message.generation && message.generation !== own) reload(message.generation);

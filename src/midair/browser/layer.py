@@ -20,7 +20,7 @@ from midair.browser.guard import Guard
 from midair.browser.hub import Hub
 from midair.browser.inject import Injector, Wanted, ask_plainly, read_request, script_tag
 from midair.browser.messages import SNAPSHOT
-from midair.worker.asgi import Asgi, Receive, Scope, Send
+from midair.worker.asgi import Asgi, Receive, Scope, Send, is_departure
 from midair.worker.settings import DevSettings
 
 PREFIX = "/__midair/"
@@ -85,7 +85,7 @@ class Layer:
         try:
             await self._app(scope, receive, injector.send)
         except Exception as exc:
-            if wanted.is_document and not injector.is_begun:
+            if wanted.is_document and not injector.is_begun and not is_departure(exc):
                 await self._show(exc, scope, send, wanted, is_local=peer.is_local)
             raise
         await injector.flush()
@@ -100,7 +100,8 @@ class Layer:
 
     async def _show(self, exc: Exception, scope: Scope, send: Send, wanted: Wanted, *, is_local: bool) -> None:
         """A page instead of a bare 500: where it was raised, and it refreshes itself when that is mended."""
-        text = "".join(traceback.format_exception(exc))
+        own = exc.__traceback__  # says nothing
+        text = "".join(traceback.format_exception(type(exc), exc, own.tb_next if own else None))
         error = errors.read("request", text, self._folder)
         error = errors.with_source(error, self._folder).bounded()
         injector = self._injector(scope, send, wanted)
