@@ -33,7 +33,11 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
 
 
 def shop(tmp: Path) -> Watched:
-    developed = Watched(tmp)
+    """With an editor that writes down what it is asked to open."""
+    editor, opened = tmp / "editor", tmp / "opened"
+    editor.write_text(f'#!/bin/sh\nprintf "%s " "$@" > {opened}.new && mv {opened}.new {opened}\n')
+    editor.chmod(0o755)
+    developed = Watched(tmp, settings={"dev": {"editor": f"{editor} {{file}} {{line}}"}})
     developed.save("static/shop.css", "h1 { color: rgb(1, 2, 3) }")
     developed.save("static/shop.js", "window.loaded = 1")
     return developed
@@ -153,6 +157,10 @@ def test_a_broken_save_is_explained_until_it_is_mended(chromium: Chromium, servi
     line = good.count("\n") + 3
     assert shown(tab, ".place") == f"app.py:{line}:14"
     assert shown(tab, ".row.hit .text") == f'    answer = ("{EVIL}"'
+    tab.evaluate(f"{PANEL}.querySelector('button.place').click()")
+    asked = service.folder.parent / "opened"
+    wait_for(asked.exists, what="the editor")
+    assert asked.read_text() == f"{service.folder.resolve()}/app.py {line} "
     # Text, whatever is in it: nothing of it became an element, and nothing ran.
     assert tab.evaluate(f"{PANEL}.querySelectorAll('img').length + (window.hit || 0)") == 0
     # A page that comes meanwhile is the last good version, and says the same.
