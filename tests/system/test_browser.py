@@ -270,7 +270,7 @@ def test_pages_of_a_program_are_refreshed_by_the_line_in_their_templates(chromiu
         tab.close()
 
 
-@pytest.mark.timeout(120)  # npm installs the compiler, which then takes seconds for each save
+@pytest.mark.timeout(180)  # npm installs the compiler, which then takes seconds for each save
 def test_a_typescript_project_is_compiled_and_refreshed_and_its_compiler_s_error_is_shown(
     chromium: Chromium, tmp_path: Path
 ) -> None:
@@ -287,16 +287,16 @@ def test_a_typescript_project_is_compiled_and_refreshed_and_its_compiler_s_error
         tab = opened(chromium, service.url)
         heading = "document.querySelector('h1')?.textContent"
         service.change("src/pages.ts", "Hello from", "Good evening from")
-        tab.until(heading, 20, until=lambda seen: bool(seen == "Good evening from TypeScript"))
+        tab.until(heading, 45, until=lambda seen: bool(seen == "Good evening from TypeScript"))
         service.change("src/pages.ts", "export const greeting =", "export const greeting: number =")
-        assert shown(tab, ".title", 20) == "TS2322"
+        assert shown(tab, ".title", 45) == "TS2322"
         assert shown(tab, ".phase") == "build"
         assert shown(tab, ".message") == "Type 'string' is not assignable to type 'number'."
         assert shown(tab, ".place") == "src/pages.ts:5:14"
         assert shown(tab, ".row.hit .text").startswith("export const greeting: number")
         assert "is still serving" in shown(tab, ".foot")
         service.change("src/pages.ts", "export const greeting: number =", "export const greeting =")
-        gone(tab, 20)
+        gone(tab, 45)
         assert tab.evaluate(heading) == "Good evening from TypeScript"
         tab.close()
 
