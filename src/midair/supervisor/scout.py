@@ -21,6 +21,7 @@ from typing import NoReturn, TypeVar
 
 import msgspec
 
+import midair
 from midair.errors import Fault
 from midair.release.environment import NEVER_PASSED
 from midair.release.values import Digests
@@ -36,7 +37,8 @@ LENGTH_BYTES = 4
 DEATHS_MAX = 3
 """After so many, it is not started again: something here ends it each time."""
 NAME = "disk"
-THERE = b"there"
+THERE = f"midair {midair.__version__}".encode()
+"""What it says first. One of another midair, installed meanwhile, is not asked."""
 
 
 @dataclass(slots=True)
