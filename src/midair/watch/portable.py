@@ -21,7 +21,7 @@ STEP_MS = 10
 BEGUN_MS = 100
 """After so long without news it says so, from which we know that it has begun."""
 _KINDS = {
-    watchfiles.Change.added: What.CREATED,
+    watchfiles.Change.added: What.MOVED_HERE,  # not CREATED: nobody tells when its writer has closed it
     watchfiles.Change.modified: What.CLOSED,
     watchfiles.Change.deleted: What.REMOVED,
 }

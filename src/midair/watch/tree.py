@@ -24,7 +24,7 @@ from midair.watch.ignore import ENVIRONMENT, GITIGNORE, Rules
 from midair.watch.known import Known
 from midair.watch.outcome import Looked, changes_of
 from midair.watch.source import ANCHOR, Event, Source, What
-from midair.watch.trouble import FolderGone, FolderUnreadable, NameUnreadable, TooManyFiles
+from midair.watch.trouble import FolderGone, FolderUnreadable, NameUnreadable, TooManyFiles, WatchLimit
 from midair.watch.ways import join, names_on_the_way, tidy
 from midair.watch.words import Change
 
@@ -99,6 +99,8 @@ class Tree:
         self._bytes_left = DIGESTS_MAX_BYTES
         self._are_rules_old = False
         self.files_count = 0
+        self.limit: WatchLimit | None = None
+        """The source has no room for more folders: not all news come."""
 
     @property
     def folders_count(self) -> int:
@@ -121,7 +123,7 @@ class Tree:
     # --- the beginning --------------------------------------------------------------------------------------------
 
     def begin(self) -> None:
-        """Take in what is there, without a word of it. Raises WatchLimit. May be called again, with another source."""
+        """Take in what is there, without a word of it."""
         for path in self._paths:
             if os.path.isdir(self.absolute(path)):
                 self._enter(path, is_new=False)
@@ -134,18 +136,18 @@ class Tree:
 
     def use(self, source: Source) -> None:
         """Go on with another source of news."""
-        self._source = source
+        self._source, self.limit = source, None
         self._anchors.clear()
         self._anchored.clear()
         for folder in self._folders.values():
-            source.watch(folder.path, folder.absolute)
+            self._listen(folder.path, folder.absolute)
         for path in (*self._paths, *self._links):
             self._anchor(path)
 
     # --- news -----------------------------------------------------------------------------------------------------
 
     def take(self, event: Event) -> str | None:
-        """Take in one piece of news; the path that must be looked at, or None if it is nothing to us. Raises WatchLimit."""
+        """Take in one piece of news; the path that must be looked at, or None if it is nothing to us."""
         if event.what is What.LOST:
             self.compare()
             return ""
@@ -219,7 +221,7 @@ class Tree:
     # --- folders --------------------------------------------------------------------------------------------------
 
     def _enter(self, path: str, *, is_new: bool) -> None:
-        """Watch and read the folder and those below it. is_new: what is found there is to be told. Raises WatchLimit."""
+        """Watch and read the folder and those below it. is_new: what is found there is to be told."""
         waiting, by_link = [path], list[str]()
         while waiting or by_link:
             below, links = self._enter_one(waiting.pop() if waiting else by_link.pop(0), is_new=is_new)
@@ -233,7 +235,7 @@ class Tree:
             identity = _identity(absolute)
             if self._is_entered_elsewhere(identity, path):
                 return [], []
-            self._source.watch(path, absolute)
+            self._listen(path, absolute)
             with os.scandir(absolute) as scan:
                 entries = list(scan)
         except PermissionError:
@@ -250,11 +252,18 @@ class Tree:
         if folder is None or folder.identity != identity:
             if folder is not None:
                 self._leave(path)  # A folder was renamed over an empty one.
-                self._source.watch(path, absolute)
+                self._listen(path, absolute)
             self._add_below_parent(path)
             folder = self._folders[path] = Folder(path, absolute, identity, is_behind_link=self._is_behind_link(path))
             self._entered[identity] = path
         return self._read(folder, entries, is_new=is_new)
+
+    def _listen(self, key: str, absolute: str) -> None:
+        """Have news of the folder. If there is no room for that, go on without: everything is known, and has to be compared."""
+        try:
+            self._source.watch(key, absolute)
+        except WatchLimit as error:
+            self.limit = self.limit or error
 
     def _add_below_parent(self, path: str) -> None:
         parent, _, name = path.rpartition("/")
@@ -445,7 +454,7 @@ class Tree:
         anchors = tuple((ANCHOR + folder, name) for folder, name in names_on_the_way(self.absolute(path)))
         for key, name in anchors:
             try:
-                self._source.watch(key, key.removeprefix(ANCHOR))
+                self._listen(key, key.removeprefix(ANCHOR))
             except OSError:
                 continue  # It may not be read, or is gone.
             self._anchors.setdefault(key, {}).setdefault(name, set()).add(path)
@@ -468,7 +477,7 @@ class Tree:
     # --- comparing ------------------------------------------------------------------------------------------------
 
     def compare(self) -> None:
-        """Look at everything: for lost news, and where there is none. What has changed is touched. Raises WatchLimit."""
+        """Look at everything: for lost news, and where there is none. What has changed is touched."""
         for path in self._paths:
             if path in self._folders or os.path.isdir(self.absolute(path)):
                 self._check_folder(path)

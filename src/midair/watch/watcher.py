@@ -16,7 +16,7 @@ from midair.watch.known import Known
 from midair.watch.polling import Polling
 from midair.watch.source import Event, Source, What
 from midair.watch.tree import Tree
-from midair.watch.trouble import EventsLost, WatchLimit
+from midair.watch.trouble import EventsLost
 from midair.watch.words import Begin, Change, Ready
 
 READ_AHEAD_S = 0.01
@@ -24,6 +24,7 @@ READ_AHEAD_S = 0.01
 READ_AHEAD_AT_ONCE_S = 0.05
 """And this long before the beginning is told: enough for a small project to have all of them."""
 LOOK_FOR_MISSING_S = 0.5
+"""Between two looks for a watched folder that has gone: the one around it may have gone, too, and nothing tells of their return."""
 LOOK_SHARE = 10
 """Where files are compared, a look is followed by this many times its own length of rest: a tenth of one processor at most."""
 
@@ -60,11 +61,8 @@ class Watcher:
         self._raw = 0
         self._has_lost = False
         """In this batch: said once."""
-        try:
-            self._tree.begin()
-        except WatchLimit as error:
-            self._compare_from_now_on(error)
-            self._tree.begin()
+        self._tree.begin()
+        self._heed_limit()
         self._tree.read_ahead(READ_AHEAD_AT_ONCE_S)
         self._look_s = clock() + self._source.every_s
         self._took_s = clock() - began_s
@@ -99,12 +97,8 @@ class Watcher:
         """Take in the news there is."""
         is_time = not self._source.every_s or self._clock() >= self._look_s
         events = self._source.read() if is_time else []
-        try:
-            for event in events:
-                self._take(event)
-        except WatchLimit as error:
-            self._compare_from_now_on(error)
-            self._compare()
+        for event in events:
+            self._take(event)
         if events and self._source.every_s:
             rest_s = max(self._source.every_s, LOOK_SHARE * (self._clock() - self._look_s))
             self._look_s = self._clock() + rest_s
@@ -113,6 +107,7 @@ class Watcher:
             if self._tree.look_for_missing():
                 self._raw += 1
                 self._debounce.saw(self._clock(), "")
+        self._heed_limit()
         if not events:
             self._tree.read_ahead(READ_AHEAD_S)
 
@@ -174,12 +169,14 @@ class Watcher:
         """Give back all that it has open."""
         self._source.close()
 
-    def _compare_from_now_on(self, error: WatchLimit) -> None:
-        self._say(error)
-        self._source.close()
-        self._source, self._why = Polling(self._watch.poll_interval_s), str(error)
-        self._look_s = self._clock()
-        self._tree.use(self._source)
+    def _heed_limit(self) -> None:
+        """Compare from now on, if the kernel tells of no more folders."""
+        if error := self._tree.limit:
+            self._say(error)
+            self._source.close()
+            self._source, self._why = Polling(self._watch.poll_interval_s), str(error)
+            self._look_s = self._clock()
+            self._tree.use(self._source)
 
 
 def _state(file: Known) -> tuple[int, int, int, int, bytes]:
