@@ -10,6 +10,10 @@
   const script = document.currentScript;
   const source = new URL(script ? script.src : "", location.href);
   const token = source.searchParams.get("t") || "";
+  if (!token) return;
+  try {
+    if (window.top !== window && window.top.__midair) return; // A frame is loaded anew with the page around it.
+  } catch {} // That page is another's: this one listens by itself.
   const own = Number(source.searchParams.get("g") || 0); // The generation that this page came from.
   const base = source.href.replace(/client\.js.*$/, "");
   const isApart = source.origin !== location.origin; // Another program answers this page; the hub has a port of its own.

@@ -43,8 +43,7 @@ class Layer:
         say: Callable[[str, Fields], None],
         is_apart: bool = False,
     ) -> None:
-        """say: takes an event of the log; each is said once. is_apart: the pages are
-        another program's, and come from another port."""
+        """say: takes an event of the log; each is said once. is_apart: the pages are another program's, from another port."""
         self._app = app
         self._dev = dev
         self._hub = hub

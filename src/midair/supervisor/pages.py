@@ -70,7 +70,12 @@ class Pages:
         """A command's pages get the script by a line in their templates."""
         if release.dev is None or not release.dev.inject:
             return {}
-        return {VARIABLE: self._hub.script(release.dev, release.generation)}
+        try:
+            return {VARIABLE: self._hub.script(release.dev, release.generation)}
+        except OSError as exc:
+            # The program serves all the same.
+            self._estate.say("page_left_alone", {"path": "", "what": f"its script has no port: {exc.strerror or exc}"})
+            return {}
 
     # --- what happens -----------------------------------------------------------------------------------------------
 
