@@ -275,6 +275,7 @@ async def test_an_exception_becomes_a_page_that_shows_it_and_refreshes_itself(be
         assert b"client.js?t=t0ken" in response.body
         assert b"RuntimeError" in response.body
         assert b"<b>broken" not in response.body
+        assert b"browser/layer.py" not in response.body  # Our own frames say nothing.
         # Whoever is no browser gets what it always got.
         assert (await it.get()).body == b"Internal Server Error"
 
