@@ -201,7 +201,8 @@ server.serve_forever()
     settings: dict[str, Setting] = {"build": {"build": "cp server.src server.built"}, "watch": {"ignore": ["*.built"]}}
     with Watched(tmp_path, "good", settings=settings, command=program, ready_path="") as service:
         service.save("server.src", source.replace("VERSION", "one"))
-        wait_for(service.serving_version, STOP_WITHIN_S, until="one".__eq__)
+        wait_for(lambda: told(service, "(start|server.src)  exec"), STOP_WITHIN_S)
+        assert service.serving_version() == "one"
         with service.asked(*ASKING) as client:
             service.save("server.src", source.replace("VERSION", "two"))
             wait_for(service.serving_version, 5, until="two".__eq__)
@@ -227,3 +228,18 @@ def test_programs_read_events_and_a_save_that_is_held_back_says_so(tmp_path: Pat
         failed = wait_for(lambda: events("save_failed"), 5)
         assert "a demonstration" in failed[0]["error"]
         assert service.serving_version() == "2"
+
+
+@pytest.mark.slow
+def test_what_is_saved_while_nobody_watches_is_served_when_somebody_does_again(tmp_path: Path) -> None:
+    with Watched(tmp_path, "good") as service:
+        ready(service)
+        watcher = next(p for p in service.processes() if "midair.watch.host" in p.command)
+        watcher.send(signal.SIGSTOP)
+        service.write("good", "2")
+        watcher.kill()
+        wait_for(service.serving_version, 10, until="2".__eq__)
+        assert "the watcher has ended (SIGKILL) and is started again" in service.log()
+        wait_for(lambda: service.log().count("watching"), 5, until=lambda times: times == 2)
+        service.write("good", "3")
+        wait_for(service.serving_version, 5, until="3".__eq__)

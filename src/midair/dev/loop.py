@@ -38,8 +38,8 @@ from midair.supervisor.supervisor import Supervisor
 from midair.watch import words
 from midair.watch.words import Change
 
-BY_SAVE, BY_KEY, BY_START = "save", "key r", "start"
-OURS = frozenset({BY_SAVE, BY_KEY, BY_START})
+BY_SAVE, BY_KEY, BY_START, BY_WATCHER = "save", "key r", "start", "watcher"
+OURS = frozenset({BY_SAVE, BY_KEY, BY_START, BY_WATCHER})
 """Who asks for updates here, as receipts have it."""
 AFTERWARDS_S = 0.5
 """While pages are open, what changes so soon after an update may be its doing: they ask anew, and the application writes."""
@@ -84,6 +84,11 @@ class DevLoop:
         """By somebody else, while our steps ran: they ask for it themselves (``npm run reload``)."""
         self._has_gone_by = False
         """What is wrong now was printed as it was found."""
+        self._is_stale = False
+        """The configuration has changed, and no version serves that was made with it."""
+        self._rounds = 0
+        self._then: Callable[[], None] | None = None
+        """What is to be called when all is over."""
         self._pages = supervisor.pages
         self._pages.on_error = lambda error: self._telling.failed(error, has_gone_by=self._has_gone_by)
         self._asked: RequestId | None = None
@@ -114,7 +119,7 @@ class DevLoop:
         if self._starting:
             self._starting.cancel()
             self._starting = None
-            self._round(BY_START, reread=False)
+            self._round(BY_START)
 
     def passes(self, event: str, fields: Mapping[str, FieldValue]) -> bool:
         return self._telling.passes(event, fields)
@@ -130,18 +135,21 @@ class DevLoop:
         self._afterwards.cancel()
         self._actions.end()
         self._beside.end()
-        self._children.finish(lambda: self._at_exit(then))
+        self._then = then
+        self._children.finish(self._at_exit)
 
-    def _at_exit(self, then: Callable[[], None]) -> None:
-        lines = self._settings.dev.at_exit
-        if not lines:
+    def _at_exit(self) -> None:
+        self._pipeline.run(steps_at_exit(self._settings.dev.at_exit), lambda built: self._finished())
+        self._estate.loop.call_later(AT_EXIT_WITHIN_S, self._finished)
+
+    def _finished(self) -> None:
+        then, self._then = self._then, None
+        if then:
             then()
-            return
-        self._pipeline.run(steps_at_exit(lines), lambda built: then())
-        self._estate.loop.call_later(AT_EXIT_WITHIN_S, then)
 
     def hurry(self) -> None:
         self._children.kill()
+        self._finished()
 
     def end(self) -> None:
         self._lending.close()
@@ -149,9 +157,13 @@ class DevLoop:
 
     # --- changes --------------------------------------------------------------------------------------------------
 
-    def _watched(self, word: words.Ready) -> None:
+    def _watched(self, word: words.Ready, has_missed: bool) -> None:
+        """has_missed: for a while nobody watched, and something may have been saved."""
         why = f" ({word.why})" if word.why else ""
         self._telling.note(f"watching {word.files} files in {word.folders} folders, {word.how}{why}")
+        if has_missed:
+            self._is_stale = True
+            self._round(BY_WATCHER)
         self._start()
 
     def _changed(self, changes: Sequence[Change], settled_s: float) -> None:
@@ -192,44 +204,48 @@ class DevLoop:
             self._telling.saved(Saved(named(chosen.paths), "asset", told=self._pages.open))
         elif chosen.what == "update":
             self._unserved |= dict.fromkeys(chosen.paths)
-            self._round(BY_SAVE, reread=chosen.reread)
+            self._is_stale |= chosen.reread
+            self._round(BY_SAVE)
 
     # --- a round --------------------------------------------------------------------------------------------------
 
-    def _round(self, by: str, *, reread: bool) -> None:
+    def _round(self, by: str) -> None:
         """Build and update, in the place of whatever is on its way."""
+        self._rounds += 1
         self._afterwards.cancel()
         self._pipeline.cancel()
         self._was_updated = False
         if self._settings.dev.clear:
             self._telling.clear()
-        if reread:
-            self._reread(lambda: self._build(by, reread=True))
+        if self._is_stale:
+            self._reread(by)
         else:
-            self._build(by, reread=False)
+            self._build(by)
 
-    def _reread(self, then: Callable[[], None]) -> None:
+    def _reread(self, by: str) -> None:
         """Take in the configuration first: what is built, and by which rules, may stand in what was saved."""
-        sources = self._estate.sources
+        sources, number = self._estate.sources, self._rounds
 
         def done(outcome: Settings | Fault) -> None:
+            if number != self._rounds:
+                return  # A newer round reads it, too.
             if isinstance(outcome, Fault):
                 self._keep({})
                 self._pages.failed(outcome)
                 return
             self._settings = outcome
-            then()
+            self._build(by)
 
         self._estate.offload.begin("reading the configuration", lambda: sources.load().settings, Settings, done)
 
-    def _build(self, by: str, *, reread: bool) -> None:
+    def _build(self, by: str) -> None:
         if is_built(self._settings):
             self._pages.building()
-            self._pipeline.run(steps_before(self._settings.build), lambda built: self._has_built(built, by, reread))
+            self._pipeline.run(steps_before(self._settings.build), lambda built: self._has_built(built, by))
         else:
-            self._has_built(Built(), by, reread)
+            self._has_built(Built(), by)
 
-    def _has_built(self, built: Built, by: str, reread: bool) -> None:
+    def _has_built(self, built: Built, by: str) -> None:
         self._worked_until_s = self._estate.loop.clock.now_s()
         if built.failed:
             self._keep(built.times, has_gone_by=True)
@@ -239,9 +255,8 @@ class DevLoop:
             return  # A step has asked for the update itself.
         self._built = built
         self._asked = request = self._supervisor.next_request()
-        reason = named(tuple(self._unserved))
-        force = by == BY_KEY
-        self._supervisor.tell(events.UpdateAsked(request, by, reason, reread=reread or force, force=force))
+        reason, force = named(tuple(self._unserved)), by == BY_KEY
+        self._supervisor.tell(events.UpdateAsked(request, by, reason, reread=self._is_stale, force=force))
 
     def _keep(self, times: Mapping[str, float], *, what: str = BY_START, has_gone_by: bool = False) -> None:
         """The save is not live. Why is told as soon as it is read, to pages and here."""
@@ -254,7 +269,7 @@ class DevLoop:
 
     def _answered(self, effect: effects.Answer) -> None:
         """No update came of a request: somebody holds them back. One that a newer one has overtaken is not told of."""
-        if effect.fault and effect.request == self._asked:
+        if effect.fault and effect.request == self._asked and effect.fault.code not in ("superseded", "stopping"):
             self._keep({})
             self._pages.failed(effect.fault)
 
@@ -279,6 +294,7 @@ class DevLoop:
         did, why = (release.mode, release.why) if release else ("", "")
         self._telling.saved(Saved(self._what(receipt), did, why, times, self._pages.open))
         self._unserved.clear()
+        self._is_stale = self._has_gone_by = False
         self._take_in(self._estate.settings)
         if is_ours and self._settings.build.post:
             self._afterwards.run(steps_after(self._settings.build), self._has_run_afterwards)
@@ -313,7 +329,8 @@ class DevLoop:
         match key:
             case "r":
                 self._began_s = self._estate.loop.clock.now_s()
-                self._round(BY_KEY, reread=True)
+                self._is_stale = True
+                self._round(BY_KEY)
             case "e":
                 self._telling.whole(self._pages.error)
             case "o":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 
 import msgspec
 
@@ -54,55 +54,51 @@ class Watching:
     def __init__(
         self,
         children: Children,
-        on_ready: Callable[[words.Ready], None],
+        on_ready: Callable[[words.Ready, bool], None],
         on_changes: Callable[[list[Change], float], None],
         on_trouble: Callable[[Fault], None],
     ) -> None:
-        """on_changes: takes a settled batch, and how many seconds it took to settle."""
+        """on_ready: also takes whether something may have been missed: nobody watched for a while. on_changes: takes a settled
+        batch, and how many seconds it took to settle."""
         self._children = children
         self._on_ready, self._on_changes, self._on_trouble = on_ready, on_changes, on_trouble
-        self._start: words.Begin | None = None
-        self._ignored: list[str] = []
+        self._begin: words.Begin | None = None
+        """What is watched; None: nothing any more."""
         self._link: socket.socket | None = None
         self._parts: list[Change] = []
         self._deaths_s: list[float] = []
+        self._has_missed = False
 
-    def start(self, start: words.Begin) -> None:
-        """Begin to watch, anew if it is done already."""
-        self.close()
-        self._start, self._ignored = start, []
-        self._run()
-
-    def ignore(self, lines: Sequence[str]) -> None:
-        """From now on these do not count, as lines of a ``.gitignore``."""
-        self._ignored += lines
+    def start(self, begin: words.Begin) -> None:
+        """Watch this, and nothing else."""
+        self._begin = begin
         if self._link:
-            self._say(words.Ignore(lines=tuple(lines)))
+            self._say(begin)
+        else:
+            self._run()
 
     def close(self) -> None:
         """It ends at the end of its link."""
-        self._start = None
+        self._begin = None
         self._hang_up()
 
     def _run(self) -> None:
-        assert self._start is not None
+        assert self._begin is not None
         ours, theirs = passing.pair()
         self._link, self._parts = ours, []
         argv = [sys.executable, "-P", "-m", "midair.watch.host", str(LINK_FD)]
         with theirs:
             child = self._children.make(NAME, lambda child, how: self._exited(ours, how))
             child.start(argv, fds={LINK_FD: theirs.fileno()})
-        self._say(self._start)
-        if self._ignored:
-            self._say(words.Ignore(lines=tuple(self._ignored)))
         self._children.estate.loop.on_readable(ours.fileno(), lambda: self._read(ours))
+        self._say(self._begin)
 
     def _say(self, word: words.ToWatcher) -> None:
         assert self._link is not None
         try:
             passing.send(self._link, words.encode(word))
         except OSError:
-            self._hang_up()  # It is gone, or reads nothing any more; its end follows.
+            self._hang_up()  # It is gone; its exit follows.
 
     def _read(self, link: socket.socket) -> None:
         while self._link is link:
@@ -110,19 +106,21 @@ class Watching:
                 message = passing.receive(link)
                 if message is None:
                     break
-                message.close()  # Nothing is ever passed this way.
+                message.close()  # Nothing that we ask for is passed this way.
                 word = words.decode_from_watcher(message.data)
             except BlockingIOError:
                 return
             except (OSError, MidairError, msgspec.MsgspecError):
                 break  # A child that says what is no word is treated as gone; its exit tells more.
             self._take(word)
-        self._hang_up()
+        if self._link is link:
+            self._hang_up()
 
     def _take(self, word: words.FromWatcher) -> None:
         match word:
             case words.Ready():
-                self._on_ready(word)
+                has_missed, self._has_missed = self._has_missed, False
+                self._on_ready(word, has_missed)
             case words.Changes():
                 self._parts += word.changes
                 if word.is_last:
@@ -140,18 +138,17 @@ class Watching:
             self._link = None
 
     def _exited(self, link: socket.socket, how: str) -> None:
-        if self._start is None or self._link not in (link, None):
+        self._read(link)  # Its last words come before its end.
+        if self._begin is None or self._link is not None:
             return
-        self._hang_up()
+        self._has_missed = True
         now_s = self._children.estate.loop.clock.now_s()
         self._deaths_s = [*backoff.recent(self._deaths_s, now_s), now_s]
         wait_s = backoff.delay_s(len(self._deaths_s), 1)
         message = f"the watcher has ended ({how}) and is started again" + (f" in {wait_s:g} s" if wait_s else "")
-        self._on_trouble(
-            Fault("watcher-ended", message, "what was saved meanwhile was not seen: press r, or save again")
-        )
+        self._on_trouble(Fault("watcher-ended", message, "what is saved meanwhile is taken up then"))
         self._children.estate.loop.call_later(wait_s, self._run_again)
 
     def _run_again(self) -> None:
-        if self._start and self._link is None:
+        if self._begin and self._link is None:
             self._run()
