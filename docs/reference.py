@@ -99,7 +99,8 @@ command line; the later one wins. Every key has a variable, `MIDAIR_` and the ke
 `drain.timeout` is `MIDAIR_DRAIN_TIMEOUT`. Three common variables are honoured, and give way to those: `WEB_CONCURRENCY` is
 `workers`, `FORWARDED_ALLOW_IPS` is `serve.forwarded_allow_ips`, and `PORT` replaces the port of the first address of `bind`. On
 the command line `midair run --set KEY=VALUE` sets any key. `midair config` shows each value and where it came from; `midair
-config --diff` what the file on disk would change in the running service.
+config --diff` what the file on disk would change in the running service. `midair dev` has some values of its own, which count more
+than the file and less than the environment: [what is different](dev.md#what-is-different-from-midair-run).
 
 Every process of a version is told what it is: `MIDAIR_VERSION`, `MIDAIR_GENERATION`, and in a worker `MIDAIR_SLOT`. The
 outer environment wins over `[env]`, and `[env]` over `env_files`; what is hidden that way is named in a warning.

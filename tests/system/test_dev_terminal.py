@@ -199,6 +199,24 @@ def test_a_worker_that_dies_with_the_terminal_gives_it_back(tmp_path: Path) -> N
 
 
 @pytest.mark.slow
+def test_a_debugger_has_the_terminal_although_our_own_streams_are_files(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    with typist(tmp_path, ("sh", "-c", f"exec {' '.join(DEV)} < /dev/null > {log} 2>&1")) as one:
+        found = wait_for(lambda: log.exists() and re.search(r"http://\S+", log.read_text()), 10, what="the address")
+        assert found
+        wait_for(lambda: "start  fork" in log.read_text(), 10)
+        answers: list[bytes] = []
+        asking = threading.Thread(
+            target=lambda: answers.append(urllib.request.urlopen(f"{found[0]}stop", timeout=30).read())
+        )
+        asking.start()
+        one.read(r"\(Pdb\) ")
+        one.type("continue\n")
+        asking.join(10)
+        assert answers == [b"one!"]
+
+
+@pytest.mark.slow
 def test_the_modes_are_put_back_when_midair_crashes(tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text(CRASHES)
     with typist(tmp_path, PYTHONPATH=str(tmp_path)) as one:

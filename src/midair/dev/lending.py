@@ -12,12 +12,13 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from midair.dev.keys import FD, Keys
+from midair.dev.keys import Keys
 from midair.sockets import words
 from midair.supervisor.estate import Estate
 from midair.supervisor.fleet import Worker, Zygote
 from midair.supervisor.loop import Timer
 
+TERMINAL = "/dev/tty"
 BACK_AFTER_S = 0.3
 """From the end of one question of a debugger until the terminal is ours again: the next line is stepped to sooner than that."""
 
@@ -99,7 +100,12 @@ def give_terminal(group: int) -> None:
     """This process group is in the foreground from now on. Also from the background, where the kernel would stop us for asking."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTTOU})
     try:
-        os.tcsetpgrp(FD, group)
+        # By its name, as who borrows it does: our standard streams may be files.
+        terminal = os.open(TERMINAL, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            os.tcsetpgrp(terminal, group)
+        finally:
+            os.close(terminal)
     except OSError:
         pass  # The group has ended meanwhile, or the terminal has.
     finally:
