@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from midair.supervisor.ledger import Receipt
@@ -29,9 +29,9 @@ class Saved:
     """Pages that were told; None: nobody keeps count of them."""
 
 
-def save_line(saved: Saved) -> str:
-    """What changed first, so that the eye finds it."""
-    parts = [saved.what, saved.did + _because(saved.why)]
+def save_line(saved: Saved, paint: Callable[[str], str] = str) -> str:
+    """What changed first, so that the eye finds it. paint: colours what was done."""
+    parts = [saved.what, paint(saved.did) + _because(saved.why)]
     parts += [f"{name} {duration(seconds)}" for name, seconds in saved.times]
     if saved.told:
         verb = "told" if saved.did in ("asset", "kept") else "refreshed"

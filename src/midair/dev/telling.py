@@ -20,10 +20,10 @@ from midair.supervisor.estate import Estate, FieldValue
 DIM, BOLD, RED, GREEN, YELLOW = "2", "1", "31", "32", "33"
 OF_PROGRAMS = ("36", "35", "34", "32", "33", "96", "95", "94")
 """Colours of those who print, given out in this order."""
-TOLD_BETTER = frozenset(
-    {"update_refused", "update_rolled_back", "start_failed", "survey_warning", "process_died", "stand_in_serves"}
-)
-"""Warnings and errors that are told in other words."""
+TOLD_BETTER = frozenset({"update_refused", "update_rolled_back", "start_failed", "fork_unsafe", "stand_in_serves"})
+"""Warnings and errors that the line of a save, or what stands below it, tells in other words."""
+WARNED_MAX = 1000
+"""Warnings that are remembered; they are about settings and variables, of which there are not so many."""
 
 HELP = """\
   r  reload now          e  show the whole error
@@ -40,6 +40,7 @@ class Telling:
         self._is_coloured = os.isatty(2) and "NO_COLOR" not in os.environ and not self._is_json
         self._colours = cycle(OF_PROGRAMS)
         self._colour_of: dict[str, str] = {}
+        self._warned: set[str] = set()
         self._has_begun = False
 
     # --- lines ----------------------------------------------------------------------------------------------------
@@ -80,9 +81,8 @@ class Telling:
             seconds = {f"{name.replace(' ', '_')}_s": round(value, 4) for name, value in saved.times}
             self._estate.say("saved", {"what": saved.what, "did": saved.did, "why": saved.why or None, **seconds})
             return
-        style = {"kept": RED, "asset": GREEN}.get(saved.did, GREEN)
-        text = save_line(saved)
-        self.line(text.replace(saved.did, self.paint(saved.did, style), 1) if saved.did not in saved.what else text)
+        style = RED if saved.did == "kept" else GREEN
+        self.line(save_line(saved, lambda did: self.paint(did, style)))
 
     def failed(self, error: Error, *, has_gone_by: bool) -> None:
         """Why a save is not live, in short. has_gone_by: the program that found it has printed it all."""
@@ -136,8 +136,18 @@ class Telling:
             return True
         if event == "listening" and self._has_begun:  # A program has bound a port that nobody knew.
             self.line(self.addresses()[-1])
+        if event == "worker_died" and fields.get("state") == "starting":
+            return False  # It is why the save is not live.
+        if event == "survey_warning":
+            return self._is_new(str(fields.get("warning")))
         known = EVENTS.get(event)
         return known is None or (known.level in ("warning", "error") and event not in TOLD_BETTER)
+
+    def _is_new(self, warning: str) -> bool:
+        """What each look at the disk finds again is said once."""
+        is_new = warning not in self._warned and len(self._warned) < WARNED_MAX
+        self._warned.add(warning)
+        return is_new
 
     def prefix(self, line: Line) -> str:
         """Before what a process prints: nothing for the application itself, as long as it is one."""
