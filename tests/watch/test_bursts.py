@@ -15,6 +15,8 @@ from midair.watch.busy import LOCK_MAX_S, Checkout
 from midair.watch.debounce import HELD_MAX_S
 from tests.support.watching import watching
 
+pytestmark = pytest.mark.slow
+
 GIT = {
     "GIT_CONFIG_GLOBAL": os.devnull,
     "GIT_CONFIG_SYSTEM": os.devnull,
@@ -100,6 +102,7 @@ def test_without_git_nothing_is_waited_for(tmp_path: Path) -> None:
     assert not Checkout(str(tmp_path)).is_busy()
 
 
+@pytest.mark.alone
 def test_files_rewritten_over_half_a_second_are_one_batch(tmp_path: Path) -> None:
     rewrite(tmp_path, 300, "first")
     with watching(tmp_path) as child:

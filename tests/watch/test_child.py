@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from midair.config.schema import Watch
 from midair.release.digest import digest_of
 from midair.release.tree import read_tree
 from midair.sockets import passing
@@ -69,8 +70,8 @@ def test_a_second_start_leaves_nothing_of_the_first_one_open(tmp_path: Path) -> 
 
 
 def test_a_batch_that_is_larger_than_a_message_comes_in_parts(tmp_path: Path) -> None:
-    names = [f"{place:04}" + "x" * 200 + ".py" for place in range(1000)]
-    with watching(tmp_path) as child:
+    names = [f"{place:04}" + "x" * 200 + ".py" for place in range(600)]
+    with watching(tmp_path, Watch(delay_s=0.5, delay_max_s=30)) as child:
         for name in names:
             (tmp_path / name).touch()
         assert child.batch() == [("create", name) for name in names]

@@ -13,6 +13,8 @@ from midair.config.schema import Watch
 from tests.support.waiting import wait_for
 from tests.support.watching import WatcherChild, watching
 
+pytestmark = pytest.mark.slow
+
 IDLE_CPU_S_A_MINUTE = 0.5
 
 
