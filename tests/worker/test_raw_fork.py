@@ -15,7 +15,7 @@ if sys.argv[1] == "native":
     libc.pthread_create(ctypes.byref(ctypes.c_ulong()), None, ctypes.cast(libc.pause, ctypes.c_void_p), None)
 hooks = []
 os.register_at_fork(before=lambda: hooks.append("before"))
-from midair.worker.host import _raw_fork
+from midair.worker.forking import _raw_fork
 child = _raw_fork()
 if child == 0:
     os._exit(0)

@@ -4,11 +4,12 @@ Each word is one message (``passing``): msgpack, a tagged map, unknown fields ig
 protocol N speaks N-1. Never pickle: the other side may be another Python or another midair. Descriptors travel beside the
 word; which ones and in which order stands with the word.
 
-    supervisor → host      Become, Fork, WorkerGone
+    supervisor → host      Become, Fork, WorkerGone, TellImports, Compile
     supervisor → worker    Accept, StopAccepting, ExportState, ImportState, NotReady, Drain, HandOver, TakeOver, Grant,
                            Probe, Leave, TellStacks, TellPages
     supervisor → hub       BeHub, TellPages
-    host → supervisor      Hello, Forked, ForkFailed, Imported, Started, Failed, Said
+    host → supervisor      Hello, Forked, ForkFailed, Relied, Stopped, Stale, Preloaded, ImportsTold, Imported, Started,
+                           Failed, Said
     worker → supervisor    Accepting, StoppedAccepting, StateExported, StateImported, Drained, Moved, Stays, HandOverEnded, Worn,
                            Stacks, PagesOpen, Left
     any of them → supervisor    AskTerminal, ReturnTerminal
@@ -67,9 +68,20 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True):
     """They are a command's, and stay in the mode that they have: it may rely on it."""
     dev: DevSettings | None = None
     """Run by ``midair dev``."""
+    snapshot: bool = False
+    """Its import is recorded, so that a later one may go on from within it."""
 
 
-Role = Literal["zygote", "worker"]
+class Imports(msgspec.Struct, frozen=True, kw_only=True):
+    """What an import was made of, for a third-party zygote. Travels in a memfd."""
+
+    modules: tuple[str, ...]
+    """Installed modules that the project's imported, in the order of their execution."""
+    files: tuple[str, ...] = ()
+    """The project's files that were executed: to be compiled in advance."""
+
+
+Role = Literal["third-party", "zygote", "worker"]
 
 
 class Become(Word, frozen=True, kw_only=True):
@@ -82,14 +94,30 @@ class Become(Word, frozen=True, kw_only=True):
 
 
 class Fork(Word, frozen=True, kw_only=True):
-    """To a zygote: fork this (→ Forked or ForkFailed). Descriptors: the child's link, stdout, stderr, launch, then for a
-    worker its page and the listeners."""
+    """To a zygote: fork this (→ Forked, ForkFailed or Stale). Descriptors: the child's link, stdout, stderr, launch, then for a
+    worker its page and the listeners, for a third-party zygote its ``Imports``."""
 
     role: Role
     id: int
     slot: int = 0
     child_generation: int = 0
     """A rollback after the commit runs the same code under a new number; 0: as imported."""
+    stops: tuple[str, ...] = ()
+    """Files, as a fingerprint names them, before which an import is to stop (→ Stopped)."""
+    late: tuple[str, ...] = ()
+    """Files whose function bodies are to be put in as late as possible."""
+    until: int = -1
+    """A third-party zygote imports so many of its modules; -1: all."""
+
+
+class TellImports(Word, frozen=True, kw_only=True):
+    """To a zygote: write what the import was made of into the memfd beside this word (→ ImportsTold)."""
+
+
+class Compile(Word, frozen=True, kw_only=True):
+    """To a third-party zygote or a checkpoint: these files of the project were executed; have their code ready."""
+
+    files: tuple[str, ...]
 
 
 class WorkerGone(Word, frozen=True, kw_only=True):
@@ -197,7 +225,7 @@ class Hello(Word, frozen=True, kw_only=True):
     """The first word of every process."""
 
     pid: int
-    role: Literal["base", "zygote", "worker"]
+    role: Literal["base", "third-party", "zygote", "worker"]
     id: int
     python: str
     midair: str
@@ -214,6 +242,42 @@ class ForkFailed(Word, frozen=True, kw_only=True):
     message: str
 
 
+class Relied(Word, frozen=True, kw_only=True):
+    """Before Stopped, as often as it takes: files of the project that were executed or read, with their digests."""
+
+    files: tuple[tuple[str, bytes], ...]
+
+
+class Stopped(Word, frozen=True, kw_only=True):
+    """Not a zygote but a checkpoint: its import stands before this file (empty: at its end), and goes on in whatever is forked
+    from it."""
+
+    at: str
+    seconds: float
+
+
+class Stale(Word, frozen=True, kw_only=True):
+    """Instead of Forked: the import would go on from what is not so any more."""
+
+    id: int
+    changed: str
+
+
+class Preloaded(Word, frozen=True, kw_only=True):
+    """A third-party zygote is ready. ``failed``: it is not, and which of its modules is to blame; it ends."""
+
+    seconds: float = 0.0
+    failed: int = -1
+    why: str = ""
+
+
+class ImportsTold(Word, frozen=True, kw_only=True):
+    """They are in the memfd. ``left_out``: from which installed module on they are not, and why."""
+
+    count: int
+    left_out: str = ""
+
+
 class Imported(Word, frozen=True, kw_only=True):
     """The application is there. ``unsafe``: why a fork of this process would share what must not be shared."""
 
@@ -222,6 +286,10 @@ class Imported(Word, frozen=True, kw_only=True):
     unsafe: tuple[str, ...] = ()
     served: Served = Served()
     """Settings that its main file gave to ``midair.serve()``."""
+    third_party_s: float = 0.0
+    """Of the seconds, those that went into installed modules."""
+    passed: str = ""
+    """Why the import did not stop where it was to."""
 
 
 class Started(Word, frozen=True, kw_only=True):
@@ -342,6 +410,8 @@ class Left(Word, frozen=True, kw_only=True):
 ToHost = (
     Become
     | Fork
+    | TellImports
+    | Compile
     | WorkerGone
     | Accept
     | StopAccepting
@@ -362,6 +432,11 @@ FromHost = (
     Hello
     | Forked
     | ForkFailed
+    | Relied
+    | Stopped
+    | Stale
+    | Preloaded
+    | ImportsTold
     | Imported
     | Started
     | Failed

@@ -18,6 +18,14 @@ FINDINGS_MAX = 8
 _ACCESS_MODE = 0o3
 
 
+RESTARTED = (
+    "OtelBatchSpanProcessor",
+    "OtelBatchSpanRecordProcessor",
+    "OtelBatchLogRecordProcessor",
+    "OtelPeriodicExportingMetricReader",
+)
+"""Threads of OpenTelemetry, by the beginning of their names: each is started again, by its own hook, after a fork."""
+
 Descriptor = tuple[int, str]
 """A number and what it leads to: an import that closes one descriptor and opens another under its number is seen."""
 
@@ -33,9 +41,11 @@ def open_descriptors() -> frozenset[Descriptor]:
     return frozenset(found)
 
 
-def findings(before: frozenset[Descriptor]) -> tuple[str, ...]:
-    """Why this process should not be forked, each reason a phrase; empty: it may be."""
-    found = [f"thread {t.name!r} is running" for t in threading.enumerate() if t is not threading.main_thread()]
+def findings(before: frozenset[Descriptor], allowed: tuple[str, ...] = ()) -> tuple[str, ...]:
+    """Why this process should not be forked, each reason a phrase; empty: it may be. allowed: beginnings of names of threads
+    that may be running."""
+    threads = [t for t in threading.enumerate() if t is not threading.main_thread()]
+    found = [f"thread {t.name!r} is running" for t in threads if not allowed or not t.name.startswith(allowed)]
     for fd, target in sorted(open_descriptors() - before):
         if reason := _reason(fd, target):
             found.append(reason)

@@ -18,7 +18,7 @@ import msgspec
 
 from midair.errors import ApplicationError
 from midair.library import serve
-from midair.worker import loader
+from midair.worker import loader, recorder
 
 
 class MainMissing(ApplicationError):
@@ -46,6 +46,7 @@ def run_main(main: str, arguments: Sequence[str], served: Callable[[serve.Call],
     """
     serve.expect(served)
     with loader.explained(main):
+        stage(main, arguments)
         code, module = _module(main)
         # The host's own main module stays importable under its name; its functions live on in any case.
         sys.modules.setdefault("midair.worker.host", sys.modules["__main__"])
@@ -59,6 +60,14 @@ def run_main(main: str, arguments: Sequence[str], served: Callable[[serve.Call],
     raise ServeNotReached(f"{main} ended without calling midair.serve()")
 
 
+def stage(main: str, arguments: Sequence[str]) -> None:
+    """What a main file finds when it is executed: its folder first on the import path, and its arguments."""
+    path = os.path.abspath(main) if _is_file(main) else main
+    if _is_file(main) and os.path.dirname(path) not in sys.path[:1]:
+        sys.path.insert(0, os.path.dirname(path))
+    sys.argv[:] = [path, *arguments]
+
+
 def load(call: serve.Call, interface: loader.Interface) -> loader.Loaded:
     """The application of a call. interface: what the configuration says. Raises ApplicationError."""
     wanted = msgspec.convert(call.served.values.get("serve.interface", interface), loader.Interface)
@@ -66,19 +75,24 @@ def load(call: serve.Call, interface: loader.Interface) -> loader.Loaded:
 
 
 def _module(main: str) -> tuple[CodeType, ModuleType]:
-    if main.endswith(".py") or "/" in main:
+    if _is_file(main):
         return _file(os.path.abspath(main), main)
     return _named(main)
 
 
+def _is_file(main: str) -> bool:
+    return main.endswith(".py") or "/" in main
+
+
 def _file(path: str, typed: str) -> tuple[CodeType, ModuleType]:
+    watched = recorder.current()
     try:
+        if watched is not None:
+            return watched.code(path), _new_main(__file__=path)
         with open(path, "rb") as file:
             code = compile(file.read(), path, "exec", dont_inherit=True)  # Our own __future__ is not the program's.
     except OSError as exc:
         raise MainMissing(f"there is no main file {typed}: {exc.strerror}") from exc
-    if os.path.dirname(path) not in sys.path[:1]:
-        sys.path.insert(0, os.path.dirname(path))
     return code, _new_main(__file__=path)
 
 
