@@ -68,10 +68,12 @@ _TABLE = (
     Event("books_unbalanced", "error", "Connections of a generation do not add up. Please report it.", ("books",)),
     # --- starting
     Event("unchanged", "info", "What stands on the disk is what serves already.", ("serving",)),
-    Event("imported", "debug", "The application was imported.", ("interface", "seconds")),
+    Event("imported", "debug", "The application was imported.", ("interface", "seconds", "why")),
     Event("probed", "debug", "A worker's health was asked.", ("worker", "verdict", "answer")),
     Event("start_failed", "error", "Nothing serves yet and this start failed; it is tried again.",
           ("error", "again_in_s", "attempt")),
+    Event("third_party_ready", "info", "`midair dev`: from now on imports begin with installed modules already there.",
+          ("seconds", "left_out")),
     Event("fork_unsafe", "warning", "Importing left something that a fork would break, so workers are spawned.", ("why",)),
     Event("kept_given_up", "warning", "Memory is short: what was kept of the version before, for a rollback, is given up."),
     Event("surge_by_slot", "info", "Old and new do not fit into memory side by side; slots change one by one.", ("why",)),

@@ -1,4 +1,5 @@
-"""The Python processes of a service: bases, zygotes, workers. Orders in, facts out; no decision.
+"""The Python processes of a service: bases, zygotes, workers, and those that are kept for the next import. Orders in, facts out; no
+decision.
 
 A worker is reached over its link and known by its number. Its end is what the kernel says of its process; the end of its link
 alone means nothing yet, except for a process whose PID was never told. A fork that failed is no end either: the process in the
@@ -79,6 +80,8 @@ class Zygote:
     generation: GenerationId
     link: Link | None = None
     pid: int = 0
+    origin: Base | None = None
+    """What it is forked from, other than the base."""
     fork_fault: Fault | None = None
     owes: set[int] = field(default_factory=set)
     """Workers it was told to fork and has not named yet."""
@@ -86,11 +89,34 @@ class Zygote:
 
 @dataclass(slots=True)
 class Base:
+    """Whatever zygotes are forked from: the base itself, a third-party zygote, a checkpoint."""
+
     key: bytes
     """What its children must have in common with it."""
     link: Link
     pid: int
     owes: set[int] = field(default_factory=set)
+    on_loaded: Callable[[words.Preloaded], None] | None = None
+    """Of a third-party zygote."""
+
+
+class Keeper(Protocol):
+    """Who knows what is kept (``warm.py``)."""
+
+    def heard(self, zygote: Zygote, word: words.FromHost) -> None:
+        """What a zygote says of its import."""
+
+    def stopped(self, zygote: Zygote, word: words.Stopped, checkpoint: Base) -> None:
+        """A zygote has become a checkpoint; nobody imports for it now."""
+
+    def refused(self, zygote: Zygote, origin: Base, why: str) -> bool:
+        """A zygote could not be forked from what was kept. Whether something else is tried."""
+
+    def ended(self, base: Base) -> None:
+        """Something that was kept is gone."""
+
+    def close(self) -> None:
+        """Nothing needs to be kept any more."""
 
 
 class Fleet:
@@ -115,6 +141,11 @@ class Fleet:
         self.workers: dict[WorkerId, Worker] = {}
         self.zygotes: dict[ZygoteId, Zygote] = {}
         self.base: Base | None = None
+        self.kept: dict[int, Base] = {}
+        """Third-party zygotes that are being made, by the number under which they are."""
+        self.keeper: Keeper | None = None
+        self._last_kept = 0
+        self._imports_told: dict[ZygoteId, Callable[[words.ImportsTold | None], None]] = {}
         self.on_imported: Callable[[GenerationId, words.Imported], None] = lambda generation, word: None
         self.on_zygote: Callable[[Zygote, words.Imported], None] = lambda zygote, word: None
         """A zygote has imported: whoever takes this tells ZygoteReady, or ZygoteFailed."""
@@ -155,7 +186,7 @@ class Fleet:
         return base
 
     def _make_base(self, key: bytes, channel: socket.socket, pid: int) -> Base:
-        link = Link(self._loop, channel, lambda word: self._on_base_word(base, word), lambda: None)
+        link = Link(self._loop, channel, lambda word: self._on_base_word(base, word), lambda: self._base_lost(base))
         base = Base(key, link, pid)
         return base
 
@@ -183,9 +214,11 @@ class Fleet:
         match word:
             case words.Forked(id=number, pid=pid):
                 self._paid(base.owes, number)
-                zygote = self.zygotes.get(ZygoteId(number))
+                zygote, kept = self.zygotes.get(ZygoteId(number)), self.kept.get(number)
                 if zygote:
                     self._zygote_has_pid(zygote, pid)
+                elif kept:
+                    self._kept_has_pid(kept, pid)
                 else:
                     self._end_unwanted(pid)
                 self._processes.reap()
@@ -194,6 +227,15 @@ class Fleet:
                 zygote = self.zygotes.get(ZygoteId(number))
                 if zygote:
                     zygote.fork_fault = Fault("no-process", f"no process could be made: {message}")
+                    if zygote.link is None or not zygote.link.is_open:
+                        self._zygote_never_started(zygote)
+            case words.Stale(id=number, changed=changed):
+                self._paid(base.owes, number)
+                self._cannot_fork(base, ZygoteId(number), f"{changed} has changed")
+            case words.Hello(pid=pid, role="third-party"):
+                self._kept_has_pid(base, pid)
+            case words.Preloaded():
+                _loaded(base, word)
             case _:
                 pass
 
@@ -204,7 +246,73 @@ class Fleet:
             self.base = None
         for number in list(base.owes):
             self._paid(base.owes, number)
-            self._zygote_failed(ZygoteId(number), Fault("zygote-exited", f"the base process ended: {how}"))
+            self._cannot_fork(base, ZygoteId(number), f"the process that it was to be forked from ended: {how}")
+        self.kept = {number: each for number, each in self.kept.items() if each is not base}
+        _loaded(base, words.Preloaded(failed=0, why=f"it ended: {how}"))
+        if self.keeper:
+            self.keeper.ended(base)
+
+    def _base_lost(self, base: Base) -> None:
+        """Its link is at its end. One that has a process ends with it; one that was never made is known by nobody else."""
+        if base.pid == 0:
+            self._base_ended(base, "it never started")
+
+    def _cannot_fork(self, base: Base, zygote_id: ZygoteId, why: str) -> None:
+        """Something else to fork from may be known; the base is the last."""
+        zygote = self.zygotes.get(zygote_id)
+        if zygote and zygote.pid == 0 and self.keeper and self.keeper.refused(zygote, base, why):
+            return
+        self._zygote_failed(zygote_id, Fault("zygote-exited", why))
+
+    # --- kept for the next import ---------------------------------------------------------------------------------
+
+    def start_third_party(self, release: Release, imports_fd: int, until: int) -> Base | None:
+        """A process that imports the installed modules that stand in ``imports_fd`` (→ ``on_loaded``). None: it could not be."""
+        try:
+            base = self.ensure_base(release)
+            ours, theirs = passing.pair()
+            stdout, stderr = self._outputs.open(release.generation, -1)
+        except OSError:
+            return None
+        self._last_kept -= 1
+        kept = self.kept[self._last_kept] = self._make_base(base.key, ours, 0)
+        word = words.Fork(role="third-party", id=self._last_kept, until=until)
+        self._send_fork(base, word, theirs, stdout, stderr, release.launch_fd, imports_fd)
+        return kept
+
+    def ask_imports(self, zygote_id: ZygoteId, fd: int, told: Callable[[words.ImportsTold | None], None]) -> bool:
+        """Have a zygote write what its import was made of into ``fd``. told: gets the answer, or None if it ends before."""
+        zygote = self.zygotes.get(zygote_id)
+        if zygote is None or zygote.link is None or zygote_id in self._imports_told:
+            return False
+        self._imports_told[zygote_id] = told
+        zygote.link.send(words.TellImports(), [fd])
+        return True
+
+    def drop_kept(self, base: Base) -> None:
+        """Nobody is forked from it any more. What it owes comes from elsewhere."""
+        base.link.close()
+        self._processes.kill(base.pid)
+
+    def _kept_has_pid(self, kept: Base, pid: int) -> None:
+        if kept.pid == 0:
+            kept.pid = pid
+            self._processes.adopt(pid, lambda how: self._base_ended(kept, how))
+            if not kept.link.is_open:
+                self._processes.kill(pid)
+
+    def _becomes_checkpoint(self, zygote: Zygote, word: words.Stopped) -> None:
+        """What was on its way to be a zygote stands within its import. The zygote is whoever goes on from there."""
+        assert zygote.link is not None
+        link, pid = zygote.link, zygote.pid
+        checkpoint = Base(b"", link, pid)
+        link.hand_to(lambda word: self._on_base_word(checkpoint, word), lambda: self._base_lost(checkpoint))
+        self._processes.adopt(pid, lambda how: self._base_ended(checkpoint, how))
+        zygote.link, zygote.pid = None, 0
+        if self.keeper:
+            self.keeper.stopped(zygote, word, checkpoint)
+        else:
+            self.drop_kept(checkpoint)
 
     def _end_unwanted(self, pid: int) -> None:
         """It was given up before it was named. It may hang in an import and never look at its link."""
@@ -218,21 +326,32 @@ class Fleet:
 
     # --- zygotes --------------------------------------------------------------------------------------------------
 
-    def start_zygote(self, zygote_id: ZygoteId, release: Release) -> None:
-        """Import the release's application in a process forked from the base (→ ZygoteReady, ZygoteFailed)."""
-        zygote = Zygote(zygote_id, release.generation)
-        self.zygotes[zygote_id] = zygote
+    def start_zygote(
+        self, zygote_id: ZygoteId, release: Release, origin: Base | None = None, word: words.Fork | None = None
+    ) -> None:
+        """Import the release's application in a process forked from the base, or from what was kept (→ ZygoteReady, ZygoteFailed).
+
+        word: says how the import is to go, in all but whose it is.
+        """
+        zygote = self.zygotes.setdefault(zygote_id, Zygote(zygote_id, release.generation))
+        zygote.origin, zygote.fork_fault = origin, None
         try:
-            base = self.ensure_base(release)
+            base = origin or self.ensure_base(release)
             ours, theirs = passing.pair()
             stdout, stderr = self._outputs.open(release.generation, -1)
         except OSError as exc:
             self._zygote_failed(zygote_id, _cannot(exc))
             return
         zygote.link = self._zygote_link(zygote, ours)
-        base.owes.add(zygote_id)
+        word = msgspec.structs.replace(word, id=zygote_id) if word else words.Fork(role="zygote", id=zygote_id)
+        self._send_fork(base, word, theirs, stdout, stderr, release.launch_fd)
+
+    def _send_fork(
+        self, base: Base, word: words.Fork, theirs: socket.socket, stdout: int, stderr: int, *fds: int
+    ) -> None:
+        base.owes.add(word.id)
         self._processes.owed += 1
-        base.link.send(words.Fork(role="zygote", id=zygote_id), [theirs.fileno(), stdout, stderr, release.launch_fd])
+        base.link.send(word, [theirs.fileno(), stdout, stderr, *fds])
         theirs.close()
         os.close(stdout)
         os.close(stderr)
@@ -255,10 +374,20 @@ class Fleet:
             case words.Hello(pid=pid):
                 self._zygote_has_pid(zygote, pid)
             case words.Imported():
+                if self.keeper:
+                    self.keeper.heard(zygote, word)
                 self.on_imported(zygote.generation, word)
                 self.on_zygote(zygote, word)
             case words.Failed():
                 self._tell(ZygoteFailed(zygote.id, word.fault()))
+            case words.Relied():
+                if self.keeper:
+                    self.keeper.heard(zygote, word)
+            case words.Stopped():
+                self._becomes_checkpoint(zygote, word)
+            case words.ImportsTold():
+                if told := self._imports_told.pop(zygote.id, None):
+                    told(word)
             case words.Forked(id=number, pid=pid):
                 self._paid(zygote.owes, number)
                 worker = self.workers.get(WorkerId(number))
@@ -282,6 +411,8 @@ class Fleet:
     def _zygote_ended(self, zygote: Zygote, how: str) -> None:
         if self.zygotes.pop(zygote.id, None) is None:
             return
+        if told := self._imports_told.pop(zygote.id, None):
+            told(None)
         if zygote.link:
             zygote.link.read()
             zygote.link.close()
@@ -295,6 +426,11 @@ class Fleet:
         self._processes.reap()
 
     def _zygote_never_started(self, zygote: Zygote) -> None:
+        if zygote.origin and zygote.id in zygote.origin.owes:
+            return  # What it is to be forked from has yet to say what became of it.
+        keeper, fault = self.keeper, zygote.fork_fault
+        if zygote.origin and fault and keeper and keeper.refused(zygote, zygote.origin, fault.message):
+            return
         if zygote.fork_fault:
             self._zygote_failed(zygote.id, zygote.fork_fault)
         else:
@@ -593,6 +729,10 @@ class Fleet:
         """At the end of the service: nobody of them is needed any more."""
         for zygote in list(self.zygotes.values()):
             self.drop_zygote(zygote.id)
+        if self.keeper:
+            self.keeper.close()
+        for kept in self.kept.values():
+            self.drop_kept(kept)
         if self.base:
             self._processes.signal(self.base.pid, signal.SIGKILL)
             self.base.link.close()
@@ -603,6 +743,13 @@ def _close_files(worker: Worker) -> None:
     worker.stacks_fd = -1
     worker.page.close()
     os.close(worker.page.fd)
+
+
+def _loaded(base: Base, word: words.Preloaded) -> None:
+    """Told once."""
+    told, base.on_loaded = base.on_loaded, None
+    if told:
+        told(word)
 
 
 def _base_key(release: Release) -> bytes:

@@ -35,6 +35,10 @@ class Link:
         self.is_open = True
         loop.on_readable(channel.fileno(), self.read)
 
+    def hand_to(self, on_word: Callable[[words.FromHost], None], on_end: Callable[[], None]) -> None:
+        """The process at the other end is another thing from now on: who hears it."""
+        self._on_word, self._on_end = on_word, on_end
+
     def send(self, word: words.ToHost, fds: Sequence[int] = ()) -> None:
         """Send now, or as soon as the process reads. ``fds`` stay the caller's; they are duplicated if they must wait."""
         if not self.is_open:

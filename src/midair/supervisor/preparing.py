@@ -10,7 +10,7 @@ import msgspec
 from midair.config.origins import Origin
 from midair.config.schema import Settings
 from midair.core import effects, events
-from midair.core.ids import STAND_IN, GenerationId
+from midair.core.ids import STAND_IN, GenerationId, ZygoteId
 from midair.core.state import Role
 from midair.errors import Fault
 from midair.release.survey import Survey
@@ -18,9 +18,10 @@ from midair.sockets import words
 from midair.supervisor.estate import Estate
 from midair.supervisor.fleet import Zygote
 from midair.supervisor.looking import NewVersion, Prepared, SameFiles, Seen, only_after
-from midair.supervisor.release import Release, make_release, policy_of
+from midair.supervisor.release import Release, make_release, policy_of, snapshots
 from midair.supervisor.scout import Scout
 from midair.supervisor.standin import settings_of_stand_in, survey_of_stand_in
+from midair.supervisor.warm import Warm
 from midair.worker.settings import Served
 
 
@@ -35,8 +36,9 @@ class Settled(msgspec.Struct):
 class Preparing:
     """Carries out Prepare, Verify, StartZygote and StartWorker."""
 
-    def __init__(self, estate: Estate) -> None:
+    def __init__(self, estate: Estate, warm: Warm) -> None:
         self._estate = estate
+        self._warm = warm
         self.scout = Scout(estate)
 
     def prepare(self, effect: effects.Prepare) -> None:
@@ -154,16 +156,23 @@ class Preparing:
     def start_zygote(self, effect: effects.StartZygote) -> None:
         release = self.release_of(effect.generation)
         if not effect.pinned:
-            self._estate.fleet.start_zygote(effect.zygote, release)
+            self._start_zygote(effect.zygote, release)
             return
 
         def then(fault: Fault | None) -> None:
             if fault:
                 self._estate.tell(events.ZygoteFailed(effect.zygote, fault))
             elif effect.zygote in self._estate.service.zygotes:
-                self._estate.fleet.start_zygote(effect.zygote, release)
+                self._start_zygote(effect.zygote, release)
 
         self._if_unchanged(release, effect.pinned, then)
+
+    def _start_zygote(self, zygote: ZygoteId, release: Release) -> None:
+        if snapshots(release.settings):
+            self._warm.start_zygote(zygote, release)
+        else:
+            self._warm.close()
+            self._estate.fleet.start_zygote(zygote, release)
 
     def zygote_imported(self, zygote: Zygote, word: words.Imported) -> None:
         """Its program may have given other settings to ``midair.serve()`` than the one before: take in what can be."""

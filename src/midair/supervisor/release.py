@@ -33,8 +33,10 @@ class Release:
     mode: str = ""
     """``fork``, ``spawn`` or ``exec``; empty while it is not known."""
     why: str = ""
-    """Why it is not ``fork``."""
+    """Why it is not ``fork``; with ``midair dev``, what it was forked from, too."""
     import_s: float = 0.0
+    third_party_s: float = 0.0
+    """Of it, what went into installed modules."""
     start_up_s: float = 0.0
     warnings: list[str] = field(default_factory=list)
     served: Served = field(default_factory=Served)
@@ -86,13 +88,13 @@ def adopt_release(state: document.ReleaseState) -> Release:
         state.launch_fd,
         state.born_s,
         state.interface,
-        state.mode,
-        state.why,
-        state.import_s,
-        state.start_up_s,
-        state.warnings,
-        state.served,
-        state.origins,
+        mode=state.mode,
+        why=state.why,
+        import_s=state.import_s,
+        start_up_s=state.start_up_s,
+        warnings=state.warnings,
+        served=state.served,
+        origins=state.origins,
     )
 
 
@@ -136,6 +138,7 @@ def _launch_fd(release: Release, listeners: Sequence[Listener]) -> int:
         max_memory_bytes=settings.worker.max_memory_bytes,
         hang_warn_s=settings.worker.hang_warn_s,
         exclusive_dir=os.path.join(settings.runtime_dir, "exclusive"),
+        snapshot=snapshots(settings),
         dev=release.dev,
         borrows_listeners=release.generation == STAND_IN,
     )
@@ -143,6 +146,12 @@ def _launch_fd(release: Release, listeners: Sequence[Listener]) -> int:
     fd = os.memfd_create(f"midair:launch:{release.generation}", os.MFD_CLOEXEC)
     os.write(fd, msgspec.msgpack.encode(launch))
     return fd
+
+
+def snapshots(settings: Settings) -> bool:
+    """Whether imports are recorded, so that later ones may go on from within them."""
+    can_fork = settings.zygote != "never" and not settings.is_command
+    return settings.is_dev and settings.dev.snapshot == "auto" and can_fork
 
 
 def policy_of(settings: Settings) -> Policy:

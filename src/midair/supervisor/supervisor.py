@@ -44,6 +44,7 @@ from midair.supervisor.processes import Processes
 from midair.supervisor.pulse import Pulse
 from midair.supervisor.release import Release, adopt_release, policy_of
 from midair.supervisor.upgrade import Room
+from midair.supervisor.warm import Warm
 
 
 class Supervisor:
@@ -101,7 +102,8 @@ class Supervisor:
         self.accounts = Accounts(self.estate)
         fleet.on_ended = self._worker_ended
         self.exporter = Exporter(self.estate)
-        self._preparing = Preparing(self.estate)
+        self._warm = Warm(fleet, say)
+        self._preparing = Preparing(self.estate, self._warm)
         fleet.on_zygote = self._preparing.zygote_imported
         self._health = Health(self.estate)
         self._pulse = Pulse(self.estate, self.accounts)
@@ -268,7 +270,10 @@ class Supervisor:
         if release:
             release.interface, release.import_s = word.interface, word.seconds
         self.accounts.imported(generation)
-        self.estate.happened(generation, "imported", {"interface": word.interface, "seconds": round(word.seconds, 4)})
+        fields: dict[str, FieldValue] = {"interface": word.interface, "seconds": round(word.seconds, 4)}
+        if release and release.why:
+            fields["why"] = release.why  # What it was forked from.
+        self.estate.happened(generation, "imported", fields)
 
     def _started(self, worker: fleets.Worker, word: words.Started) -> None:
         release = self.estate.releases.get(worker.generation)
@@ -331,6 +336,8 @@ class Supervisor:
         if effect.result == "committed":
             release = self._preparing.release_of(effect.generation)
             self.estate.settings = release.settings
+            generation = self.estate.service.generations.get(effect.generation)
+            self._warm.committed(release, generation.zygote if generation else None)
             self._remember_served(release)
             self.settled(release.settings)
         fault = effect.fault
