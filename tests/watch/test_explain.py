@@ -67,6 +67,13 @@ def test_each_answer_names_the_rule_and_where_it_stands(project: Path, path: str
     assert found.is_watched == ("is watched" in str(found))
 
 
+@pytest.mark.parametrize("path", ["service.log", "shop.db", "shop.db-journal", "data/shop.sqlite3-wal"])
+def test_what_a_program_writes_while_it_runs_is_no_save(project: Path, path: str) -> None:
+    assert "(built in)" in str(explain(str(project), Watch(), path))
+    name = path.rpartition("/")[2]
+    assert "is watched" in str(explain(str(project), Watch(ignore=(f"!{name}",)), path))
+
+
 def test_an_absolute_path_is_the_same_path(project: Path) -> None:
     assert str(explain(str(project), WATCH, str(project / "build/x.py"))).startswith("build/x.py is not watched")
 

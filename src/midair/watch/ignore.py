@@ -58,6 +58,16 @@ site-packages/
 *___jb_old___
 *.kate-swp
 .*.kate-swp
+# What programs write while they run.
+*.log
+*.pid
+*.db
+*.db-*
+*.sqlite
+*.sqlite-*
+*.sqlite3
+*.sqlite3-*
+.coverage
 """.strip().splitlines()
 
 GITIGNORE = ".gitignore"
