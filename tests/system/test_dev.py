@@ -186,7 +186,7 @@ def test_a_change_of_the_configuration_counts_at_once(tmp_path: Path) -> None:
 def test_a_program_is_built_and_handed_over(tmp_path: Path) -> None:
     program = ("{python}", "-c", "exec(open('server.built').read())")
     source = """
-import os, socket, http.server
+import http.server, os, signal, socket, threading
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         self.send_response(200); self.send_header("Content-Length", "18"); self.end_headers()
@@ -194,6 +194,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def log_message(self, *args): pass
 server = http.server.HTTPServer(('', 0), Handler, bind_and_activate=False)
 server.socket = socket.socket(fileno=3)
+signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())
 notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
 notify.sendto(b'READY=1', os.environ['NOTIFY_SOCKET'])
 server.serve_forever()
