@@ -29,6 +29,8 @@ from midair.testing.report import Answer, Report
 EDITS = 20
 """After the first of each file."""
 LOADS = (Load(connections=5, rate_per_s=25), Load(connections=5, rate_per_s=25, keep_alive=False))
+SETTLES_S = 3.0
+"""After the first answer, before the first edit: as long as nobody needs to look at a file."""
 APART_S = 1.1
 LIMIT_S = 12.0
 LOOK_S = 0.002
@@ -89,13 +91,16 @@ def main() -> None:
     print(table.versions(*packages, "uvloop"))
 
 
-def run(peer: peers.Peer, project: Project, edits: int = EDITS, *, apart_s: float = APART_S) -> Run:
+def run(
+    peer: peers.Peer, project: Project, edits: int = EDITS, *, settles_s: float = SETTLES_S, apart_s: float = APART_S
+) -> Run:
     """Edit the files of the application one after the other, so often after the first edit of each."""
     files = len(project.edited)
     plan = [edits // files + (number < edits % files) for number in range(files)]
     done = Run(edits + files)
     with _served(peer, project) as server, BackgroundClient(server.url, *LOADS) as client:
         editor = Editor(server, project)
+        time.sleep(settles_s)
         for name, count in zip(project.edited, plan, strict=True):
             for took in (done.first_s, *[done.later_s] * count):
                 time.sleep(apart_s)

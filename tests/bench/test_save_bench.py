@@ -35,7 +35,7 @@ def test_what_is_not_installed_is_left_out_and_named(monkeypatch: pytest.MonkeyP
 @pytest.mark.alone
 @pytest.mark.slow
 def test_every_save_is_answered_and_no_request_is_lost() -> None:
-    done = save.run(reloaders.MIDAIR, projects.tiny(), edits=2, apart_s=1.0)
+    done = save.run(reloaders.MIDAIR, projects.tiny(), edits=2, settles_s=0.5, apart_s=1.0)
     assert (len(done.first_s), len(done.later_s), done.edits) == (1, 2, 3)
     assert done.report.requests > 10
     assert done.report.failed == 0, done.report.summary()

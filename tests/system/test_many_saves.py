@@ -60,9 +60,9 @@ class Saved(Developed):
 @pytest.mark.parametrize("app", ["import_spins", "import_hangs"])
 def test_a_save_ends_an_import_that_never_ends(tmp_path: Path, app: str) -> None:
     with Saved(tmp_path, "good") as service:
-        (serving,) = service.zygotes
+        serving = service.zygotes
         service.save(app, "2")
-        wait_for(lambda: [each for each in service.zygotes if each != serving], 5.0)
+        wait_for(lambda: [each for each in service.zygotes if each not in serving], 5.0)
         service.save("good", "3")
         # By its name: the process that was seen first may be a checkpoint by now, and another one hang.
         hanging = "midair z2"

@@ -112,6 +112,9 @@ class Keeper(Protocol):
     def refused(self, zygote: Zygote, origin: Base, why: str) -> bool:
         """A zygote could not be forked from what was kept. Whether something else is tried."""
 
+    def may_serve_itself(self, zygote: Zygote, release: Release) -> bool:
+        """Whether a zygote need not be there once its first worker is."""
+
     def ended(self, base: Base) -> None:
         """Something that was kept is gone."""
 
@@ -469,6 +472,10 @@ class Fleet:
             return
         worker = Worker(worker_id, release.generation, slot, page, stacks_fd, now_s, zygote=zygote_id)
         self.workers[worker_id] = worker
+        zygote = self.zygotes.get(zygote_id) if zygote_id is not None else None
+        if zygote and zygote.link and self.keeper and self.keeper.may_serve_itself(zygote, release):
+            self._zygote_becomes(worker, release, zygote, zygote.link)
+            return
         try:
             ours, theirs = passing.pair()
         except OSError as exc:
@@ -480,12 +487,16 @@ class Fleet:
                 if zygote_id is None:
                     self._execute_worker(worker, release, theirs)
                 else:
-                    self._fork_worker(worker, release, self.zygotes.get(zygote_id), theirs)
+                    self._fork_worker(worker, release, zygote, theirs)
             except OSError as exc:
                 self._worker_never_was(worker_id, _cannot(exc))
 
     def _fork_worker(self, worker: Worker, release: Release, zygote: Zygote | None, theirs: socket.socket) -> None:
         if zygote is None or zygote.link is None:
+            if worker.zygote is not None:
+                # It may serve itself, which nobody was told: whoever wants another worker needs another zygote.
+                gone = ZygoteExited(worker.zygote, "it serves itself")
+                self._loop.call_soon(lambda: self._tell(gone))
             self._worker_never_was(worker.id, Fault("fork-failed", "the zygote is gone"))
             return
         stdout, stderr = self._outputs.open(release.generation, worker.slot)
@@ -495,6 +506,18 @@ class Fleet:
         zygote.link.send(word, [theirs.fileno(), stdout, stderr, release.launch_fd, *self._worker_fds(worker)])
         os.close(stdout)
         os.close(stderr)
+
+    def _zygote_becomes(self, worker: Worker, release: Release, zygote: Zygote, link: Link) -> None:
+        """No fork: what has imported the application serves it. A zygote for the next worker is made when one is needed."""
+        del self.zygotes[zygote.id]
+        worker.link, worker.pid = link, zygote.pid
+        link.hand_to(
+            lambda word: self._on_worker_word(worker, word),
+            lambda: self._link_ended(worker.pid, lambda: self._worker_never_started(worker)),
+        )
+        self._processes.adopt(worker.pid, lambda how: self._worker_ended(worker, how))
+        word = words.Become(role="worker", id=worker.id, slot=worker.slot)
+        link.send(word, [release.launch_fd, *self._worker_fds(worker)])
 
     def _execute_worker(self, worker: Worker, release: Release, theirs: socket.socket) -> None:
         pid = self._execute_host(release, theirs, slot=worker.slot, on_exit=lambda how: self._worker_ended(worker, how))

@@ -18,7 +18,7 @@ from midair.sockets import words
 from midair.supervisor.fleet import Base, Fleet, Zygote
 from midair.supervisor.release import Release
 
-WORTH_S = 0.05
+WORTH_S = 0.01
 """Installed modules that take this long to import are worth a process that holds them."""
 COMPILE_MAX = 200
 """Files that what is kept compiles in advance after a save: it cannot be forked from meanwhile."""
@@ -142,6 +142,11 @@ class Warm:
         running.stops = tuple(name for name in running.stops if name != word.at)
         running.relied, running.origin = {}, checkpoint
         self._fleet.start_zygote(zygote.id, running.release, checkpoint, self._word(running))
+
+    def may_serve_itself(self, zygote: Zygote, release: Release) -> bool:
+        """Where there is one worker, and another zygote soon made: a fork less for each save. Not if it has yet to tell what it
+        imported of others."""
+        return release.settings.is_dev and release.settings.workers == 1 and release.third_party_s < WORTH_S
 
     def ended(self, base: Base) -> None:
         """A process that was kept is gone."""
