@@ -254,6 +254,8 @@ class Stopped(Word, frozen=True, kw_only=True):
 
     at: str
     seconds: float
+    """Of this part of the import; whoever goes on says its own."""
+    third_party_s: float = 0.0
 
 
 class Stale(Word, frozen=True, kw_only=True):

@@ -103,8 +103,11 @@ class Base:
 class Keeper(Protocol):
     """Who knows what is kept (``warm.py``)."""
 
-    def heard(self, zygote: Zygote, word: words.FromHost) -> None:
-        """What a zygote says of its import."""
+    def relied(self, zygote: Zygote, word: words.Relied) -> None:
+        """What the import of a zygote has seen."""
+
+    def imported(self, zygote: Zygote, word: words.Imported) -> words.Imported:
+        """The import of a zygote is over. The word for all its parts."""
 
     def stopped(self, zygote: Zygote, word: words.Stopped, checkpoint: Base) -> None:
         """A zygote has become a checkpoint; nobody imports for it now."""
@@ -377,15 +380,14 @@ class Fleet:
             case words.Hello(pid=pid):
                 self._zygote_has_pid(zygote, pid)
             case words.Imported():
-                if self.keeper:
-                    self.keeper.heard(zygote, word)
+                word = self.keeper.imported(zygote, word) if self.keeper else word
                 self.on_imported(zygote.generation, word)
                 self.on_zygote(zygote, word)
             case words.Failed():
                 self._tell(ZygoteFailed(zygote.id, word.fault()))
             case words.Relied():
                 if self.keeper:
-                    self.keeper.heard(zygote, word)
+                    self.keeper.relied(zygote, word)
             case words.Stopped():
                 self._becomes_checkpoint(zygote, word)
             case words.ImportsTold():

@@ -39,6 +39,9 @@ class Running:
     relied: dict[str, bytes] = field(default_factory=dict)
     origin: Base | None = None
     why: str = ""
+    seconds: float = 0.0
+    """Of the parts that are done."""
+    third_party_s: float = 0.0
 
 
 class Warm:
@@ -114,17 +117,19 @@ class Warm:
         self._begin(running, start.origin)
         return True
 
-    def heard(self, zygote: Zygote, word: words.FromHost) -> None:
-        """What a zygote says of its import."""
-        running = self._imports.get(zygote.id)
-        if running is None:
-            return
-        if isinstance(word, words.Relied):
+    def relied(self, zygote: Zygote, word: words.Relied) -> None:
+        """What its import has seen."""
+        if running := self._imports.get(zygote.id):
             running.relied.update(word.files)
-        elif isinstance(word, words.Imported):
-            del self._imports[zygote.id]
-            running.release.third_party_s = word.third_party_s
-            running.release.why = "; ".join(filter(None, (running.release.why, word.passed)))
+
+    def imported(self, zygote: Zygote, word: words.Imported) -> words.Imported:
+        """The import is over; the word for all its parts."""
+        running = self._imports.pop(zygote.id, None)
+        if running is None:
+            return word
+        running.release.third_party_s = running.third_party_s + word.third_party_s
+        running.release.why = "; ".join(filter(None, (running.release.why, word.passed)))
+        return msgspec.structs.replace(word, seconds=running.seconds + word.seconds)
 
     def stopped(self, zygote: Zygote, word: words.Stopped, checkpoint: Base) -> None:
         """A zygote stands before a file: it is a checkpoint now, and another process goes on."""
@@ -141,6 +146,8 @@ class Warm:
             self._drop(each)
         running.stops = tuple(name for name in running.stops if name != word.at)
         running.relied, running.origin = {}, checkpoint
+        running.seconds += word.seconds
+        running.third_party_s += word.third_party_s
         self._fleet.start_zygote(zygote.id, running.release, checkpoint, self._word(running))
 
     def may_serve_itself(self, zygote: Zygote, release: Release) -> bool:

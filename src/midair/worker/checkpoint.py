@@ -82,7 +82,8 @@ class Stops:
         opened = forksafety.open_descriptors() - host.known_fds
         for files in _portions(self._relied()):
             host.say(words.Relied(files=files))
-        host.say(words.Stopped(at=name, seconds=time.perf_counter() - host.began_s))
+        seconds, third_party_s = time.perf_counter() - host.began_s, self.recorder.order.seconds
+        host.say(words.Stopped(at=name, seconds=seconds, third_party_s=third_party_s))
         host.stale = self.stale
         forking.name_process("midair before")
         self.go_on(forking.serve_forks(host), opened)
