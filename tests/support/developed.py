@@ -29,8 +29,11 @@ def developing(service: Service, *bind: str) -> list[str]:
 class Developed(Service):
     """Entered once anything answers: the stand-in, or the first version."""
 
-    def __init__(self, tmp: Path, app: str, *, command: tuple[str, ...] = (), **settings: Setting) -> None:
-        super().__init__(tmp, app, workers=1, settings=settings, command=command)
+    def __init__(
+        self, tmp: Path, app: str, *, command: tuple[str, ...] = (), workers: int = 1, **settings: Setting
+    ) -> None:
+        super().__init__(tmp, app, workers=workers, settings=settings, command=command)
+        self._env |= {"MIDAIR_WORKERS": str(workers)}  # What the file says of it counts for the deployed service.
 
     def line(self, fd: int) -> list[str]:
         return developing(self, f"fd://{fd}")
