@@ -11,9 +11,8 @@ from tests.simulation.mutants import MUTANTS, Mutant, copy_to, run_tests
 FEW = (
     "files that changed are not noticed",
     "the new do not wait for the old",
-    "a second stop is like the first",
 )
-"""One found by an example, one by the watch over everything, one at the very end. ``make soak`` plants all."""
+"""One found by an example, one by the watch over everything. ``make soak`` plants all."""
 
 
 def named(mutant: Mutant) -> str:

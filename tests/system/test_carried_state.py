@@ -14,9 +14,9 @@ from tests.support.service import Service
 from tests.support.waiting import wait_for
 
 ASKING = (
-    Load("/", connections=6),
+    Load("/", connections=6, think_s=0.01),
     Load("/", connections=10, think_s=0.05),
-    Load("/", connections=4, keep_alive=False),
+    Load("/", connections=4, keep_alive=False, think_s=0.01),
 )
 
 
@@ -55,8 +55,11 @@ def _check(service: Service, client: BackgroundClient, slots: int = 2) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("mode", ["value", "pair", "merge", "pair-merge"])
-@pytest.mark.parametrize("updates", [4, pytest.param(20, marks=pytest.mark.soak)])
+@pytest.mark.parametrize(
+    ("updates", "mode"),
+    [(4, "value"), (4, "pair-merge")]
+    + [pytest.param(20, mode, marks=pytest.mark.soak) for mode in ("value", "pair", "merge", "pair-merge")],
+)
 def test_every_answer_is_counted_once_over_updates_under_load(tmp_path: Path, mode: str, updates: int) -> None:
     with _service(tmp_path, mode) as service:
         with service.asked(*ASKING) as client:
@@ -149,7 +152,7 @@ def _of_generation(service: Service, generation: int) -> list[int]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("mode", ["value", "pair", "merge", "pair-merge"])
+@pytest.mark.parametrize("mode", ["value", pytest.param("pair", marks=pytest.mark.soak), "merge", "pair-merge"])
 def test_a_rollback_in_the_bake_keeps_what_the_new_version_did(tmp_path: Path, mode: str) -> None:
     with _service(tmp_path, mode, bake={"for": "30s"}, drain={"rate": "20%"}) as service:
         with service.asked(*ASKING) as client:
@@ -189,7 +192,7 @@ def test_a_rollback_after_the_commit_carries_the_state_back(tmp_path: Path) -> N
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("mode", ["pair", "merge"])
+@pytest.mark.parametrize("mode", [pytest.param("pair", marks=pytest.mark.soak), "merge"])
 def test_other_numbers_of_workers_keep_the_sum(tmp_path: Path, mode: str) -> None:
     with _service(tmp_path, mode, workers=3) as service:
         with service.asked(*ASKING) as client:

@@ -16,7 +16,7 @@ from tests.support.service import Service
 from tests.support.waiting import wait_for
 
 THINKING = (
-    Load(connections=20),
+    Load(connections=20, think_s=0.01),
     Load(connections=40, think_s=0.05),
     Load(connections=20, think_s=1.0),
 )

@@ -26,9 +26,10 @@ ASKING = (Load(connections=3, keep_alive=False, think_s=0.02), Load(connections=
     ("app", "target"),
     [
         ("flask_app", "app:app"),
-        ("fastapi_app", "app:app"),
-        ("django_project", "shop.asgi:application"),
-        ("django_project", "shop.wsgi:application"),
+        pytest.param("fastapi_app", "app:app", marks=pytest.mark.soak),
+        # The examples that are updated in the suite are of the same kind.
+        pytest.param("django_project", "shop.asgi:application", marks=pytest.mark.soak),
+        pytest.param("django_project", "shop.wsgi:application", marks=pytest.mark.soak),
     ],
     ids=["flask", "fastapi", "django-asgi", "django-wsgi"],
 )

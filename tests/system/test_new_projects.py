@@ -76,6 +76,7 @@ def test_a_save_in_a_new_gin_project_is_built_and_served(tmp_path: Path) -> None
     _serves_a_save(_made(tmp_path, "gin", "--debian"), "main.go", within_s=50)
 
 
+@pytest.mark.soak  # The pages' tests make such a project, too, and go through the same loop with it.
 @pytest.mark.timeout(120)
 def test_a_save_in_a_new_typescript_project_is_compiled_and_served(tmp_path: Path) -> None:
     needs("node")

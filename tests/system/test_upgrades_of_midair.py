@@ -98,7 +98,7 @@ def test_a_midair_that_cannot_be_imported_is_refused_before_anything_happens(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("way", ["raises in resume", "raises when it lives"])
+@pytest.mark.parametrize("way", [pytest.param("raises in resume", marks=pytest.mark.soak), "raises when it lives"])
 def test_a_midair_that_fails_after_the_leap_leads_back_to_the_one_before(
     tmp_path: Path, installed: Installed, way: str
 ) -> None:

@@ -227,7 +227,7 @@ def run(stream: bytes, data: st.DataObject) -> Played:
 
 # ------------------------------------------------------------------------------------------------------ what comes of it
 
-quick = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+quick = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 long = settings(max_examples=5_000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
