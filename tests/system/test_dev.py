@@ -135,6 +135,24 @@ def test_a_build_that_feeds_itself_is_named_and_stopped(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_who_saves_again_and_again_while_a_build_runs_is_served_in_the_end(tmp_path: Path) -> None:
+    """Such as a program that writes code: by the third time the file looks like one that the build itself writes."""
+    line = "cp source.txt app.py; echo built >> ../builds; sleep 0.3"
+    settings = {"build": {"build": line}, "watch": {"ignore": ["*.py"]}}
+    with Watched(tmp_path, "good", settings=settings, ready_path="") as service:
+        source = (service.folder / "app.py").read_text()
+        builds = tmp_path / "builds"
+        wait_for(builds.exists, 10, what="a build")
+        for number in (2, 3):
+            began = builds.read_text()
+            service.save("source.txt", f"{source}\nVERSION = '{number}'\n")
+            wait_for(builds.read_text, 10, until=began.__ne__, what="the next build")
+        service.save("source.txt", f"{source}\nVERSION = '4'\n")
+        wait_for(lambda: "source.txt changes again each time" in service.log(), 5, what="the suspicion")
+        wait_for(lambda: b'"4"' in service.get("/")[1], 10, what="the last of the saves")
+
+
+@pytest.mark.slow
 def test_changed_paths_reach_an_action_and_no_shell(tmp_path: Path) -> None:
     program = "import json, sys; json.dump([sys.argv[1:], json.load(sys.stdin)], open('../given', 'w'))"
     action = {"on": ["create"], "paths": ["*.txt"], "update": False, "run": [sys.executable, "-c", program]}

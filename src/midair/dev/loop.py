@@ -73,6 +73,8 @@ class DevLoop:
         """Paths that have changed since a version began to serve or was refused, in their order."""
         self._put_off: list[Change] = []
         """Changes that wait until the developer goes on."""
+        self._suspected: list[Change] = []
+        """Changes that our own work has made, it seems. If it has not, they are somebody's saves: one more round takes them in."""
         self._is_paused = False
         self._starting: Timer | None = None
         """What starts the first round if nothing does before."""
@@ -177,6 +179,7 @@ class DevLoop:
             hint = "if somebody else changes it: save again in a moment; if not: name it in watch.ignore"
             message = f"{named(fed.written)} changes again each time something is done here, and is left alone for now"
             self._telling.warn(Fault("feeds-itself", message, hint))
+            self._suspected += [change for change in changes if change.path in fed.written]
         counted = [change for change in changes if change.path in fed.paths]
         if not counted:
             return
@@ -190,6 +193,17 @@ class DevLoop:
     def _begin(self, changes: Sequence[Change], began_s: float) -> None:
         self._began_s = began_s
         self._carry_out(plan(changes, self._settings, self._estate.sources.config))
+
+    def _take_suspected(self) -> None:
+        """At the end of a round. Whoever feeds himself does so in the next one, too, and has been named: it stays at one."""
+        if self._suspected and not self._is_working:
+            changes, self._suspected = self._suspected, []
+            self._begin(changes, self._estate.loop.clock.now_s())
+
+    def _has_worked(self) -> None:
+        self._worked_until_s = self._estate.loop.clock.now_s()
+        if self._suspected:
+            self._estate.loop.call_soon(self._take_suspected)
 
     @property
     def _is_working(self) -> bool:
@@ -246,7 +260,7 @@ class DevLoop:
             self._has_built(Built(), by)
 
     def _has_built(self, built: Built, by: str) -> None:
-        self._worked_until_s = self._estate.loop.clock.now_s()
+        self._has_worked()
         if built.failed:
             self._keep(built.times, has_gone_by=True)
             self._pages.step_failed(built.failed.phase, built.output or f"{built.how}: {built.failed.line}")
@@ -274,7 +288,7 @@ class DevLoop:
             self._pages.failed(effect.fault)
 
     def _closed(self, effect: effects.Closed, receipt: Receipt) -> None:
-        self._worked_until_s = self._estate.loop.clock.now_s()
+        self._has_worked()
         if effect.result in ("superseded", "stopped"):
             return
         is_ours = receipt.by in OURS
@@ -318,7 +332,7 @@ class DevLoop:
             self._watching.start(wanted)
 
     def _has_run_afterwards(self, built: Built) -> None:
-        self._worked_until_s = self._estate.loop.clock.now_s()
+        self._has_worked()
         if built.failed:
             message = f"post failed ({built.how}): {built.failed.line}"
             self._telling.warn(Fault("step-failed", message, "what you saved is live all the same"))
