@@ -3,9 +3,9 @@ next round, and so on. Pure.
 
 What changed at some time while nothing of ours ran was changed by a person: a source. Anything else that changes again in a row of
 rounds that nothing but our own work has led to is what that work writes: it is named, and does not count while we work. As soon as
-it changes while nothing runs it counts again. What was suspected is taken in once more at the end of the round (``loop.py``), so a save
-that was suspected wrongly is late and not lost. A source gets more rounds, which
-a formatter and a compiler that never agree use up as well.
+it changes while nothing runs it counts again. What was suspected is taken in once more at the end of the round (``loop.py``): a
+save that was suspected wrongly is late and not lost. A source gets more rounds, which a formatter and a compiler that never agree
+use up as well.
 
 Nothing tells who has written a file, so this is a bound on rounds and not a proof. They are few where each costs a build, and many
 where it is a fork.
