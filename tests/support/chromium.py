@@ -10,7 +10,6 @@ from __future__ import annotations
 import base64
 import json
 import os
-import select
 import subprocess
 import time
 from collections import deque
@@ -21,7 +20,7 @@ from typing import Any, Self
 from tests.support.installed import needs
 from tests.support.processes import Process
 from tests.support.service import clean_environment
-from tests.support.waiting import DidNotHappen, wait_for
+from tests.support.waiting import DidNotHappen, is_readable, wait_for
 
 FLAGS = (
     *("--headless=new", "--remote-debugging-pipe", "--no-first-run", "--no-default-browser-check", "--disable-gpu"),
@@ -117,8 +116,7 @@ class Chromium:
 
     def listen(self, within_s: float) -> bool:
         """Take in what Chromium says next. False: it says nothing, or has gone."""
-        ready, _, _ = select.select([self._read_fd], [], [], max(0.0, within_s))
-        data = os.read(self._read_fd, 1 << 20) if ready else b""
+        data = os.read(self._read_fd, 1 << 20) if is_readable(self._read_fd, max(0.0, within_s)) else b""
         if not data:
             return False
         *whole, self._input = (self._input + data).split(b"\0")

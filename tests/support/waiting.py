@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import select
+import socket
 import time
 from collections.abc import Callable
 from typing import TypeVar
@@ -35,3 +37,10 @@ def wait_for(
         if time.monotonic() > deadline_s:
             raise DidNotHappen(f"{what or 'the condition'} did not come true within {within_s} s; last seen: {seen!r}")
         time.sleep(every_s)
+
+
+def is_readable(source: int | socket.socket, within_s: float) -> bool:
+    """Whether there is something to read, or its end, in time. Unlike select(2) it takes any descriptor."""
+    poll = select.poll()
+    poll.register(source, select.POLLIN)
+    return bool(poll.poll(within_s * 1000))

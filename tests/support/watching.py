@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import select
 import subprocess
 import sys
 import time
@@ -16,7 +15,7 @@ from midair.sockets import passing
 from midair.watch import words
 from midair.watch.words import Change
 from tests.support.processes import Process
-from tests.support.waiting import DidNotHappen
+from tests.support.waiting import DidNotHappen, is_readable
 
 Told = tuple[str, ...]
 """A change as tests compare it: ``("write", "app.py")``, ``("move", "b.py", "a.py")``."""
@@ -105,7 +104,7 @@ class WatcherChild:
 
     def _message(self, within_s: float) -> passing.Message | None:
         deadline_s = time.monotonic() + within_s
-        while select.select([self.channel], [], [], max(0.0, deadline_s - time.monotonic()))[0]:
+        while is_readable(self.channel, max(0.0, deadline_s - time.monotonic())):
             try:
                 message = passing.receive(self.channel)
             except BlockingIOError:

@@ -6,7 +6,6 @@ import contextlib
 import ctypes
 import json
 import os
-import select
 import signal
 import socket
 import subprocess
@@ -21,6 +20,7 @@ from midair.release import starting
 from midair.release.tree import PYTHON_FILES, read_tree
 from midair.sockets import passing, words
 from midair.worker.settings import ServeSettings
+from tests.support.waiting import is_readable
 
 PR_SET_CHILD_SUBREAPER = 36
 LIMIT_S = 20.0
@@ -60,8 +60,7 @@ class Process:
     pid: int = 0
 
     def word(self) -> words.FromHost:
-        ready, _, _ = select.select([self.link], [], [], LIMIT_S)
-        assert ready, f"nothing was said for {LIMIT_S} s after {self.heard}"
+        assert is_readable(self.link, LIMIT_S), f"nothing was said for {LIMIT_S} s after {self.heard}"
         try:
             message = passing.receive(self.link)
         except ConnectionResetError:
