@@ -9,7 +9,9 @@ from bench import peers, throughput, websocket_echo
 
 @pytest.mark.alone
 @pytest.mark.slow
-@pytest.mark.parametrize("is_compressed", [False, True], ids=["plain", "compressed"])
+@pytest.mark.parametrize(
+    "is_compressed", [pytest.param(False, id="plain", marks=pytest.mark.soak), pytest.param(True, id="compressed")]
+)
 def test_a_message_costs_hardly_more_processor_time_than_in_uvicorn(is_compressed: bool) -> None:
     # Processor time and not the rate, as in test_throughput. The bound is what a busy machine can still tell from 1.
     servers = (peers.MIDAIR, websocket_echo.UVICORN)
