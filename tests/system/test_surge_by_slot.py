@@ -72,9 +72,10 @@ def test_a_rollback_in_the_bake_brings_every_old_slot_back(tmp_path: Path) -> No
 def test_the_supervisor_is_upgraded_on_the_way_from_slot_to_slot(tmp_path: Path) -> None:
     """Asked for while a later slot's worker is asked for its health, which takes a while here: its answer must not get lost.
 
-    The old workers hold requests of some seconds, so that there is a quiet moment before the last slot.
+    The old workers hold requests of some seconds, so that there is a quiet moment before the last slot; if the new midair
+    takes longer to be tried than that, the next one is in the bake.
     """
-    settings: dict[str, Setting] = {"surge": "slot", "health": {"path": "/slow?s=2"}}
+    settings: dict[str, Setting] = {"surge": "slot", "health": {"path": "/slow?s=2"}, "bake": {"for": "5s"}}
     with Service(tmp_path, workers=WORKERS, settings=settings) as service:
         with service.asked(Load("/slow?s=4", connections=9), *LOADS) as client:
             service.write("good", "2")
