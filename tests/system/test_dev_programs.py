@@ -97,6 +97,7 @@ def test_a_gin_project_that_was_developed_with_air_is_built_and_handed_over(tmp_
             assert service.answer() == "2"
             service.change("main.go", 'version = "3" +', 'version = "3"')
             service.wait_for("3")
+            wait_for(lambda: "3" in client.report.versions, what="an answer of version 3 to the client")
         assert client.report.failed == 0, client.report.summary() + service.log()
         assert list(client.report.versions) == ["1", "2", "3"]
         assert (service.folder / "tmp" / "main").exists()
@@ -137,5 +138,6 @@ def test_a_typescript_project_is_compiled_and_handed_over_and_what_the_compiler_
             assert service.answer() == "2"
             service.change("src/pages.ts", "version: string = 3", 'version: string = "3"')
             service.wait_for("3")
+            wait_for(lambda: "3" in client.report.versions, what="an answer of version 3 to the client")
         assert client.report.failed == 0, client.report.summary() + service.log()
         assert list(client.report.versions) == ["1", "2", "3"]
