@@ -19,11 +19,11 @@ $(STAMP): requirements-dev.txt pyproject.toml
 demo: $(STAMP)
 	$(BIN)/python -m examples.demo
 
-# Most service tests wait most of the time: four side by side take a third of it. What bounds milliseconds or processor time runs
+# Most service tests wait most of the time: three side by side take half of it. What bounds milliseconds or processor time runs
 # alone, before the others: beside a service under load it would measure that, too.
 test: $(STAMP)
 	$(BIN)/python -m pytest -q -m "alone and not soak"
-	$(BIN)/python -m pytest -q -n 4 -m "not alone and not soak"
+	$(BIN)/python -m pytest -q -n 3 -m "not alone and not soak"
 	tests/every_interpreter $(BIN)/python
 
 # Seconds: the update machine alone. Run it at each save.
