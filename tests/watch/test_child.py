@@ -49,7 +49,8 @@ def test_what_was_named_while_it_runs_counts_no_more_and_is_not_watched(tmp_path
         wait_for(lambda: child.watched == before - 1, what="one watch less")
         (tmp_path / "dist" / "out.js").write_text("two")
         (tmp_path / "app.py").write_text("two")
-        assert child.batch() == [("create", "app.py")]
+        # Whether it is new is not what this is about: the look at the folder that the word leads to may find it first.
+        assert [path for _, path in child.batch()] == ["app.py"]
 
 
 def test_the_child_ends_with_its_link(tmp_path: Path) -> None:
