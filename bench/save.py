@@ -134,7 +134,7 @@ def many_files(peer: peers.Peer, files: int = FILES, *, quiet_s: float = QUIET_S
         seen, ended_s = before, time.monotonic()
         since_s = ended_s
         while (now_s := time.monotonic()) < ended_s + LIMIT_S and (seen == before or now_s < since_s + quiet_s):
-            time.sleep(0.05)
+            time.sleep(0.05)  # Nothing tells of an import of somebody else's server but the line that it writes.
             if (now := server.imports()) != seen:
                 seen, since_s = now, time.monotonic()
     return seen - before

@@ -47,6 +47,7 @@ LOOK_EVERY_S = 0.01
 PRIVATE_NAME = "health"
 PR_SET_PDEATHSIG = 1
 READY_TRIES = 50
+"""READY=1 is a datagram; if its queue is full, it is said again 20 ms later: nothing tells when there is room."""
 READY_AGAIN_S = 0.02
 NOT_STARTED = 127
 TAKES_TURNS = (

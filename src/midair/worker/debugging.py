@@ -29,6 +29,7 @@ STREAMS = (0, 1, 2)
 LOOK_EVERY_S = 0.01
 """Whether the terminal is ours by now. Nobody else waits: the program stands still."""
 SEND_AGAIN_S = 0.01
+"""The link is full, and the event loop that would wait for room stands still with the program."""
 
 _link: socket.socket | None = None
 _asking = threading.RLock()
