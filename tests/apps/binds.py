@@ -15,7 +15,7 @@ FAULTS = sys.argv[1:]
 
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self) -> None:
-        told = {"version": VERSION, "pid": os.getpid(), "blocking": os.get_blocking(self.server.fileno())}
+        told = {"version": VERSION, "pid": os.getpid(), "blocking": self.server.waits}
         body = json.dumps({**told, "environment": dict(os.environ)}).encode()
         self.send_response(200)
         self.send_header("X-Version", VERSION)
@@ -34,6 +34,11 @@ class Server(http.server.ThreadingHTTPServer):
     def server_bind(self) -> None:
         self.socket.setblocking("waits" not in FAULTS)
         super().server_bind()
+
+    def server_activate(self) -> None:
+        super().server_activate()
+        # Looked at once: requests that are still answered after the end of accepting have no listening socket to ask.
+        self.waits = os.get_blocking(self.fileno())
 
 
 def main() -> None:
