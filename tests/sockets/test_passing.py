@@ -73,6 +73,20 @@ def test_the_largest_message_passes_and_a_larger_one_is_ours_to_mend(ends: Pair)
                 passing.send(ends[0], data, fds)
 
 
+def test_a_peer_that_goes_without_reading_is_heard_to_the_end(ends: Pair) -> None:
+    ours, theirs = ends
+    passing.send(theirs, b"not read any more")
+    with open(os.devnull, "rb") as null:
+        passing.send(ours, b"take this", [null.fileno()])
+    passing.send(ours, b"last words")
+    ours.close()
+    first = receive(theirs)
+    assert (first.data, len(first.fds)) == (b"take this", 1)
+    first.close()
+    assert receive(theirs).data == b"last words"
+    assert passing.receive(theirs) is None
+
+
 def test_the_end_of_the_peer_is_told(ends: Pair) -> None:
     ours, theirs = ends
     passing.send(ours, b"last words")

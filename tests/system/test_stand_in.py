@@ -105,7 +105,9 @@ def test_where_it_cannot_come_back_who_asks_is_told_so(tmp_path: Path, kind: str
         until_stood_in_for(service)
         assert "its files have changed since it started" in service.log()
         # What is on the disk was tried: why that does not serve is what can be mended.
-        wait_for(lambda: service.get("/")[1], until=lambda page: b"invalid syntax" in page, what="the reason on the page")
+        wait_for(
+            lambda: service.get("/")[1], until=lambda page: b"invalid syntax" in page, what="the reason on the page"
+        )
         service.update("3", app)
         until_serving(service, "3")
 

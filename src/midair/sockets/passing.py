@@ -98,10 +98,15 @@ def send(channel: socket.socket, data: bytes, fds: Sequence[int] = ()) -> None:
 def receive(channel: socket.socket) -> Message | None:
     """The next message, or None when the peer has closed its end.
 
-    Raises BlockingIOError when there is none yet, ConnectionResetError when the peer died with messages unread,
-    MessageCut, DescriptorsLost. After an error no descriptor of the message is left open here.
+    Raises BlockingIOError when there is none yet, MessageCut, DescriptorsLost. After an error no descriptor of the
+    message is left open here.
     """
-    data, control, flags, _ = channel.recvmsg(MESSAGE_MAX_BYTES, _CONTROL_BYTES, socket.MSG_CMSG_CLOEXEC)
+    try:
+        data, control, flags, _ = channel.recvmsg(MESSAGE_MAX_BYTES, _CONTROL_BYTES, socket.MSG_CMSG_CLOEXEC)
+    except ConnectionResetError:
+        # The peer has gone without reading all that it was sent. The kernel says so once, and ahead of what the peer itself had
+        # said, which still waits here: its last words, or connections that are ours from now on.
+        data, control, flags, _ = channel.recvmsg(MESSAGE_MAX_BYTES, _CONTROL_BYTES, socket.MSG_CMSG_CLOEXEC)
     fds = _descriptors(control)
     if flags & socket.MSG_CTRUNC:
         # The kernel installs descriptors one by one and stops at the limit of open files: what is here is a part.
