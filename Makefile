@@ -87,7 +87,8 @@ lock: $(STAMP)
 # Debian parts that some tests and benches need; without them those tests are skipped, and say so.
 system-parts:
 	apt-get update -qq
-	apt-get install -y -qq --no-install-recommends wrk golang-go golang-github-gin-gonic-gin-dev prometheus openssl chromium
+	apt-get install -y -qq --no-install-recommends wrk golang-go golang-github-gin-gonic-gin-dev prometheus openssl chromium \
+	  systemd-container
 	command -v npm >/dev/null || apt-get install -y -qq --no-install-recommends nodejs npm
 
 clean:

@@ -16,11 +16,17 @@ def needs(program: str) -> None:
         _is_missing(program)
 
 
-def _is_missing(part: str) -> None:
-    said = f"{part} is not installed (make system-parts)"
+def _is_missing(part: str, way_out: str = "make system-parts") -> None:
+    said = f"{part} is not here ({way_out})"
     if os.environ.get("CI") == "true":
         pytest.fail(said)
     pytest.skip(said)
+
+
+def needs_root() -> None:
+    """Skip, or fail with CI=true, without the rights of root: to mount, to boot."""
+    if os.geteuid() != 0:
+        _is_missing("uid 0", "run it as root")
 
 
 def needs_gin() -> None:
