@@ -15,6 +15,7 @@ LEVELS = (
     {"cli"},
     {"dev"},
     {"supervisor", "scaffold"},
+    {"admin"},
     {"control", "worker"},
     {"browser"},
     {"library", "lending"},

@@ -19,6 +19,7 @@ HEAVY = {
     "threading",
 }
 ROOMS = (
+    "midair.admin.orders",
     "midair.sockets.bind",
     "midair.sockets.passing",
     "midair.observe.capture",

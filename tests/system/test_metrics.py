@@ -58,7 +58,7 @@ def _value(figures: Figures, name: str, **labels: str) -> float:
 
 def _exporter(service: Service) -> Process:
     """The child that serves them."""
-    (found,) = [p for p in service.processes() if "midair.supervisor.scrape" in p.command]
+    (found,) = [p for p in service.processes() if "midair.admin.host" in p.command]
     return found
 
 
@@ -213,7 +213,7 @@ def test_only_metrics_are_served_there(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_without_an_address_nothing_runs_and_the_control_socket_tells_the_same_figures(tmp_path: Path) -> None:
     with Service(tmp_path) as service:
-        assert not [p for p in service.processes() if "scrape" in p.command]
+        assert not [p for p in service.processes() if "midair.admin" in p.command]
         address = ServiceAddress(name="it", folder=str(service.folder), runtime_dirs=(str(service.runtime),))
         answer = ask_one(address, Metrics(), MetricsReport)
         assert "\nhot_update_success 0\n" in answer.text

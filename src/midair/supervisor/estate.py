@@ -59,8 +59,8 @@ class Estate:
     """Version found by the last look at the disk."""
     debugged: set[WorkerId] = field(default_factory=set)
     """Workers that stand still because somebody looks at them with a debugger (``midair dev``)."""
-    metrics_at: str = ""
-    """Where the metrics are served; empty: nowhere."""
+    served_at: dict[str, str] = field(default_factory=dict)
+    """Where midair itself is served: address by what for (``endpoints.PURPOSES``)."""
     moving: Callable[[], MovingStatus | None] = lambda: None
     """Says what is moving; None: nothing. Set by whoever counts it."""
     dev_settings: Callable[[Settings], DevSettings | None] = lambda settings: None

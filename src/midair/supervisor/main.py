@@ -227,7 +227,7 @@ class _Life:
         for listener in estate.listeners:
             self._say("listening", {"address": listener.actual, "name": listener.name})
         with self._signals():
-            supervisor.exporter.ensure()
+            supervisor.endpoints.ensure()
             if self._attendant:
                 self._attendant.begin()
             else:
@@ -245,7 +245,7 @@ class _Life:
         with self._signals():
             signal.pthread_sigmask(signal.SIG_SETMASK, [])
             estate.processes.reap()  # Whoever died meanwhile.
-            supervisor.exporter.ensure()
+            supervisor.endpoints.ensure()
             self._tell_upgraded(state)
             if state.then_update and not state.has_failed:
                 supervisor.tell(events.UpdateAsked(supervisor.next_request(), "SIGUSR2"))

@@ -83,7 +83,7 @@ class Reporting:
             moving=self._estate.moving(),
             last=tuple(self._estate.ledger.line(receipt) for receipt in self._estate.ledger.latest(5)),
             binds=tuple(each.actual for each in (*self._estate.listeners, *self._estate.commands.stored)),
-            metrics=self._estate.metrics_at,
+            metrics=self._estate.served_at.get("metrics", ""),
         )
 
     def _state(self) -> str:

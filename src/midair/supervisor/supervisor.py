@@ -28,12 +28,12 @@ from midair.supervisor.carrying import Carrying
 from midair.supervisor.commands import Command, Commands, own_listeners
 from midair.supervisor.companions import Companions
 from midair.supervisor.document import Document
+from midair.supervisor.endpoints import Endpoints
 from midair.supervisor.errands import Errands
 from midair.supervisor.estate import Estate, FieldValue, Say
 from midair.supervisor.health import Health
 from midair.supervisor.ledger import Ledger, Receipt
 from midair.supervisor.loop import Loop, Timer
-from midair.supervisor.metrics import Exporter
 from midair.supervisor.moving import Moving
 from midair.supervisor.notices import Notices
 from midair.supervisor.offload import Offload
@@ -101,7 +101,7 @@ class Supervisor:
         """Told that somebody wants the end now."""
         self.accounts = Accounts(self.estate)
         fleet.on_ended = self._worker_ended
-        self.exporter = Exporter(self.estate)
+        self.endpoints = Endpoints(self.estate)
         self._warm = Warm(fleet, say)
         self._preparing = Preparing(self.estate, self._warm)
         fleet.on_zygote = self._preparing.zygote_imported
@@ -128,7 +128,7 @@ class Supervisor:
             "companions": self._companions,
             "disk": self._preparing.scout,
             "hooks": self._errands,
-            "metrics": self.exporter,
+            "metrics": self.endpoints,
             "moving": self._moving,
             "notices": self._notices,
         }

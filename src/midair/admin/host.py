@@ -1,4 +1,4 @@
-"""``python -m midair.supervisor.scrape FD CONTROL_SOCKET``: the child that Prometheus scrapes.
+"""``python -m midair.admin.host ORDERS``: the child that Prometheus scrapes.
 
 midair's own connection layer serves the application of ``observe/exporter.py`` on the socket that the supervisor bound; the
 figures come from the supervisor, over the control socket, one question a scrape. It ends with the supervisor (the kernel
@@ -12,6 +12,7 @@ import signal
 import socket
 import sys
 
+from midair.admin.orders import Orders, read
 from midair.control.framing import ANSWER_MAX_BYTES, FrameDecoder, decode_answer, encode_request
 from midair.control.place import short_path
 from midair.control.words import FiguresReport, Metrics
@@ -43,21 +44,20 @@ class Unanswered(WorldError):
 
 
 def main() -> None:
-    listener = socket.socket(fileno=int(sys.argv[1]))
-    path = sys.argv[2]
+    orders = read(sys.argv[1])
     # Ctrl-C at the terminal is the supervisor's business.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    asyncio.run(serve(listener, path))
+    asyncio.run(serve(orders))
 
 
-async def serve(listener: socket.socket, path: str) -> None:
-    """Answer scrapes until SIGTERM."""
+async def serve(orders: Orders) -> None:
+    """Answer until SIGTERM."""
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, stop.set)
-    server = Server(exporter(lambda: fetch(path)), SETTINGS, Page.create("metrics"), {}, loop=loop)
-    server.accept([listener])
+    server = Server(exporter(lambda: fetch(orders.control)), SETTINGS, Page.create("metrics"), {}, loop=loop)
+    server.accept([socket.socket(fileno=orders.metrics_fd)])
     await stop.wait()
     server.close()
 
