@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from midair.release.starting import CHECKPOINTS_MAX, HOT_MAX, Kept, changes, choose, heat, surplus
+from midair.release.starting import CHECKPOINTS_MAX, HOT_MAX, Kept, changes, choose, heat, likely, surplus
 
 NAMES = st.sampled_from(["a.py", "b.py", "c.py", "d.py", "e.yaml"])
 FILES = st.dictionaries(NAMES, st.binary(min_size=1, max_size=1))
@@ -42,6 +42,16 @@ def test_an_import_from_a_checkpoint_stops_before_what_was_saved_now_alone() -> 
     now = {"a.py": b"1", "b.py": b"1", "c.py": b"2", "d.py": b"1"}
     assert choose([first], now, hot=("c.py", "d.py", "b.py"), changed=["c.py"]).stops == ("c.py",)
     assert choose([first], now, hot=("b.py", "c.py"), changed=["b.py"]).stops == ()
+
+
+def test_the_likely_start_is_the_one_before_the_file_that_was_edited_last() -> None:
+    now = {"app.py": b"1", "a.py": b"1", "b.py": b"1"}
+    before_a = Kept(1, "a.py", {"app.py": b"1"})
+    before_b = Kept(2, "b.py", {"app.py": b"1", "a.py": b"1"})
+    assert likely([before_a, before_b], now, ("b.py", "a.py")) == 2
+    assert likely([before_a, before_b], now, ("a.py", "b.py")) == 1
+    assert likely([before_b], now, ("app.py",)) is None
+    assert likely([before_b], now, ()) is None
 
 
 def test_a_checkout_says_nothing_of_what_is_edited_next() -> None:

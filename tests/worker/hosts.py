@@ -127,6 +127,8 @@ class Nest:
         self.generation = 0
         self.output = os.open(folder.parent / "output", os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC)
         self.checkpoints: dict[int, tuple[Process, starting.Kept]] = {}
+        self.spares: dict[int, Process] = {}
+        """By the number of the checkpoint that they were forked from: after each second update, so that there are both ways."""
         self.third_party: Process | None = None
         self.told = words.ImportsTold(count=0)
         self.imports = words.Imports(modules=())
@@ -175,6 +177,33 @@ class Nest:
         self.all.append(child)
         return child
 
+    def spare(self) -> None:
+        """A fork of the checkpoint that the next import is likely to start from waits beside it."""
+        likely = starting.likely([kept for _, kept in self.checkpoints.values()], self.files, self.hot)
+        if likely is None or likely in self.spares:
+            return
+        child = self.fork(self.checkpoints[likely][0], words.Fork(role="spare", id=self.next_id()))
+        assert isinstance(child, Process)
+        child.expect(words.Hello)
+        self.spares[likely] = child
+
+    def go_on(self, spare: Process, word: words.Fork) -> Process | words.Stale:
+        """The spare is the zygote, or says why not."""
+        launch = self.launch()
+        told = words.GoOn(id=word.id, stops=word.stops, late=word.late)
+        passing.send(spare.link, words.encode(told), [self.output, self.output, launch])
+        os.close(launch)
+        said = spare.expect(words.Hello, words.Stale)
+        if isinstance(said, words.Stale):
+            self.end(spare)
+            return said
+        spare.id = word.id
+        return spare
+
+    def drop(self, number: int) -> None:
+        self.end(self.checkpoints.pop(number)[0])
+        self.end(self.spares.pop(number, None))
+
     def next_id(self) -> int:
         self._last += 1
         return self._last
@@ -206,19 +235,20 @@ class Nest:
             kept = [each for _, each in self.checkpoints.values()]
             start = starting.choose(kept, now, self.hot, changed)
             for number in start.stale:
-                self.end(self.checkpoints.pop(number)[0])
+                self.drop(number)
             number = self.next_id()
             word = words.Fork(role="zygote", id=number, stops=start.stops, late=self.hot)
             if start.origin is not None:
                 origin, name = self.checkpoints[start.origin][0], self.checkpoints[start.origin][1].before
             else:
                 origin, name = (self.third_party, "third-party") if self.third_party else (self.base, "base")
-            child = self.fork(origin, word)
+            spare = self.spares.pop(start.origin, None) if start.origin is not None else None
+            child = self.go_on(spare, word) if spare else self.fork(origin, word)
             if isinstance(child, Process):
                 return self._import(child, word, name, tuple(said))
             said.append(child.changed)
             if start.origin is not None:
-                self.end(self.checkpoints.pop(start.origin)[0])
+                self.drop(start.origin)
             else:
                 self.end(self.third_party)
                 self.third_party = None
@@ -235,7 +265,7 @@ class Nest:
                 self.checkpoints[child.id] = child, starting.Kept(child.id, said.at, known)
                 for number in starting.surplus([each for _, each in self.checkpoints.values()]):
                     if number != child.id:
-                        self.end(self.checkpoints.pop(number)[0])
+                        self.drop(number)
                 stopped.append(said.at)
                 word = msgspec.structs.replace(
                     word, id=self.next_id(), stops=tuple(each for each in word.stops if each not in stopped)
@@ -248,6 +278,8 @@ class Nest:
                 if isinstance(said, words.Imported):
                     self.end(self.zygote)
                     self.zygote = child
+                    if self.generation % 2:
+                        self.spare()
                 return Outcome(said, start, tuple(stopped), child, stale)
 
     def served(self) -> object:

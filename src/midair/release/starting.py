@@ -64,6 +64,13 @@ def choose(kept: Sequence[Kept], now: Mapping[str, bytes], hot: Sequence[str], c
     return Start(origin.id, tuple(name for name in hot if name in changed and name != origin.before), stale)
 
 
+def likely(kept: Sequence[Kept], now: Mapping[str, bytes], hot: Sequence[str]) -> int | None:
+    """The checkpoint that the next import will start from, if the file that was edited last is edited again."""
+    if not hot:
+        return None
+    return choose(kept, {**now, hot[0]: b""}, hot, hot[:1]).origin
+
+
 def surplus(kept: Sequence[Kept]) -> list[int]:
     """Which checkpoints to give up, the oldest first, so that there is room within the bound."""
     doubles = [

@@ -4,7 +4,7 @@ Each word is one message (``passing``): msgpack, a tagged map, unknown fields ig
 protocol N speaks N-1. Never pickle: the other side may be another Python or another midair. Descriptors travel beside the
 word; which ones and in which order stands with the word.
 
-    supervisor → host      Become, Fork, WorkerGone, TellImports, Compile
+    supervisor → host      Become, Fork, GoOn, WorkerGone, TellImports, Compile
     supervisor → worker    Accept, StopAccepting, ExportState, ImportState, NotReady, Drain, HandOver, TakeOver, Grant,
                            Probe, Leave, TellStacks, TellPages
     supervisor → hub       BeHub, TellPages
@@ -81,7 +81,7 @@ class Imports(msgspec.Struct, frozen=True, kw_only=True):
     """The project's files that were executed: to be compiled in advance."""
 
 
-Role = Literal["third-party", "zygote", "worker"]
+Role = Literal["third-party", "spare", "zygote", "worker"]
 
 
 class Become(Word, frozen=True, kw_only=True):
@@ -108,6 +108,16 @@ class Fork(Word, frozen=True, kw_only=True):
     """Files whose function bodies are to be put in as late as possible."""
     until: int = -1
     """A third-party zygote imports so many of its modules; -1: all."""
+
+
+class GoOn(Word, frozen=True, kw_only=True):
+    """To the spare of a checkpoint: go on with the import, as a fork of the checkpoint would (→ Hello or Stale).
+    Descriptors: stdout, stderr, launch."""
+
+    id: int
+    stops: tuple[str, ...] = ()
+    """As in Fork."""
+    late: tuple[str, ...] = ()
 
 
 class TellImports(Word, frozen=True, kw_only=True):
@@ -225,7 +235,7 @@ class Hello(Word, frozen=True, kw_only=True):
     """The first word of every process."""
 
     pid: int
-    role: Literal["base", "third-party", "zygote", "worker"]
+    role: Literal["base", "third-party", "spare", "zygote", "worker"]
     id: int
     python: str
     midair: str
@@ -412,6 +422,7 @@ class Left(Word, frozen=True, kw_only=True):
 ToHost = (
     Become
     | Fork
+    | GoOn
     | TellImports
     | Compile
     | WorkerGone

@@ -82,6 +82,8 @@ class Zygote:
     pid: int = 0
     origin: Base | None = None
     """What it is forked from, other than the base."""
+    has_answered: bool = True
+    """Not yet, if it was a spare that was just told to go on."""
     fork_fault: Fault | None = None
     owes: set[int] = field(default_factory=set)
     """Workers it was told to fork and has not named yet."""
@@ -98,6 +100,16 @@ class Base:
     owes: set[int] = field(default_factory=set)
     on_loaded: Callable[[words.Preloaded], None] | None = None
     """Of a third-party zygote."""
+    spare: Base | None = None
+    """Forked from it already, for the next import."""
+
+    def take_spare(self) -> Base | None:
+        """Its spare, if that is there by now: the caller's from here on."""
+        spare = self.spare
+        if spare is None or spare.pid == 0 or not spare.link.is_open:
+            return None
+        self.spare = None
+        return spare
 
 
 class Keeper(Protocol):
@@ -238,7 +250,7 @@ class Fleet:
             case words.Stale(id=number, changed=changed):
                 self._paid(base.owes, number)
                 self._cannot_fork(base, ZygoteId(number), f"{changed} has changed")
-            case words.Hello(pid=pid, role="third-party"):
+            case words.Hello(pid=pid, role="third-party" | "spare"):
                 self._kept_has_pid(base, pid)
             case words.Preloaded():
                 _loaded(base, word)
@@ -295,8 +307,28 @@ class Fleet:
         zygote.link.send(words.TellImports(), [fd])
         return True
 
+    def start_spare(self, base: Base, release: Release) -> None:
+        """Have a fork of it ready for the next import. If none can be made, that import waits for its own."""
+        if base.spare is not None and base.spare.link.is_open:
+            return
+        try:
+            ours, theirs = passing.pair()
+            stdout, stderr = self._outputs.open(release.generation, -1)
+        except OSError:
+            return
+        self._last_kept -= 1
+        base.spare = self.kept[self._last_kept] = self._make_base(base.key, ours, 0)
+        word = words.Fork(role="spare", id=self._last_kept)
+        self._send_fork(base, word, theirs, stdout, stderr, release.launch_fd)
+
+    def drop_spare(self, base: Base) -> None:
+        if base.spare is not None:
+            self.drop_kept(base.spare)
+            base.spare = None
+
     def drop_kept(self, base: Base) -> None:
         """Nobody is forked from it any more. What it owes comes from elsewhere."""
+        self.drop_spare(base)
         base.link.close()
         self._processes.kill(base.pid)
 
@@ -340,8 +372,15 @@ class Fleet:
         word: says how the import is to go, in all but whose it is.
         """
         zygote = self.zygotes.setdefault(zygote_id, Zygote(zygote_id, release.generation))
+        if zygote.link:
+            zygote.link.close()  # Of something else that it was to be forked from: its end says nothing of this one.
         zygote.origin, zygote.fork_fault = origin, None
+        word = msgspec.structs.replace(word, id=zygote_id) if word else words.Fork(role="zygote", id=zygote_id)
+        spare = origin.take_spare() if origin else None
         try:
+            if spare:
+                self._spare_goes_on(zygote, release, spare, word)
+                return
             base = origin or self.ensure_base(release)
             ours, theirs = passing.pair()
             stdout, stderr = self._outputs.open(release.generation, -1)
@@ -349,8 +388,40 @@ class Fleet:
             self._zygote_failed(zygote_id, _cannot(exc))
             return
         zygote.link = self._zygote_link(zygote, ours)
-        word = msgspec.structs.replace(word, id=zygote_id) if word else words.Fork(role="zygote", id=zygote_id)
         self._send_fork(base, word, theirs, stdout, stderr, release.launch_fd)
+
+    def _spare_goes_on(self, zygote: Zygote, release: Release, spare: Base, word: words.Fork) -> None:
+        """It is the zygote from now on. Raises OSError."""
+        zygote.link, zygote.pid, zygote.has_answered = spare.link, spare.pid, False
+        spare.link.hand_to(
+            lambda word: self._on_zygote_word(zygote, word),
+            lambda: self._link_ended(zygote.pid, lambda: self._zygote_never_started(zygote)),
+        )
+        self.kept = {number: each for number, each in self.kept.items() if each is not spare}
+        self._processes.adopt(zygote.pid, lambda how: self._spare_ended(zygote, how))
+        stdout, stderr = self._outputs.open(release.generation, -1)
+        go_on = words.GoOn(id=zygote.id, stops=word.stops, late=word.late)
+        zygote.link.send(go_on, [stdout, stderr, release.launch_fd])
+        os.close(stdout)
+        os.close(stderr)
+
+    def _spare_ended(self, zygote: Zygote, how: str) -> None:
+        if zygote.link:
+            zygote.link.read()
+        if zygote.has_answered:
+            self._zygote_ended(zygote, how)
+        else:
+            self._spare_is_no_use(zygote, f"its spare ended: {how}")
+
+    def _spare_is_no_use(self, zygote: Zygote, why: str) -> None:
+        """Nor is what it was forked from: the import begins elsewhere."""
+        assert zygote.origin is not None
+        if zygote.link:
+            zygote.link.close()
+        if zygote.pid in self._processes.pids:  # It has not been reaped yet.
+            self._processes.adopt(zygote.pid, lambda how: None)
+        zygote.link, zygote.pid, zygote.has_answered = None, 0, True
+        self._cannot_fork(zygote.origin, zygote.id, why)
 
     def _send_fork(
         self, base: Base, word: words.Fork, theirs: socket.socket, stdout: int, stderr: int, *fds: int
@@ -378,6 +449,7 @@ class Fleet:
     def _on_zygote_word(self, zygote: Zygote, word: words.FromHost) -> None:
         match word:
             case words.Hello(pid=pid):
+                zygote.has_answered = True
                 self._zygote_has_pid(zygote, pid)
             case words.Imported():
                 word = self.keeper.imported(zygote, word) if self.keeper else word
@@ -390,6 +462,8 @@ class Fleet:
                     self.keeper.relied(zygote, word)
             case words.Stopped():
                 self._becomes_checkpoint(zygote, word)
+            case words.Stale(changed=changed):
+                self._spare_is_no_use(zygote, f"{changed} has changed")
             case words.ImportsTold():
                 if told := self._imports_told.pop(zygote.id, None):
                     told(word)
@@ -453,6 +527,7 @@ class Fleet:
         zygote = self.zygotes.get(zygote_id)
         if zygote is None:
             return
+        zygote.has_answered = True  # Nobody waits for that any more.
         if zygote.link:
             zygote.link.close()
         if zygote.pid:

@@ -170,9 +170,19 @@ class Warm:
         kept = [base for base, _ in self._checkpoints.values()]
         for base in [*kept, *([self._third_party] if self._third_party else [])]:
             base.link.send(words.Compile(files=tuple(self._changed[:COMPILE_MAX])))
+        self._have_spare(release)
         if zygote is not None and release.third_party_s >= WORTH_S:
             self._tries = 0
             self._ask_imports(release, zygote)
+
+    def _have_spare(self, release: Release) -> None:
+        """The next import does not wait for its fork, if it is the one that is to be expected. One spare, no more."""
+        likely = starting.likely([kept for _, kept in self._checkpoints.values()], self._files, self._hot)
+        for number, (base, _) in self._checkpoints.items():
+            if number != likely:
+                self._fleet.drop_spare(base)
+        if likely is not None:
+            self._fleet.start_spare(self._checkpoints[likely][0], release)
 
     def _ask_imports(self, release: Release, zygote: ZygoteId) -> None:
         try:

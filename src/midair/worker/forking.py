@@ -1,5 +1,7 @@
 """Forking: a process of a service that waits for words and makes others, whose parent will be the supervisor.
 
+A *spare* is forked ahead of the next import and waits where its parent does, so that the import need not wait for the fork.
+
 The fork goes through a middle process that ends at once, so that the child is an orphan and comes to the supervisor, a subreaper.
 ``serve_forks`` returns in each child, with what it is to be: a child goes on where its parent stood, be that the end of an
 import or the middle of one.
@@ -100,8 +102,14 @@ def serve_forks(host: Host) -> Birth:
             os._exit(0)  # The supervisor closed the link, or died.
         word = words.decode_to_host(message.data)
         if isinstance(word, words.Fork):
-            if birth := fork(host, word, message.fds):
+            birth = fork(host, word, message.fds)
+            if birth and birth.role != "spare":
                 return birth
+            if birth:
+                name_process("midair spare")
+                continue  # In the child, which waits where its parent does. The descriptors have been taken.
+        elif isinstance(word, words.GoOn):
+            return _go_on(host, word, message.fds)
         elif isinstance(word, words.Become):
             return _become(host, word, message.fds)
         elif isinstance(word, words.WorkerGone):
@@ -118,7 +126,7 @@ def fork(host: Host, word: words.Fork, fds: Sequence[int]) -> Birth | None:
     try:
         if word.role == "worker":
             hooks.run_before_fork()
-        elif changed := host.stale(read_launch(fds[3])):
+        elif word.role != "spare" and (changed := host.stale(read_launch(fds[3]))):
             host.say(words.Stale(id=word.id, changed=words.shorten(changed, words.MESSAGE_CHARS)))
             return None
         # Our own check was made (forksafety); from Python 3.12 on a warning counts native threads, too.
@@ -156,10 +164,7 @@ def _in_the_middle(host: Host, word: words.Fork, fds: Sequence[int]) -> Birth:
 def _in_the_child(host: Host, word: words.Fork, fds: Sequence[int]) -> Birth:
     """Leave behind what was the parent's, and take what came with the word."""
     link_fd, stdout, stderr, launch_fd, *rest = fds
-    os.dup2(stdout, 1)
-    os.dup2(stderr, 2)
-    os.close(stdout)
-    os.close(stderr)
+    _print_to(stdout, stderr)
     host.link.close()
     if host.launch_fd >= 0:
         os.close(host.launch_fd)
@@ -174,6 +179,27 @@ def _in_the_child(host: Host, word: words.Fork, fds: Sequence[int]) -> Birth:
         host.launch = msgspec.structs.replace(host.launch, generation=word.child_generation)
     host.hello(word.role, word.id)
     return Birth(word.role, word.slot, rest, word)
+
+
+def _print_to(stdout: int, stderr: int) -> None:
+    os.dup2(stdout, 1)
+    os.dup2(stderr, 2)
+    os.close(stdout)
+    os.close(stderr)
+
+
+def _go_on(host: Host, word: words.GoOn, fds: Sequence[int]) -> Birth:
+    """A spare takes up the import, if nothing has changed since its parent stopped."""
+    stdout, stderr, launch_fd = fds
+    launch = read_launch(launch_fd)
+    if changed := host.stale(launch):
+        host.say(words.Stale(id=word.id, changed=words.shorten(changed, words.MESSAGE_CHARS)))
+        os._exit(0)
+    _print_to(stdout, stderr)
+    os.close(host.launch_fd)
+    host.launch, host.launch_fd = launch, launch_fd
+    host.hello("zygote", word.id)
+    return Birth("zygote", word=words.Fork(role="zygote", id=word.id, stops=word.stops, late=word.late))
 
 
 def _raw_fork() -> int:
