@@ -11,7 +11,16 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from midair.core.effects import Answer, Closed, Effect, Opened
-from midair.core.events import Carries, HoldAsked, RollbackAsked, ScaleAsked, StopAsked, UpdateAsked, WorkerWorn
+from midair.core.events import (
+    Carries,
+    DrainAsked,
+    HoldAsked,
+    RollbackAsked,
+    ScaleAsked,
+    StopAsked,
+    UpdateAsked,
+    WorkerWorn,
+)
 from midair.core.ids import RequestId, UpdateId, WorkerId
 from midair.core.policy import Policy
 from midair.errors import Fault
@@ -84,6 +93,12 @@ class Play:
 
     def hold(self, by: str = "bob", for_s: float = 60.0) -> None:
         self.history.turn(HoldAsked(self.history.request(), by, "lunch", for_s))
+
+    def drain(self, within_s: float) -> RequestId:
+        """``midair drain``"""
+        request = self.history.request()
+        self.history.turn(DrainAsked(request, "ann", within_s))
+        return request
 
     def wear(self, worker: WorkerId) -> None:
         """It reached a limit."""

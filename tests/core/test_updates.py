@@ -401,6 +401,30 @@ def test_the_oldest_draining_generation_makes_room() -> None:
     assert [e.worker for e in play.said(Leave) if e.within_s == HURRY_S] == [1]
 
 
+def test_whoever_asks_for_the_end_of_a_drain_gets_it() -> None:
+    play = Play(bake_s=0.0, drain_s=300.0, workers=2, faults=Faults(delay_max_s=0.001, leave_ignored=1.0))
+    play.serve()
+    play.until_end(play.update())
+    old = [w.id for w in play.world.living() if w.leaves]
+    assert len(old) == 2
+    asked = play.drain(1.5)
+    assert play.refused(asked) is None
+    assert [e.worker for e in play.said(Leave) if e.within_s == 1.5] == old
+    assert play.notes("drain_hurried") == 2
+    play.drain(60.0)
+    assert not [e for e in play.said(Leave) if e.within_s == 60.0], "they leave sooner than that already"
+
+
+def test_the_end_of_a_drain_takes_no_way_back() -> None:
+    play = Play(bake_s=10.0, drain_s=300.0)
+    play.serve()
+    play.until_phase(play.update(), "bake")
+    play.drain(0.0)
+    play.wait(5.0)
+    assert len(play.world.living()) == 4, "those that are parked for a rollback are there yet"
+    assert not play.notes("drain_hurried")
+
+
 def test_a_drain_is_limited_from_the_cut_over_on() -> None:
     """Not from the commit: the bake is part of the time that the old version has."""
     play = Play(drain_s=30.0, bake_s=10.0)

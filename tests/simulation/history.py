@@ -9,6 +9,7 @@ from typing import Literal
 from midair.core.effects import Effect
 from midair.core.events import (
     Carries,
+    DrainAsked,
     Event,
     HoldAsked,
     ReleaseAsked,
@@ -116,7 +117,7 @@ class History:
     def anything(self) -> None:
         """Somebody does something."""
         chance, request = self.chance, self.request()
-        match chance.choice("uuuuuuuuddddddddrrrrsshlwkzz"):
+        match chance.choice("uuuuuuuuddddddddrrrrsshlnwkzz"):
             case "u":
                 self.turn(
                     UpdateAsked(
@@ -141,6 +142,8 @@ class History:
                 self.turn(HoldAsked(request, "bob", "lunch", chance.random() * 5))
             case "l":
                 self.turn(ReleaseAsked(request, "bob"))
+            case "n":
+                self.turn(DrainAsked(request, "ann", chance.random() * 2))
             case "k":
                 for worker in self.world.living():
                     if chance.random() < 0.7:

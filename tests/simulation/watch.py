@@ -38,6 +38,7 @@ from midair.core.effects import (
 )
 from midair.core.events import (
     CompanionExited,
+    DrainAsked,
     Event,
     HoldAsked,
     Prepared,
@@ -190,6 +191,7 @@ class Watch:
                 | RollbackAsked(request=request)
                 | ScaleAsked(request=request)
                 | HoldAsked(request=request)
+                | DrainAsked(request=request)
                 | ReleaseAsked(request=request)
                 | StopAsked(request=request)
             ):

@@ -73,6 +73,15 @@ class ReleaseAsked:
 
 
 @dataclass(frozen=True, slots=True)
+class DrainAsked:
+    """What is left of earlier versions is to leave now: it has taken long enough."""
+
+    request: RequestId
+    by: str
+    within_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class StopAsked:
     request: RequestId
     by: str
@@ -229,6 +238,7 @@ Event = (
     | RollbackAsked
     | ScaleAsked
     | HoldAsked
+    | DrainAsked
     | ReleaseAsked
     | StopAsked
     | Prepared

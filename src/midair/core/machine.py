@@ -37,6 +37,7 @@ from midair.core.effects import DropZygote, Effect, ProbeWorker
 from midair.core.events import (
     AnswersCounted,
     CompanionExited,
+    DrainAsked,
     Event,
     HoldAsked,
     HookEnded,
@@ -110,6 +111,8 @@ def _dispatch(turn: Turn, event: Event) -> None:
             requests.hold(turn, event)
         case ReleaseAsked():
             requests.release(turn, event)
+        case DrainAsked():
+            requests.drain(turn, event)
         case StopAsked():
             stopping.ask(turn, event)
         case Prepared():

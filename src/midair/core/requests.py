@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from midair.core import bake, candidate, cutover, workers
 from midair.core.effects import Answer
-from midair.core.events import HoldAsked, ReleaseAsked, RollbackAsked, ScaleAsked, UpdateAsked
-from midair.core.state import Hold, Update
+from midair.core.events import DrainAsked, HoldAsked, ReleaseAsked, RollbackAsked, ScaleAsked, UpdateAsked
+from midair.core.state import Hold, Update, WorkerState
 from midair.core.turn import Turn
 from midair.errors import Fault
 
@@ -134,3 +134,13 @@ def release(turn: Turn, asked: ReleaseAsked) -> None:
     if held:
         turn.note("released", by=asked.by)
     turn.do(Answer(asked.request, text="updates may go on" if held else "nothing was held"))
+
+
+def drain(turn: Turn, asked: DrainAsked) -> None:
+    """Workers that leave have to be gone sooner. Those that are parked for a rollback stay: a bake is no drain."""
+    leaving = [w for w in turn.service.workers.values() if w.state is WorkerState.LEAVING]
+    for worker in sorted(leaving, key=lambda each: each.id):
+        workers.hurry(turn, worker, asked.within_s)
+    many = "1 worker leaves" if len(leaving) == 1 else f"{len(leaving)} workers leave"
+    text = f"{many} within {asked.within_s:g} s" if leaving else "no worker is on its way out"
+    turn.do(Answer(asked.request, text=text))

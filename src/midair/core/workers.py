@@ -230,7 +230,12 @@ def enforce_bound(turn: Turn) -> None:
     retiring = sorted(generation for generation in going if turn.workers_of(generation))
     for generation in retiring[: max(0, len(retiring) - turn.service.policy.max_generations)]:
         for worker in turn.workers_of(generation):
-            before_s = turn.service.timers.get(f"kill:{worker.id}", 0.0)
-            leave(turn, worker, HURRY_S)
-            if turn.service.timers.get(f"kill:{worker.id}", 0.0) < before_s:
-                turn.note("drain_hurried", generation=worker.generation, worker=worker.id)
+            hurry(turn, worker, HURRY_S)
+
+
+def hurry(turn: Turn, worker: Worker, within_s: float) -> None:
+    """Have a worker that leaves do so within this time, unless it is to be gone sooner already."""
+    before_s = turn.service.timers.get(f"kill:{worker.id}", 0.0)
+    leave(turn, worker, within_s)
+    if turn.service.timers.get(f"kill:{worker.id}", 0.0) < before_s:
+        turn.note("drain_hurried", generation=worker.generation, worker=worker.id)
