@@ -268,6 +268,8 @@ class GenerationStatus(Part, frozen=True, kw_only=True):
     version: str
     role: str
     """serving, candidate, canary, retiring, parked (kept for a rollback), stand-in (serves while no version can)."""
+    folder: str = ""
+    """Where its configuration and code are, links resolved: with release folders, which release it is."""
     mode: str = ""
     """fork, spawn, exec."""
     why: str = ""

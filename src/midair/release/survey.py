@@ -45,11 +45,13 @@ def survey(
     from midair.release.environment import of_generation
     from midair.release.version import version_name
 
+    settings = at_home(settings)
     folder, environment, interpreter, fingerprint = _look(settings, ambient, earlier, known)
     version = version_name(settings, folder, fingerprint, interpreter, environment.variables)
     if settings.is_command:
         forget_stale(os.path.realpath(folder), _names(fingerprint))
     return Survey(
+        home=settings.folder,
         folder=folder,
         version=version,
         fingerprint=fingerprint,
@@ -70,7 +72,15 @@ def look_again(
 
     As ``survey`` in everything else.
     """
-    return _look(settings, ambient, earlier, known)[3]
+    return _look(at_home(settings), ambient, earlier, known)[3]
+
+
+def at_home(settings: Settings) -> Settings:
+    """The settings with the service's folder where it really is now. A link such as ``current`` is followed once: what a version
+    imports later (a lazy import, a template, a package) comes from where it began, and not from the next release."""
+    if settings.is_dev:
+        return settings  # What is saved is known by the path that was typed.
+    return msgspec.structs.replace(settings, folder=os.path.realpath(settings.folder))
 
 
 def _look(
@@ -82,6 +92,7 @@ def _look(
 
     # Not normalized: with a link in it, `a/../b` is where the kernel goes, not where the text says.
     folder = os.path.join(settings.folder, os.path.expanduser(settings.chdir)).rstrip("/") or "/"
+    folder = folder if settings.is_dev else os.path.realpath(folder)
     if not os.path.isdir(folder):
         raise FolderMissing(f"the application's folder {folder} is not there")
     environment = build_environment(settings, ambient)

@@ -69,8 +69,10 @@ class Fingerprint(msgspec.Struct, frozen=True, kw_only=True):
 class Survey(msgspec.Struct, frozen=True, kw_only=True):
     """What a generation would be if it started now."""
 
+    home: str = ""
+    """Where the configuration was found, links resolved: a release's own folder, even when ``current`` names another by now."""
     folder: str
-    """The application's folder, absolute, as typed: links are not resolved."""
+    """The application's folder, links resolved; under ``midair dev`` as typed."""
     version: str
     fingerprint: Fingerprint
     environment: Environment

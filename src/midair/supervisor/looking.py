@@ -32,6 +32,8 @@ class NewVersion(msgspec.Struct, tag=True, kw_only=True):
     """Of the last survey."""
     rereads: bool
     """Its configuration, too."""
+    home: str = ""
+    """The release folder to look at; empty: the service's folder, wherever its links lead now."""
     workers: list[int] = []
     """PIDs of those that serve, and of their zygotes: there must be room beside them."""
     zygotes: list[int] = []
@@ -43,6 +45,8 @@ class SameFiles(msgspec.Struct, tag=True, kw_only=True):
     settings: Settings
     generation: int
     earlier: Interpreter | None
+    home: str = ""
+    """As of ``NewVersion``: where the version was found."""
 
 
 class Prepared(msgspec.Struct):
@@ -73,7 +77,7 @@ def answer(question: Question, ambient: Mapping[str, str], known: Digests | None
 
     if isinstance(question, NewVersion):
         return _new_version(question, ambient, known)
-    seen = survey(question.settings, question.generation, ambient, earlier=question.earlier, known=known)
+    seen = survey(_at(question.home, question.settings), question.generation, ambient, earlier=question.earlier, known=known)
     return Seen(seen.fingerprint.value)
 
 
@@ -106,9 +110,13 @@ def _new_version(question: NewVersion, ambient: Mapping[str, str], known: Digest
         from midair.worker.certificates import load
 
         load(now.tls.within(now.folder))
-    found = survey(now, question.generation, ambient, earlier=question.earlier, known=known)
+    found = survey(_at(question.home, now), question.generation, ambient, earlier=question.earlier, known=known)
     lack = lack_of_room(question.workers, question.zygotes, now.workers) if now.surge == "auto" else None
     return Prepared(now, found, warnings, lack)
+
+
+def _at(home: str, settings: Settings) -> Settings:
+    return msgspec.structs.replace(settings, folder=home) if home else settings
 
 
 def only_after(change: Change) -> str:

@@ -50,6 +50,7 @@ class Preparing:
             generation=generation,
             earlier=next((r.survey.interpreter for r in reversed(estate.releases.values())), None),
             rereads=effect.reread,
+            home=self._home_of_target() if pinned else "",
             workers=workers,
             zygotes=zygotes,
         )
@@ -79,6 +80,12 @@ class Preparing:
             self._estate.tell(events.Prepared(generation, version, fingerprint, policy))
 
         self.scout.ask("reading the new version", question, Prepared, done)
+
+    def _home_of_target(self) -> str:
+        """Where the files are that a rollback goes back to: ``current`` may name another release by now."""
+        update = self._estate.service.candidate
+        target = self._estate.releases.get(update.rollback_to) if update and update.rollback_to is not None else None
+        return target.survey.home if target else ""
 
     def _serving_pids(self) -> tuple[list[int], list[int]]:
         """Workers and zygotes of the generation that serves."""
@@ -125,7 +132,10 @@ class Preparing:
 
     def _fingerprint_of(self, release: Release, done: Callable[[str | Fault], None]) -> None:
         question = SameFiles(
-            settings=release.settings, generation=release.generation, earlier=release.survey.interpreter
+            settings=release.settings,
+            generation=release.generation,
+            earlier=release.survey.interpreter,
+            home=release.survey.home,
         )
 
         def seen(outcome: Seen | Fault) -> None:

@@ -108,6 +108,7 @@ class Reporting:
             number=number,
             version=generation.version,
             role="stand-in" if number == STAND_IN else generation.role.value,
+            folder=release.survey.home if release else "",
             mode=release.mode if release else "",
             why=release.why if release else "",
             workers=(
