@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 import pytest
@@ -13,16 +13,39 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
+from midair.config.schema import Build
+from midair.core.effects import Phase
+from midair.dev.pipeline import steps_after, steps_before
 from midair.errors import NotRunning
 from midair.observe import exporter as exporter_module
 from midair.observe.counters import LATENCY_BOUNDS_S, Cell, Page
 from midair.observe.exporter import Message, Scope, exporter
 from midair.observe.exposition import exposition
-from midair.observe.metrics import CLOSED_BY, METRICS, Durations, GenerationFigures, MetricsSnapshot, figures
+from midair.observe.metrics import (
+    CHANGES,
+    CLOSED_BY,
+    METRICS,
+    PHASES,
+    STEPS,
+    DevFigures,
+    Durations,
+    GenerationFigures,
+    MetricsSnapshot,
+    ProcessFigures,
+    QueueFigures,
+    figures,
+)
+from midair.watch.words import Kind
 
 QUIET = MetricsSnapshot(
     worker_ends={"died": 0, "worn": 0},
     updates={"committed": 0, "refused": 0},
+    phases={"bake": Durations()},
+    ends={"left": 0},
+    control_refusals={"garbage": 0},
+    queues={"127.0.0.1:80": QueueFigures(waiting=0, limit=1)},
+    processes=(ProcessFigures(kind="supervisor", pid=7),),
+    dev=DevFigures(),
     generations=(GenerationFigures(generation=8, version="1.9.0", role="serving"),),
 )
 BUSY = MetricsSnapshot(
@@ -31,6 +54,8 @@ BUSY = MetricsSnapshot(
     started_s=1.5,
     updates={"committed": 3, "refused": 1},
     durations=Durations(),
+    phases={"bake": Durations()},
+    update_began_s=6,
     last_update_s=7,
     load_errors=2,
     is_updating=True,
@@ -38,11 +63,19 @@ BUSY = MetricsSnapshot(
     is_behind_disk=True,
     wanted_workers=2,
     worker_ends={"died": 1, "worn": 2},
+    ends={"left": 2},
+    control_refusals={"garbage": 3},
+    drain_left=4,
+    drain_rate_per_s=0.5,
+    drain_oldest_s=9,
+    queues={"127.0.0.1:80": QueueFigures(waiting=5, limit=2048)},
+    processes=(ProcessFigures(kind="supervisor", pid=7, memory_bytes=9_000_000),),
+    dev=DevFigures(failures={"build": 1}, changes={"write": 2}, watches=3),
     crash_loops=1,
     log_lines_dropped=5,
     certificate_not_after_s=1.8e9,
     supervisor_resident_bytes=20_000_000,
-    totals={"accepted": 9, "requests": 8, "responses_5xx": 3, "requests_cut": 2, "lost": 1},
+    totals={"accepted": 9, "requests": 8, "responses_5xx": 3, "requests_cut": 2, "lost": 1, "handed_over": 4},
     generations=(
         GenerationFigures(
             generation=8,
@@ -51,12 +84,16 @@ BUSY = MetricsSnapshot(
             workers=2,
             counts={cell.name.lower(): int(cell) for cell in Cell},
             latency_buckets=(1,) * (len(LATENCY_BOUNDS_S) + 1),
+            connections={"idle": 2, "draining": 1},
             resident_bytes=50_000_000,
         ),
     ),
 )
 BUSY.durations.observe(0.3)
 BUSY.durations.observe(1e6)
+BUSY.phases["bake"].observe(10)
+assert BUSY.dev
+BUSY.dev.builds["build"].observe(2)
 
 
 def lines_of(snapshot: MetricsSnapshot, name: str) -> list[str]:
@@ -111,6 +148,14 @@ def test_the_table_is_sound() -> None:
             assert (metric.kind == "counter") == metric.name.endswith("_total")
         assert not set(metric.labels) & {"pid", "path", "worker"}
     assert set(CLOSED_BY) == {cell.name.lower() for cell in Cell if cell.name.startswith("CLOSED_")}
+
+
+def test_labels_have_the_values_that_their_rooms_know() -> None:
+    """The rooms are above, and one costs a command too much to import: so they are typed twice, and compared here."""
+    assert get_args(Phase) == PHASES
+    assert get_args(Kind) == CHANGES
+    lists = msgspec.structs.replace(Build(), pre=["a"], build=["b"], check=["c"], post=["d"])
+    assert tuple(step.phase for step in [*steps_before(lists), *steps_after(lists)]) == STEPS
 
 
 def test_a_generation_is_the_sum_of_its_workers() -> None:

@@ -309,6 +309,8 @@ class MovingStatus(Part, frozen=True, kw_only=True):
     """How long it will take yet, if nothing slows it."""
     rate_per_s: float = 1.0
     """Share of ``of`` that may move in a second; 1: all at once."""
+    per_s: float = 0.0
+    """Connections that may move in a second, if nothing slows it."""
     share: float = 1.0
     """How much of that rate is used: less while the new version fails or is slow, 0 while it is halted."""
     errors: float = 0.0

@@ -66,6 +66,22 @@ class Cell(IntEnum):
     """By either side: there was no TLS handshake, or none in time."""
     TLS_NOT_AFTER_S = 41
     """Seconds since the epoch when the certificate that the worker shows ends."""
+    RESPONSES_1XX = 42
+    """WebSockets that were opened."""
+    RESPONSES_3XX = 43
+    RESPONSES_4XX = 44
+    """What we refuse without asking the application is not among them, but in CLOSED_REFUSED."""
+    STREAMS = 45
+    """Responses under way of which a part was sent and more is to come."""
+
+
+def class_of(status: int) -> Cell:
+    """Where a response is counted besides, by its status; never asked for the 2xx, which are all that is left."""
+    if status >= 500:
+        return Cell.RESPONSES_5XX
+    if status >= 400:
+        return Cell.RESPONSES_4XX
+    return Cell.RESPONSES_3XX if status >= 300 else Cell.RESPONSES_1XX
 
 
 FORMAT = 1

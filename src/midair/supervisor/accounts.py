@@ -9,17 +9,29 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import msgspec
 
 import midair
 from midair.core import effects
-from midair.core.ids import GenerationId
-from midair.core.state import Role
+from midair.core.ids import GenerationId, WorkerId
+from midair.core.state import COMING, Role, WorkerState
 from midair.core.strain import Figures
+from midair.core.succession import RETIRING
 from midair.observe.counters import Cell
-from midair.observe.metrics import Durations, GenerationFigures, MetricsSnapshot
+from midair.observe.metrics import (
+    PHASE_BOUNDS_S,
+    PHASES,
+    STATES,
+    DevFigures,
+    Durations,
+    GenerationFigures,
+    MetricsSnapshot,
+    ProcessFigures,
+    QueueFigures,
+)
+from midair.sockets.queue import queue_of
 from midair.supervisor import books
 from midair.supervisor.books import Sums
 from midair.supervisor.estate import Estate
@@ -38,10 +50,20 @@ class Counted(msgspec.Struct):
         default_factory=lambda: dict.fromkeys(("committed", "refused", "rolled-back", "superseded", "stopped"), 0)
     )
     durations: Durations = msgspec.field(default_factory=Durations)
+    phases: dict[str, Durations] = msgspec.field(
+        default_factory=lambda: {phase: Durations(bounds_s=PHASE_BOUNDS_S) for phase in PHASES}
+    )
+    update_began_s: float = 0.0
     last_update_s: float = 0.0
     load_errors: int = 0
     worker_ends: dict[str, int] = msgspec.field(default_factory=lambda: dict.fromkeys(("died", "worn", "hung"), 0))
+    ends: dict[str, int] = msgspec.field(default_factory=lambda: dict.fromkeys(("left", "died", "killed", "failed"), 0))
     crash_loops: int = 0
+    control_refusals: dict[str, int] = msgspec.field(
+        default_factory=lambda: dict.fromkeys(("not_allowed", "garbage", "too_many", "silent"), 0)
+    )
+    log_lines_dropped: int = 0
+    """By the images of the supervisor before this one."""
     ended: dict[int, Sums] = msgspec.field(default_factory=dict)
     """Workers that have ended, of generations that have not."""
     gone: Sums = msgspec.field(default_factory=Sums)
@@ -54,10 +76,19 @@ class Accounts:
     def __init__(self, estate: Estate) -> None:
         self._estate = estate
         self.counted = Counted()
+        self.dev: DevFigures | None = None
+        """Set by whoever develops."""
         self.lines_dropped: Callable[[], int] = lambda: 0
         """Set by whoever owns the log."""
+        self.beside: Callable[[], Iterable[ProcessFigures]] = lambda: ()
+        """Says which processes there are besides workers and what they are forked from. Set by whoever knows them."""
 
     # --- what happens ---------------------------------------------------------------------------------------------
+
+    def ended(self, worker: WorkerId, how: str) -> None:
+        """A worker of either kind is gone. how: as ``processes.describe`` says it."""
+        known = self._estate.service.workers.get(worker)
+        self.counted.ends[why_ended(known.state if known else None, how)] += 1
 
     def worker_ended(self, worker: Worker, how: str) -> None:
         """Take in its last figures. Its page is not needed any more after this."""
@@ -86,6 +117,11 @@ class Accounts:
         by = next((r for r in replaced if r.result in {"committed", ""}), None)
         return by or ledger.of_generation(generation)
 
+    def opened(self, receipt: Receipt) -> None:
+        """An update began."""
+        if receipt.previous_generation:
+            self.counted.update_began_s = receipt.began
+
     def closed(self, effect: effects.Closed, receipt: Receipt) -> None:
         """An update ended."""
         counted = self.counted
@@ -96,6 +132,9 @@ class Accounts:
         if not receipt.previous_generation:
             return
         counted.updates[effect.result] = counted.updates.get(effect.result, 0) + 1
+        for each in receipt.phases:
+            if each.took_s is not None and each.phase in counted.phases:
+                counted.phases[each.phase].observe(each.took_s)
         if effect.result == "committed":
             counted.durations.observe(receipt.took_s)
             counted.last_update_s = self._estate.loop.clock.wall_s()
@@ -124,6 +163,10 @@ class Accounts:
             ends["hung" if old is not None and old.hangs else "worn"] += 1
         elif note.event == "crash_loop":
             self.counted.crash_loops += 1
+
+    def refused(self, why: str) -> None:
+        """Somebody was turned away at the control socket."""
+        self.counted.control_refusals[why] += 1
 
     # --- how much -------------------------------------------------------------------------------------------------
 
@@ -179,12 +222,15 @@ class Accounts:
         service = estate.service
         serving = estate.version_of(service.serving)
         generations = [self._figures(g.id) for g in service.generations.values() if g.role is not Role.GONE]
+        moving = estate.moving()
         return MetricsSnapshot(
             midair=midair.__version__,
             python=platform.python_version(),
             started_s=estate.loop.clock.wall_s() - (estate.loop.clock.now_s() - estate.started_s),
             updates=counted.updates,
             durations=counted.durations,
+            phases=counted.phases,
+            update_began_s=counted.update_began_s,
             last_update_s=counted.last_update_s,
             load_errors=counted.load_errors,
             is_updating=bool(service.candidate or service.baking),
@@ -192,13 +238,55 @@ class Accounts:
             is_behind_disk=bool(estate.on_disk and serving and estate.on_disk != serving),
             wanted_workers=service.wanted,
             worker_ends=counted.worker_ends,
+            ends=counted.ends,
             crash_loops=counted.crash_loops,
-            log_lines_dropped=self.lines_dropped(),
+            log_lines_dropped=counted.log_lines_dropped + self.lines_dropped(),
+            control_refusals=counted.control_refusals,
             certificate_not_after_s=self._certificate_not_after_s(),
             supervisor_resident_bytes=resident_bytes(os.getpid()),
             totals=self._total(),
+            drain_left=sum(each.connections["draining"] for each in generations),
+            drain_rate_per_s=moving.per_s * moving.share if moving else 0.0,
+            drain_oldest_s=self._drain_oldest_s(),
+            queues=self._queues(),
+            processes=tuple(self._processes()),
             generations=tuple(generations),
+            dev=self.dev,
         )
+
+    def _drain_oldest_s(self) -> float:
+        stopped = [w.stopped_s for w in self._retiring() if w.page.cells[Cell.OPEN] and w.stopped_s]
+        return self._estate.loop.clock.now_s() - min(stopped) if stopped else 0.0
+
+    def _retiring(self) -> Iterator[Worker]:
+        for worker in self._estate.fleet.workers.values():
+            known = self._estate.service.workers.get(worker.id)
+            if known and known.state in RETIRING:
+                yield worker
+
+    def _queues(self) -> dict[str, QueueFigures]:
+        found: dict[str, QueueFigures] = {}
+        for listener in (*self._estate.listeners, *self._estate.commands.opened()):
+            queue = queue_of(listener.socket)
+            if queue is None:
+                continue
+            # Several sockets share an address where each command has its own.
+            before = found.get(listener.actual, QueueFigures(waiting=0, limit=0))
+            found[listener.actual] = QueueFigures(
+                waiting=before.waiting + queue.waiting, limit=before.limit + queue.limit
+            )
+        return found
+
+    def _processes(self) -> Iterator[ProcessFigures]:
+        estate = self._estate
+        yield ProcessFigures(kind="supervisor", pid=os.getpid())
+        for base in filter(None, (estate.fleet.base, *estate.fleet.kept.values())):
+            yield ProcessFigures(kind="base", pid=base.pid)
+        for zygote in estate.fleet.zygotes.values():
+            yield ProcessFigures(kind="zygote", pid=zygote.pid, generation=str(zygote.generation))
+        for worker in estate.everybody():
+            yield ProcessFigures(kind="worker", pid=worker.pid, generation=str(worker.generation))
+        yield from self.beside()
 
     def _certificate_not_after_s(self) -> int:
         """The earliest end of a certificate that new connections are shown; 0: none is shown."""
@@ -218,8 +306,19 @@ class Accounts:
             workers=len(workers),
             counts=sums.counts,
             latency_buckets=tuple(sums.latency_buckets),
+            connections=self._connections(generation),
             resident_bytes=sum(resident_bytes(pid) for pid in workers + zygotes if pid),
         )
+
+    def _connections(self, generation: GenerationId) -> dict[str, int]:
+        """How many do what, by ``metrics.STATES``."""
+        found = dict.fromkeys(STATES, 0)
+        retiring = {worker.id for worker in self._retiring()}
+        for worker in self._estate.fleet.workers.values():
+            if worker.generation == generation:
+                for state, count in connections_of(worker.page.cells, is_draining=worker.id in retiring).items():
+                    found[state] += count
+        return found
 
     # --- over an upgrade ------------------------------------------------------------------------------------------
 
@@ -227,15 +326,41 @@ class Accounts:
         return ""
 
     def freeze(self) -> tuple[bytes, list[int]]:
-        return msgspec.msgpack.encode(self.counted), []
+        dropped = self.counted.log_lines_dropped + self.lines_dropped()
+        return msgspec.msgpack.encode(msgspec.structs.replace(self.counted, log_lines_dropped=dropped)), []
 
     def thaw(self, state: bytes, fds: list[int]) -> None:
         self.counted = msgspec.msgpack.decode(state, type=Counted)
+        # Where the execve failed this image counts on, and has its own lines in the sum.
+        self.counted.log_lines_dropped -= self.lines_dropped()
 
 
 def _figures_of(worker: Worker) -> Sums:
     """What a living worker has counted so far."""
     return Sums(1, worker.page.snapshot(), worker.page.latency_buckets())
+
+
+def connections_of(cells: Mapping[int, int] | memoryview, *, is_draining: bool) -> dict[str, int]:
+    """What a worker's connections do, by ``metrics.STATES``. Cells may be a moment apart; nothing gets below 0."""
+    if is_draining:
+        return {"draining": cells[Cell.OPEN]}
+    websockets, streams = cells[Cell.WEBSOCKETS], cells[Cell.STREAMS]
+    active = max(0, cells[Cell.ACTIVE] - streams)
+    idle = max(0, cells[Cell.OPEN] - active - streams - websockets)
+    return {"idle": idle, "active": active, "websocket": websockets, "stream": streams}
+
+
+def why_ended(state: WorkerState | None, how: str) -> str:
+    """left, died, killed or failed: how a worker that was in this state has ended.
+
+    >>> why_ended(WorkerState.LEAVING, "exit 0"), why_ended(WorkerState.ACCEPTING, "exit 0")
+    ('left', 'died')
+    """
+    if state is WorkerState.KILLED:
+        return "killed"
+    if state is None or state in COMING:
+        return "failed"
+    return "left" if state is WorkerState.LEAVING and how == books.GRACEFUL else "died"
 
 
 def resident_bytes(pid: int) -> int:

@@ -15,7 +15,7 @@ import msgspec
 
 from midair.observe.counters import LATENCY_BOUNDS_S
 
-NOW = frozenset({"open", "active", "websockets"})
+NOW = frozenset({"open", "active", "websockets", "streams"})
 """Figures that say how it is now: of a worker that has ended they say what was lost, and are no sum."""
 
 CLOSED = "closed_"

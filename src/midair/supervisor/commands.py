@@ -172,6 +172,8 @@ class Commands:
         """How many slots the service has now."""
         self.on_started: Callable[[Command, float], None] = lambda command, seconds: None
         """Takes who is ready, and after how long (seconds)."""
+        self.on_ended: Callable[[Command, str], None] = lambda command, how: None
+        """Its process is gone."""
         self.more: Callable[[Release], dict[str, str]] = lambda release: {}
         """More variables for the programs of a release."""
 
@@ -250,6 +252,11 @@ class Commands:
 
     def _passed_to(self, child: Command, count: int = 1) -> list[Listener]:
         return [*self._listeners_of(child.slot, count), *(self.stored if child.is_lent else ())]
+
+    def opened(self) -> list[Listener]:
+        """Listeners besides the service's own: of further slots, and those that programs have opened."""
+        own = self._own.export() if self._own else []
+        return [*(each for _, each in own), *self.stored]
 
     def _listeners_of(self, slot: int, count: int = 1) -> Sequence[Listener]:
         """count: workers of the generation; it matters for the first one alone."""
@@ -340,6 +347,7 @@ class Commands:
 
     def _ended(self, child: Command, how: str) -> None:
         self._hear(child)  # Its last words come before its end.
+        self.on_ended(child, how)
         del self.workers[child.id]
         self._heirs.close(child.id)
         self._cancel(child)

@@ -62,7 +62,7 @@ class Peer:
         self._is_ending = False
         self.is_open = True
         self.has_asked = False
-        self._timer: Timer | None = self._loop.call_later(REQUEST_WITHIN_S, self.close)
+        self._timer: Timer | None = self._loop.call_later(REQUEST_WITHIN_S, self._is_silent)
         self._loop.on_readable(connection.fileno(), self._read)
 
     @property
@@ -102,6 +102,7 @@ class Peer:
                 return
             request = decode_request(frames[0])
         except FramingError as error:
+            self._server.refused("garbage")
             self._server.say("control_garbage", {"uid": self.uid, "error": str(error)[:200]})
             self.end(words.Refused(fault=error.fault(), exit_code=error.exit_code))
             return
@@ -125,6 +126,10 @@ class Peer:
         self._is_ending = True
         if self.is_open and not self._out:
             self.close()
+
+    def _is_silent(self) -> None:
+        self._server.refused("silent")
+        self.close()
 
     def _flush(self) -> None:
         try:
@@ -179,6 +184,7 @@ class ControlServer:
         self._progress: dict[int, list[words.Progress]] = {}
         self._until_the_end: list[Peer] = []
         """Who asked for the stop."""
+        self.refused: Callable[[str], None] = supervisor.accounts.refused
         self.say: Callable[[str, Mapping[str, FieldValue]], None] = supervisor.estate.say
         self.upgrade: Callable[[Peer, words.Upgrade], None] = lambda peer, request: peer.end(
             words.Refused(fault=Fault("not-built", "upgrade is not available"), exit_code=FAILED)
@@ -198,6 +204,7 @@ class ControlServer:
         except OSError:
             return  # Nobody there any more, or no descriptors: they try again.
         if len(self._peers) >= CONNECTIONS_MAX:
+            self.refused("too_many")
             connection.close()
             return
         self._peers.add(Peer(self, connection))
@@ -245,6 +252,7 @@ class ControlServer:
             return
         if not self.may(peer, request):
             what = type(request).__name__.lower()
+            self.refused("not_allowed")
             self.say("control_refused", {"uid": peer.uid, "asked": what})
             hint = "ask as the service's own user or as root, or have your group named in control.operators"
             peer.end(words.Refused(fault=Fault("not-allowed", f"{peer.who} may not {what}", hint)))

@@ -63,6 +63,7 @@ class WorkerState(msgspec.Struct, kw_only=True):
     page_fd: int
     stacks_fd: int
     started_s: float
+    stopped_s: float = 0.0
     zygote: int | None = None
     state: str = ""
     interface: str = ""

@@ -45,7 +45,7 @@ class Endpoints:
     def __init__(self, estate: Estate) -> None:
         self._estate = estate
         self._listeners: dict[str, Listener] = {}
-        self._pid = 0
+        self.pid = 0
         self._deaths_s: list[float] = []
 
     def ensure(self) -> None:
@@ -54,7 +54,7 @@ class Endpoints:
             if address and purpose not in self._listeners:
                 self._bind(purpose, address)
         self._estate.served_at = {purpose: each.actual for purpose, each in self._listeners.items()}
-        if self._listeners and not self._pid:
+        if self._listeners and not self.pid:
             self._start()
 
     def _wanted(self) -> dict[str, str]:
@@ -84,7 +84,7 @@ class Endpoints:
             null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
             fds.append(null)
             places |= {0: null, 1: stdout, 2: stderr}
-            self._pid = estate.processes.start(Program(argv, environment, "/", places), self._exited)
+            self.pid = estate.processes.start(Program(argv, environment, "/", places), self._exited)
         except OSError as exc:
             how = f"it could not be started: {exc.strerror or exc}"
             estate.loop.call_soon(lambda: self._exited(how))
@@ -93,13 +93,13 @@ class Endpoints:
             for fd in fds:
                 os.close(fd)
         for purpose in served:
-            estate.say(f"{purpose}_served", {"address": self._listeners[purpose].actual, "pid": self._pid})
+            estate.say(f"{purpose}_served", {"address": self._listeners[purpose].actual, "pid": self.pid})
 
     def _orders(self, fds: dict[str, int]) -> Orders:
         return Orders(control=control_socket(self._estate.settings.runtime_dir), metrics_fd=fds.get(METRICS, -1))
 
     def _exited(self, how: str) -> None:
-        self._pid = 0
+        self.pid = 0
         if self._estate.service.stopping:
             return
         now_s = self._estate.loop.clock.now_s()
@@ -114,7 +114,7 @@ class Endpoints:
         return ""
 
     def freeze(self) -> tuple[bytes, list[int]]:
-        kept = Kept(pid=self._pid, deaths_s=self._deaths_s, purposes=tuple(self._listeners))
+        kept = Kept(pid=self.pid, deaths_s=self._deaths_s, purposes=tuple(self._listeners))
         return msgspec.msgpack.encode(kept), [each.fd for each in self._listeners.values()]
 
     def thaw(self, state: bytes, fds: list[int]) -> None:
@@ -125,5 +125,5 @@ class Endpoints:
         for purpose, fd in zip(kept.purposes, fds, strict=False):
             self._listeners[purpose] = adopt(fd, "web")
         if kept.pid:
-            self._pid = kept.pid
+            self.pid = kept.pid
             self._estate.processes.adopt(kept.pid, self._exited)

@@ -62,6 +62,8 @@ class Worker:
     page: Page
     stacks_fd: int
     started_s: float
+    stopped_s: float = 0.0
+    """Since when it has accepted no more (monotonic seconds); 0: it accepts, or has never."""
     link: Link | None = None
     pid: int = 0
     zygote: ZygoteId | None = None
@@ -700,10 +702,12 @@ class Fleet:
     # --- orders ---------------------------------------------------------------------------------------------------
 
     def accept(self, worker_id: WorkerId) -> None:
+        self._stopped(worker_id, 0.0)
         self._order(worker_id, words.Accept(), "serving")
 
     def stop_accepting(self, worker_id: WorkerId, *, is_moving: bool, is_holding: bool) -> None:
         """is_moving: its connections will be handed over, so it does not let them end. is_holding: it begins no request."""
+        self._stopped(worker_id, self._loop.clock.now_s())
         self._order(worker_id, words.StopAccepting(is_moving=is_moving, is_holding=is_holding), "draining")
 
     def say_not_ready(self, worker_id: WorkerId) -> None:
@@ -713,6 +717,7 @@ class Fleet:
 
     def leave(self, worker_id: WorkerId, within_s: float, *, is_moving: bool, spread_s: float) -> None:
         """spread_s: over so long before the deadline it closes the WebSockets that are left."""
+        self._stopped(worker_id, self._loop.clock.now_s())
         word = words.Leave(within_s=within_s, is_moving=is_moving, spread_s=spread_s)
         self._order(worker_id, word, "leaving")
 
@@ -721,6 +726,12 @@ class Fleet:
         worker = self.workers.get(worker_id)
         if worker and worker.link:
             worker.link.send(words.Probe(), [connection.fileno()])
+
+    def _stopped(self, worker_id: WorkerId, at_s: float) -> None:
+        """It accepts no more from now on; at_s 0: it accepts. Told to leave after it had stopped, it has stopped all the while."""
+        worker = self.workers.get(worker_id)
+        if worker and not (at_s and worker.stopped_s):
+            worker.stopped_s = at_s
 
     def _order(self, worker_id: WorkerId, word: words.ToHost, state: str) -> None:
         worker = self.workers.get(worker_id)
@@ -783,6 +794,7 @@ class Fleet:
                     page_fd=w.page.fd,
                     stacks_fd=w.stacks_fd,
                     started_s=w.started_s,
+                    stopped_s=w.stopped_s,
                     zygote=w.zygote,
                     state=w.state,
                     interface=w.interface,
@@ -808,6 +820,7 @@ class Fleet:
                 Page(w.page_fd),
                 w.stacks_fd,
                 w.started_s,
+                w.stopped_s,
                 zygote=ZygoteId(w.zygote) if w.zygote is not None else None,
                 state=w.state,
                 interface=w.interface,

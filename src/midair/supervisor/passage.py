@@ -125,6 +125,7 @@ class Passage:
             moved=trip.moved,
             for_s=pace.left_s(trip.left),
             rate_per_s=pace.rate_per_s,
+            per_s=pace.per_s,
             share=self._restraint.brake.share,
             errors=strain.errors,
             slow=strain.slow,

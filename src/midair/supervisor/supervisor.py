@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import assert_never
 
@@ -20,6 +20,7 @@ from midair.core import effects, events
 from midair.core.ids import GenerationId, RequestId
 from midair.core.machine import new_service, next_wake_s, step
 from midair.errors import Fault
+from midair.observe.metrics import ProcessFigures
 from midair.sockets import words
 from midair.sockets.listener import Listener
 from midair.supervisor import fleet as fleets
@@ -85,6 +86,7 @@ class Supervisor:
         fleet = self.estate.fleet
         fleet.on_imported, fleet.on_started, fleet.on_left = self._imported, self._started, self._left
         self.estate.commands.on_started = self._command_ready
+        self.estate.commands.on_ended = lambda command, how: self.accounts.ended(command.id, how)
         self.estate.commands.wanted = lambda: self.estate.service.wanted
         self.exit_code: int | None = None
         self.exit_fault: Fault | None = None
@@ -109,6 +111,7 @@ class Supervisor:
         self._pulse = Pulse(self.estate, self.accounts)
         self._errands = Errands(self.estate)
         self._companions = Companions(self.estate)
+        self.accounts.beside = self._beside
         self._notices = Notices(self.estate)
         self._moving = Moving(self.estate, self.accounts, self._pulse)
         fleet.on_moving = self._moving.heard
@@ -235,6 +238,7 @@ class Supervisor:
                 self._companions.stop(generation, name)
             case effects.Opened():
                 receipt = self.estate.ledger.opened(effect, self.estate.version_of(effect.previous))
+                self.accounts.opened(receipt)
                 self.estate.say_update(receipt, "update_started", by=effect.by, reason=effect.reason or None)
                 self._notices.opened(effect)
                 self.pages.building()
@@ -287,7 +291,15 @@ class Supervisor:
         fields: dict[str, FieldValue] = {"worker": command.id, "slot": command.slot, "seconds": round(seconds, 4)}
         self.estate.happened(command.generation, "worker_started", fields)
 
+    def _beside(self) -> Iterator[ProcessFigures]:
+        """Processes that are no worker and nothing that workers are forked from."""
+        for each in self._companions.running.values():
+            yield ProcessFigures(kind="companion", pid=each.pid, generation=str(each.generation))
+        if self.endpoints.pid:
+            yield ProcessFigures(kind="metrics", pid=self.endpoints.pid)
+
     def _worker_ended(self, worker: fleets.Worker, how: str) -> None:
+        self.accounts.ended(worker.id, how)
         self.accounts.worker_ended(worker, how)
         self._moving.ended(worker)
         self._carrying.ended(worker)

@@ -223,6 +223,8 @@ class Connection(asyncio.Protocol):
         self.cycle = Cycle(self, scope, request, monotonic())
         self.page.cells[_ACTIVE] += 1
         self.page.cells[Cell.RESPONSES_ADOPTED] += 1
+        self.page.cells[Cell.STREAMS] += 1
+        self.cycle.is_streaming = True
         return self.cycle.resume(state)
 
     def leave(self) -> None:
@@ -385,6 +387,7 @@ class Connection(asyncio.Protocol):
         cycle, self.cycle = self.cycle, None
         if cycle is not None:
             self.page.cells[_ACTIVE] -= 1
+            cycle.end_stream()
             cycle.client_gone()
         if self.websocket is not None:
             self.websocket.connection_lost()
@@ -785,6 +788,7 @@ class Connection(asyncio.Protocol):
         """Take the request from the application: whatever it still sends goes nowhere."""
         self.page.cells[_ACTIVE] -= 1
         self.cycle = None
+        cycle.end_stream()
         cycle.client_gone()
 
     # ------------------------------------------------------------------------------------------------------ flow control

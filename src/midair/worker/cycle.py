@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Literal
 
 from midair.live import EXTENSION, Carriage
-from midair.observe.counters import Cell
+from midair.observe.counters import Cell, class_of
 from midair.worker import extensions
 from midair.worker.asgi import ClientDisconnected, Message, Scope, is_departure
 from midair.worker.frozen import CarriedBytes, HttpStream, RequestHead
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 _JOIN_MAX = 32 * 1024  # above, copying a body behind its head costs more than a second buffer in the same write
 
 # Plain numbers: an enum's member costs a request more than what is counted by it.
-_REQUESTS, _BYTES_OUT = int(Cell.REQUESTS), int(Cell.BYTES_OUT)
+_REQUESTS, _BYTES_OUT, _STREAMS = int(Cell.REQUESTS), int(Cell.BYTES_OUT), int(Cell.STREAMS)
 
 _OVER: Scope = {}
 """The scope of a call that has returned: the application's own refers to the cycle, and would keep it from being freed."""
@@ -65,6 +65,8 @@ class Cycle:
     # How far the response is.
     status = 0
     is_head_written = False
+    is_streaming = False
+    """A part of the body was sent and more is to come."""
     is_complete = False
     is_disconnected = False
     """Nothing can be sent any more."""
@@ -475,8 +477,8 @@ class Cycle:
         page = connection.page
         cells = page.cells
         cells[_REQUESTS] += 1
-        if status >= 500:
-            cells[Cell.RESPONSES_5XX] += 1
+        if status >= 300:
+            cells[class_of(status)] += 1
         self.is_head_written = True
         if server.access is not None and page is server.page:
             server.access.note(self.scope, status)
@@ -502,6 +504,9 @@ class Cycle:
             if self._has_news is not None:
                 self._has_news.set()
             connection.response_complete(self)
+        else:
+            self.is_streaming = True
+            cells[_STREAMS] += 1
 
     def _write_more(self, body: bytes, more_body: bool) -> None:
         connection = self.connection
@@ -540,7 +545,14 @@ class Cycle:
     def _complete(self) -> None:
         self.is_complete = True
         self.wake()
+        self.end_stream()
         self.connection.response_complete(self)
+
+    def end_stream(self) -> None:
+        """No part of the response follows on this connection, or not from this worker."""
+        if self.is_streaming:
+            self.is_streaming = False
+            self.connection.page.cells[_STREAMS] -= 1
 
 
 def _chunk(body: bytes, more_body: bool) -> bytes:

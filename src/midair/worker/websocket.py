@@ -27,7 +27,7 @@ from websockets.protocol import State as ProtocolState
 from websockets.server import ServerProtocol
 
 from midair.live import EXTENSION, Carriage
-from midair.observe.counters import Cell
+from midair.observe.counters import Cell, class_of
 from midair.worker.asgi import ClientDisconnected, Message, Scope, is_departure
 from midair.worker.deflate import Deflate, DeflateFactory
 from midair.worker.frames import BINARY, COMPRESSED, TEXT, FrameCutter, message_frame, whole_message
@@ -644,8 +644,8 @@ class WebSocket:
         connection = self.connection
         server, page = connection.server, connection.page
         page.cells[Cell.REQUESTS] += 1
-        if status >= 500:
-            page.cells[Cell.RESPONSES_5XX] += 1
+        if not 200 <= status < 300:
+            page.cells[class_of(status)] += 1
         access = server.access
         if access is not None and page is server.page:
             access.note_websocket(self.scope, status)
