@@ -1,8 +1,8 @@
 """``python -m midair.admin.host ORDERS``: the child that Prometheus scrapes.
 
 midair's own connection layer serves the application of ``observe/exporter.py`` on the socket that the supervisor bound; the
-figures come from the supervisor, over the control socket, one question a scrape. It ends with the supervisor (the kernel
-kills it) and holds nothing that could be lost.
+figures come from the supervisor, over the control socket, one question a scrape; what processes take of memory is looked up
+here. It ends with the supervisor (the kernel kills it) and holds nothing that could be lost.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from midair.errors import NotRunning, WorldError
 from midair.observe.counters import Page
 from midair.observe.exporter import exporter
 from midair.observe.metrics import MetricsSnapshot
+from midair.supervisor.footprint import Footprint
 from midair.worker.server import Server
 from midair.worker.settings import ServeSettings
 
@@ -56,7 +57,12 @@ async def serve(orders: Orders) -> None:
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, stop.set)
-    server = Server(exporter(lambda: fetch(orders.control)), SETTINGS, Page.create("metrics"), {}, loop=loop)
+    footprint = Footprint()
+
+    async def figures() -> MetricsSnapshot:
+        return await footprint.of(await fetch(orders.control))
+
+    server = Server(exporter(figures), SETTINGS, Page.create("metrics"), {}, loop=loop)
     server.accept([socket.socket(fileno=orders.metrics_fd)])
     await stop.wait()
     server.close()

@@ -151,7 +151,7 @@ class Metrics(Ask, frozen=True, kw_only=True):
     """All figures at this moment (→ MetricsReport or FiguresReport)."""
 
     form: Literal["text", "figures"] = "text"
-    """text: as a scrape would get it; figures: typed, for the process that serves the scrapes."""
+    """text: as a scrape would get it, but for the memory of processes; figures: typed, for the process that serves the scrapes."""
 
 
 class Watch(Ask, frozen=True, kw_only=True):

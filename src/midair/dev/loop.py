@@ -31,6 +31,7 @@ from midair.dev.telling import HELP, Telling
 from midair.dev.watching import Watching, what_to_watch
 from midair.errors import Fault
 from midair.observe.capture import Line
+from midair.observe.metrics import DevFigures
 from midair.supervisor.estate import FieldValue
 from midair.supervisor.ledger import Receipt
 from midair.supervisor.loop import Timer
@@ -91,6 +92,7 @@ class DevLoop:
         self._rounds = 0
         self._then: Callable[[], None] | None = None
         """What is to be called when all is over."""
+        self._figures = supervisor.accounts.dev = DevFigures()
         self._pages = supervisor.pages
         self._pages.on_error = lambda error: self._telling.failed(error, has_gone_by=self._has_gone_by)
         self._asked: RequestId | None = None
@@ -162,6 +164,7 @@ class DevLoop:
     def _watched(self, word: words.Ready, has_missed: bool) -> None:
         """has_missed: for a while nobody watched, and something may have been saved."""
         why = f" ({word.why})" if word.why else ""
+        self._figures.watches = word.folders
         self._telling.note(f"watching {word.files} files in {word.folders} folders, {word.how}{why}")
         if has_missed:
             self._is_stale = True
@@ -170,6 +173,8 @@ class DevLoop:
 
     def _changed(self, changes: Sequence[Change], settled_s: float) -> None:
         """A settled batch, ``settled_s`` after its first event."""
+        for change in changes:
+            self._figures.changes[change.kind] += 1
         now_s = self._estate.loop.clock.now_s()
         began_s = now_s - settled_s
         paths = tuple(dict.fromkeys(change.path for change in changes))
@@ -261,6 +266,7 @@ class DevLoop:
 
     def _has_built(self, built: Built, by: str) -> None:
         self._has_worked()
+        self._figures.built(built.times, built.failed.phase if built.failed else "")
         if built.failed:
             self._keep(built.times, has_gone_by=True)
             self._pages.step_failed(built.failed.phase, built.output or f"{built.how}: {built.failed.line}")
@@ -333,6 +339,7 @@ class DevLoop:
 
     def _has_run_afterwards(self, built: Built) -> None:
         self._has_worked()
+        self._figures.built(built.times, built.failed.phase if built.failed else "")
         if built.failed:
             message = f"post failed ({built.how}): {built.failed.line}"
             self._telling.warn(Fault("step-failed", message, "what you saved is live all the same"))

@@ -109,6 +109,13 @@ class DevFigures(msgspec.Struct, kw_only=True):
     watches: int = 0
     """Folders that are watched."""
 
+    def built(self, times_s: Mapping[str, float], failed: str) -> None:
+        """A run of [build] is over. failed: the list in which it was; empty: in none."""
+        for step, seconds in times_s.items():
+            self.builds[step].observe(seconds)
+        if failed:
+            self.failures[failed] += 1
+
 
 class MetricsSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     """All figures at one moment. Counts are since the service started, over re-executions of the supervisor."""

@@ -1,0 +1,73 @@
+"""What the service's processes take of memory, for whoever serves figures: looked up there, never by the supervisor.
+
+The kernel adds up a process's page tables each time it is asked, half a millisecond for a small process and some for each
+gigabyte, and waits for the process's own changes to them. So it is asked in a thread, about one process after the other, for
+READ_FOR_S at most; those that were not reached are known from last time, and come first next time. A figure is renewed after
+FRESH_S at the earliest, whoever scrapes how often.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from midair.observe.metrics import MetricsSnapshot, ProcessFigures
+from midair.supervisor.memory import proportional_bytes
+
+READ_FOR_S = 0.2
+FRESH_S = 1.0
+ANSWER_WITHIN_S = 1.0
+"""A scrape waits so long for a read; what is not known then is left out of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    bytes: int
+    at_s: float
+
+
+class Footprint:
+    """What was read last. One for each process that serves figures."""
+
+    def __init__(self) -> None:
+        self._read: dict[ProcessFigures, Reading] = {}
+        self._is_reading = threading.Lock()
+
+    async def of(self, snapshot: MetricsSnapshot) -> MetricsSnapshot:
+        """The snapshot with the memory of its processes."""
+        reading = asyncio.get_running_loop().run_in_executor(None, self.look, snapshot.processes)
+        await asyncio.wait({reading}, timeout=ANSWER_WITHIN_S)
+        return self.filled(snapshot)
+
+    def look(self, processes: Sequence[ProcessFigures]) -> None:
+        """Renew what is known of these, and forget all others. Blocks; one at a time: a second call returns at once."""
+        if not self._is_reading.acquire(blocking=False):
+            return
+        try:
+            self._look(processes)
+        finally:
+            self._is_reading.release()
+
+    def _look(self, processes: Sequence[ProcessFigures]) -> None:
+        known = {each: self._read[each] for each in processes if each in self._read}
+        began_s = time.monotonic()
+        for each in sorted(processes, key=lambda each: known[each].at_s if each in known else 0.0):
+            now_s = time.monotonic()
+            if now_s - began_s > READ_FOR_S:
+                break
+            if each not in known or now_s - known[each].at_s >= FRESH_S:
+                known[each] = Reading(proportional_bytes([each.pid]), now_s)
+        self._read = known
+
+    def filled(self, snapshot: MetricsSnapshot) -> MetricsSnapshot:
+        known = self._read
+        processes = (
+            msgspec.structs.replace(each, memory_bytes=known[each].bytes) if each in known else each
+            for each in snapshot.processes
+        )
+        return msgspec.structs.replace(snapshot, processes=tuple(processes))
