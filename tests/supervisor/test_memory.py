@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from midair.supervisor.memory import MIB, Lack, lack_of_room, left_bytes, proportional_bytes
+from midair.observe.footprint import proportional_bytes
+from midair.supervisor.memory import MIB, Lack, lack_of_room, left_bytes
 
 
 class Machine:

@@ -18,9 +18,9 @@ from midair.control.place import short_path
 from midair.control.words import FiguresReport, Metrics
 from midair.errors import NotRunning, WorldError
 from midair.observe.counters import Page
-from midair.observe.exporter import exporter
+from midair.observe.exporter import exporter, with_memory
+from midair.observe.footprint import Footprint
 from midair.observe.metrics import MetricsSnapshot
-from midair.supervisor.footprint import Footprint
 from midair.worker.server import Server
 from midair.worker.settings import ServeSettings
 
@@ -60,7 +60,7 @@ async def serve(orders: Orders) -> None:
     footprint = Footprint()
 
     async def figures() -> MetricsSnapshot:
-        return await footprint.of(await fetch(orders.control))
+        return await with_memory(await fetch(orders.control), footprint)
 
     server = Server(exporter(figures), SETTINGS, Page.create("metrics"), {}, loop=loop)
     server.accept([socket.socket(fileno=orders.metrics_fd)])

@@ -12,10 +12,14 @@ from typing import Any
 
 from midair.errors import MidairError
 from midair.observe.exposition import CONTENT_TYPE, exposition
+from midair.observe.footprint import Footprint
 from midair.observe.metrics import MetricsSnapshot
 
 FETCH_TIMEOUT_S = 5.0
 """Half of Prometheus' own default time-out for a scrape."""
+
+MEMORY_WITHIN_S = 1.0
+"""A scrape waits so long for a look at the memory of processes; what is not known then is left out."""
 
 SCRAPES_MAX = 8
 """Scrapes at one time. More than a pair of servers is a mistake, or somebody who means harm."""
@@ -58,6 +62,13 @@ def exporter(fetch: Fetch) -> Application:
             await _answer(scope, send, status, text, kind)
 
     return application
+
+
+async def with_memory(snapshot: MetricsSnapshot, footprint: Footprint) -> MetricsSnapshot:
+    """The snapshot with the memory of its processes, which a thread looks up."""
+    looking = asyncio.get_running_loop().run_in_executor(None, footprint.look, snapshot.processes)
+    await asyncio.wait({looking}, timeout=MEMORY_WITHIN_S)
+    return footprint.filled(snapshot)
 
 
 async def _scrape(fetch: Fetch) -> tuple[int, str, str]:

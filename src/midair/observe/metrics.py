@@ -81,7 +81,7 @@ class ProcessFigures(msgspec.Struct, frozen=True, kw_only=True):
     """One living process of the service."""
 
     kind: str
-    """supervisor, base, zygote, worker, companion, metrics."""
+    """supervisor, base, zygote, worker, companion, endpoints (what serves the figures)."""
     pid: int
     generation: str = ""
     """Empty: it belongs to none."""

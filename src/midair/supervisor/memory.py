@@ -7,9 +7,11 @@ looks at the disk for the next version.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import msgspec
+
+from midair.observe.footprint import proportional_bytes
 
 MIB = 1 << 20
 RESERVE = 0.05
@@ -46,11 +48,6 @@ def lack_of_room(workers: Sequence[int], zygotes: Sequence[int], count: int, roo
         return None
     figures = f"need about {need // MIB} MiB beside the {len(workers)} that serve, one by one {need_by_slot // MIB} MiB"
     return Lack(f"{count} new workers {figures}, and {left // MIB} MiB are left", need_by_slot <= left)
-
-
-def proportional_bytes(pids: Iterable[int], root: str = "/") -> int:
-    """Memory of these processes; a page that n processes share counts for one n-th in each."""
-    return sum(_field(f"{root}/proc/{pid}/smaps_rollup", "Pss:") for pid in pids) * 1024
 
 
 def left_bytes(root: str = "/") -> int | None:

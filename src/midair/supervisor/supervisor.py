@@ -296,7 +296,7 @@ class Supervisor:
         for each in self._companions.running.values():
             yield ProcessFigures(kind="companion", pid=each.pid, generation=str(each.generation))
         if self.endpoints.pid:
-            yield ProcessFigures(kind="metrics", pid=self.endpoints.pid)
+            yield ProcessFigures(kind="endpoints", pid=self.endpoints.pid)
 
     def _worker_ended(self, worker: fleets.Worker, how: str) -> None:
         self.accounts.ended(worker.id, how)

@@ -8,21 +8,17 @@ FRESH_S at the earliest, whoever scrapes how often.
 
 from __future__ import annotations
 
-import asyncio
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import msgspec
 
 from midair.observe.metrics import MetricsSnapshot, ProcessFigures
-from midair.supervisor.memory import proportional_bytes
 
 READ_FOR_S = 0.2
 FRESH_S = 1.0
-ANSWER_WITHIN_S = 1.0
-"""A scrape waits so long for a read; what is not known then is left out of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +33,6 @@ class Footprint:
     def __init__(self) -> None:
         self._read: dict[ProcessFigures, Reading] = {}
         self._is_reading = threading.Lock()
-
-    async def of(self, snapshot: MetricsSnapshot) -> MetricsSnapshot:
-        """The snapshot with the memory of its processes."""
-        reading = asyncio.get_running_loop().run_in_executor(None, self.look, snapshot.processes)
-        await asyncio.wait({reading}, timeout=ANSWER_WITHIN_S)
-        return self.filled(snapshot)
 
     def look(self, processes: Sequence[ProcessFigures]) -> None:
         """Renew what is known of these, and forget all others. Blocks; one at a time: a second call returns at once."""
@@ -65,9 +55,26 @@ class Footprint:
         self._read = known
 
     def filled(self, snapshot: MetricsSnapshot) -> MetricsSnapshot:
+        """The snapshot with what is known of the memory of its processes."""
         known = self._read
         processes = (
             msgspec.structs.replace(each, memory_bytes=known[each].bytes) if each in known else each
             for each in snapshot.processes
         )
         return msgspec.structs.replace(snapshot, processes=tuple(processes))
+
+
+def proportional_bytes(pids: Iterable[int], root: str = "/") -> int:
+    """Memory of these processes; a page that n processes share counts for one n-th in each. What cannot be read counts nothing.
+
+    root: where ``proc`` is, for tests. Blocks while the kernel adds up.
+    """
+    return sum(_pss_bytes(f"{root}/proc/{pid}/smaps_rollup") for pid in pids)
+
+
+def _pss_bytes(path: str) -> int:
+    try:
+        with open(path, encoding="ascii", errors="replace") as file:
+            return next((int(line.split()[1]) * 1024 for line in file if line.startswith("Pss:")), 0)
+    except (OSError, ValueError, IndexError):
+        return 0
