@@ -21,6 +21,7 @@ import click
 import msgspec
 from docs.faults import ELSEWHERE, FAULTS, REQUEST, WHOLE_UPDATE
 from docs.markdown import markdown_table, plain
+from docs.queries import QUERIES
 from tests.differential.websocket_cases import all_cases
 from tests.differential.websocket_differences import DEVIATIONS, DIFFERENCES
 
@@ -37,8 +38,19 @@ from midair.control import framing, words
 from midair.errors import MidairError
 from midair.observe.counters import LATENCY_BOUNDS_S
 from midair.observe.events import EVENTS
-from midair.observe.metrics import CLOSED_BY, METRICS, UPDATE_BOUNDS_S
+from midair.observe.exposition import exposition
+from midair.observe.footprint import READ_FOR_S
+from midair.observe.metrics import (
+    BUILD_BOUNDS_S,
+    METRICS,
+    PHASE_BOUNDS_S,
+    UPDATE_BOUNDS_S,
+    GenerationFigures,
+    MetricsSnapshot,
+    ProcessFigures,
+)
 from midair.supervisor import control
+from midair.supervisor.accounts import Counted
 from midair.worker import settings as worker_settings
 
 FOLDER = Path(__file__).parent
@@ -319,22 +331,125 @@ METRICS_PAGE = """\
 `/metrics` there. They are served by a process of their own: the supervisor never speaks HTTP, and a scrape cannot hold up
 an update. Workers count in shared memory, so the figures of a killed worker are not lost.
 
-Three names have no prefix, because people look for them: `hot_update_success`, `hot_update_duration` (seconds) and
-`module_load_errors`. All others carry `midair_` and their base unit. A generation's counters end with it; the
-`midair_service_*` counters go on.
+```yaml
+# prometheus.yml
+scrape_configs:
+  - job_name: midair
+    static_configs:
+      - targets: ["127.0.0.1:9464"]
+```
 
-"""
+Three names have no prefix, because people look for them: `hot_update_success`, `hot_update_duration` (seconds) and
+`module_load_errors`. All others carry `midair_` and their base unit. (`promtool check metrics` finds fault with one of them:
+`hot_update_success` is a counter without `_total`. OpenMetrics has no room for such a name, so the text is that of format
+0.0.4, whatever a scraper would rather have.)
+
+## What ends and what goes on
+
+A series with a `generation` is there as long as this generation has processes, and ends with it: a scrape has nothing of a
+worker that was killed, of a version that is gone, of slots that were given up. It begins at nought before the first request, so
+`rate()` and `increase()` miss nothing at its start; its last moments may fall between two scrapes. All other counters go on: over
+updates, deaths of workers, and an upgrade of midair itself (`midair_service_*` have in them what all generations have counted).
+They begin anew when the service is stopped and started.
+
+## All metrics
+
+{metrics}
+## Labels
+
+{labels}
+`generation` and `version` are those of generations that still have processes; an update adds one for as long as it drains
+(`drain.max_generations`) or is kept for a rollback (`rollback.keep`). `address` is that of a listener, as it is bound. No label
+holds a path, a client, a PID or a worker: {alone} series, {each} more for each such generation and 2 for each listener.
+
+## Buckets
+
+{buckets}
+## What is counted, and how
+
+- **Requests** are responses begun. What midair refuses without asking the application (a broken head, 413, 431) is no request,
+  but a connection that ended with `why="refused"`. A response that moves with its connection is counted once, where it began.
+- **Connections** are each in one `state`. All connections of a worker that accepts no more are `draining`, whatever they do:
+  `midair_websockets`, `midair_streams` and `midair_requests_active` say that.
+- **The books**: accepted + adopted = closed + handed over + open, in each generation; connections of workers that were killed
+  are in `midair_service_connections_lost_total`. Moved connections were never closed.
+- **Cut** is what neither side wanted. `deadline`: still busy when `drain.timeout` was over. `died`: its worker was killed or
+  crashed. `error`: the application broke off its response.
+- **A command** (`command = [...]`) accepts for itself: of its connections and requests nothing is known, so they are 0.
+- **Pace**: `midair_drain_rate_per_second` is what may move by `drain.rate`, less while the new version fails;
+  `rate(midair_connections_moved_total[1m])` is what did.
+- **The queue** of a TCP listener comes from `TCP_INFO`, that of a Unix socket from the kernel's sock_diag: it is missing where
+  that is closed to midair (a sandbox without netlink, `RestrictAddressFamilies=` without `AF_NETLINK`).
+- **Memory** is proportional (PSS): sums over processes mean something, for what forks share counts once. The kernel adds it up
+  each time it is asked, so it is asked at most once a second, and for at most {memory} a scrape; a process that was not reached
+  keeps its figure from before. Without `/proc/PID/smaps_rollup` (before Linux 4.14) there is none, and
+  `midair_resident_memory_bytes` is left.
+- **Answers to the scraper**: 503 if the supervisor does not answer, never an old figure.
+
+## Useful queries
+
+{queries}"""
 
 
 def metrics() -> str:
     rows = [(f"`{m.name}`", m.kind, plain(m.meaning), ", ".join(f"`{label}`" for label in m.labels)) for m in METRICS]
-    page = METRICS_PAGE + markdown_table(("metric", "kind", "meaning", "labels"), rows)
-    page += "\n## Labels\n\n"
-    page += "`generation` and `version` are those of generations that still have processes. `why` of\n"
-    page += f"`midair_connections_closed_total`: {', '.join(f'`{why}`' for why in CLOSED_BY.values())}.\n\n"
-    page += "## Buckets\n\n"
-    page += f"`hot_update_duration`: {_seconds(UPDATE_BOUNDS_S)}.\n\n"
-    return page + f"`midair_request_duration_seconds`: {_seconds(LATENCY_BOUNDS_S)}.\n"
+    alone, each = _series()
+    buckets = (
+        ("`hot_update_duration`", UPDATE_BOUNDS_S),
+        ("`midair_update_phase_duration_seconds`", PHASE_BOUNDS_S),
+        ("`midair_request_duration_seconds`", LATENCY_BOUNDS_S),
+        ("`midair_build_duration_seconds`", BUILD_BOUNDS_S),
+    )
+    parts = {
+        "metrics": markdown_table(("metric", "kind", "meaning", "labels"), rows),
+        "labels": _label_values(),
+        "alone": str(alone),
+        "each": str(each),
+        "buckets": markdown_table(("histogram", "bounds"), [(name, _seconds(bounds)) for name, bounds in buckets]),
+        "memory": f"{READ_FOR_S:g} s",
+        "queries": "".join(f"{query.question}\n\n```promql\n{query.promql}\n```\n\n" for query in QUERIES).rstrip()
+        + "\n",
+    }
+    page = METRICS_PAGE
+    for name, text in parts.items():
+        page = page.replace(f"{{{name}}}", text)
+    return page
+
+
+def _label_values() -> str:
+    """The closed sets."""
+    rows = [
+        (f"`{label}`", f"`{metric.name}`", ", ".join(f"`{value}`" for value in values))
+        for metric in METRICS
+        for label, values in metric.values.items()
+    ]
+    return markdown_table(("label", "of", "values"), sorted(rows))
+
+
+def _series() -> tuple[int, int]:
+    """How many lines a service has without any generation, and how many more each brings. Of memory each kind once."""
+
+    def lines(*generations: int) -> int:
+        figures = tuple(GenerationFigures(generation=g, version="1", role="serving") for g in generations)
+        processes = [ProcessFigures(kind=kind, pid=1, memory_bytes=1) for kind in ("supervisor", "base", "endpoints")]
+        processes += [
+            ProcessFigures(kind=kind, pid=1, generation=str(g), memory_bytes=1)
+            for kind in ("zygote", "worker")
+            for g in generations
+        ]
+        counted = Counted()
+        snapshot = MetricsSnapshot(
+            updates=counted.updates,
+            phases=counted.phases,
+            worker_ends=counted.worker_ends,
+            ends=counted.ends,
+            control_refusals=counted.control_refusals,
+            generations=figures,
+            processes=tuple(processes),
+        )
+        return sum(not line.startswith("#") for line in exposition(snapshot).splitlines())
+
+    return lines(), lines(1) - lines()
 
 
 def _seconds(bounds_s: Sequence[float]) -> str:

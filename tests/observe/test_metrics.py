@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
 from midair.config.schema import Build
-from midair.core.effects import Phase
+from midair.core.effects import Phase, Result
+from midair.core.state import Role
 from midair.dev.pipeline import steps_after, steps_before
 from midair.errors import NotRunning
 from midair.observe import exporter as exporter_module
@@ -25,7 +26,10 @@ from midair.observe.metrics import (
     CHANGES,
     CLOSED_BY,
     METRICS,
+    OF_GENERATION,
     PHASES,
+    RESULTS,
+    ROLES,
     STEPS,
     DevFigures,
     Durations,
@@ -153,9 +157,26 @@ def test_the_table_is_sound() -> None:
 def test_labels_have_the_values_that_their_rooms_know() -> None:
     """The rooms are above, and one costs a command too much to import: so they are typed twice, and compared here."""
     assert get_args(Phase) == PHASES
+    assert set(get_args(Result)) == set(RESULTS)
+    assert {role.value for role in Role} - {Role.GONE} == set(ROLES)
     assert get_args(Kind) == CHANGES
     lists = msgspec.structs.replace(Build(), pre=["a"], build=["b"], check=["c"], post=["d"])
     assert tuple(step.phase for step in [*steps_before(lists), *steps_after(lists)]) == STEPS
+
+
+@pytest.mark.parametrize("snapshot", [QUIET, BUSY])
+def test_labels_of_which_all_values_are_known_have_no_other(snapshot: MetricsSnapshot) -> None:
+    for metric in METRICS:
+        assert metric.values.keys() <= set(metric.labels)
+        for sample in metric.read(snapshot):
+            labels = dict(sample.labels)
+            assert [labels[name] for name, values in metric.values.items() if labels[name] not in values] == []
+
+
+def test_series_are_bounded_by_generations_listeners_and_kinds_of_processes() -> None:
+    """Nothing else: no worker, no client and no path makes a series."""
+    free = {label for metric in METRICS for label in metric.labels if label not in metric.values}
+    assert free == {*OF_GENERATION, "address", "midair", "python"}
 
 
 def test_a_generation_is_the_sum_of_its_workers() -> None:

@@ -125,7 +125,7 @@ def test_what_cannot_be_read_does_not_stand_in_the_way(tmp_path: Path) -> None:
 
 
 def test_the_real_machine_can_be_read() -> None:
-    assert proportional_bytes([os.getpid()]) > MIB
+    assert proportional_bytes(os.getpid()) > MIB
     left = left_bytes()
     assert left is not None
     assert left > 0

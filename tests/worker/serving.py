@@ -174,7 +174,7 @@ async def serving(
         server.close()
         listener.close()
     served.assert_books_balance()
-    assert page.cells[Cell.OPEN] == page.cells[Cell.ACTIVE] == page.cells[Cell.WEBSOCKETS] == 0
+    assert [page.cells[cell] for cell in (Cell.OPEN, Cell.ACTIVE, Cell.WEBSOCKETS, Cell.STREAMS)] == [0, 0, 0, 0]
 
 
 # ---------------------------------------------------------------------------------------------------------- applications

@@ -530,9 +530,11 @@ async def test_a_stream_goes_on_without_gap_or_repeat_and_the_connection_after_i
         client.send(get("/events"))
         assert (await client.head())[0] == 200
         first = await events(client, 20)
+        assert move.old.count(Cell.STREAMS) == 1
         move.source.grant_all()
         rest = await events(client, 60)
         assert [number for _, number in first + rest] == list(range(80))
+        assert (move.old.count(Cell.STREAMS), move.new.count(Cell.STREAMS)) == (0, 1)
         assert (first[0][0], rest[-1][0]) == ("old", "new")
         assert await client.reader.readuntil(b"\r\n\r\n") == b"0\r\n\r\n"
         assert (await client.ask(get("/next"))).body == b"new"

@@ -335,3 +335,40 @@ async def test_each_reason_has_its_cell() -> None:
         await client.close()
         await until(lambda: served.count(Cell.CLOSED_IDLE) == 1)
         assert served.count(Cell.ACCEPTED) == 4
+
+
+# ------------------------------------------------------------------------------------------------------------ what they do
+
+
+async def test_answers_are_counted_by_the_class_of_their_status() -> None:
+    async def told(scope: Scope, receive: Receive, send: Send) -> None:
+        await respond(send, status=int(scope["path"][1:]))
+
+    async with serving(told) as served:
+        client = await served.connect()
+        for status in (200, 204, 299, 301, 304, 404, 500, 599):
+            await client.ask(get(f"/{status}"))
+        classes = (Cell.RESPONSES_1XX, Cell.RESPONSES_3XX, Cell.RESPONSES_4XX, Cell.RESPONSES_5XX)
+        assert [served.count(cell) for cell in (Cell.REQUESTS, *classes)] == [8, 0, 2, 1, 2]
+
+
+async def test_a_response_in_pieces_is_a_stream_until_its_end_or_that_of_its_client() -> None:
+    """``serving`` checks at the end of each test here that none is left."""
+    go_on = asyncio.Event()
+
+    async def pieces(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200})
+        await send({"type": "http.response.body", "body": b"a", "more_body": True})
+        await go_on.wait()
+        await send({"type": "http.response.body", "body": b"b"})
+
+    async with serving(pieces) as served:
+        staying, leaving = await served.connect(), await served.connect()
+        staying.send(get())
+        leaving.send(get())
+        await until(lambda: served.count(Cell.STREAMS) == 2)
+        leaving.reset()
+        await until(lambda: served.count(Cell.STREAMS) == 1)
+        go_on.set()
+        assert (await staying.response()).body == b"ab"
+        assert served.count(Cell.STREAMS) == 0

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -19,6 +19,18 @@ from midair.observe.metrics import MetricsSnapshot, ProcessFigures
 
 READ_FOR_S = 0.2
 FRESH_S = 1.0
+
+
+def proportional_bytes(pid: int, root: str = "/") -> int:
+    """Memory of this process; a page that n processes share counts for one n-th in each. 0: it cannot be read.
+
+    root: where ``proc`` is, for tests. Blocks while the kernel adds up.
+    """
+    try:
+        with open(f"{root}/proc/{pid}/smaps_rollup", encoding="ascii", errors="replace") as file:
+            return next((int(line.split()[1]) * 1024 for line in file if line.startswith("Pss:")), 0)
+    except (OSError, ValueError, IndexError):
+        return 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +42,12 @@ class Reading:
 class Footprint:
     """What was read last. One for each process that serves figures."""
 
-    def __init__(self) -> None:
-        self._read: dict[ProcessFigures, Reading] = {}
+    def __init__(
+        self, read: Callable[[int], int] = proportional_bytes, now_s: Callable[[], float] = time.monotonic
+    ) -> None:
+        """read: bytes of the process with this PID; 0: unknown."""
+        self._read, self._now_s = read, now_s
+        self._known: dict[ProcessFigures, Reading] = {}
         self._is_reading = threading.Lock()
 
     def look(self, processes: Sequence[ProcessFigures]) -> None:
@@ -44,37 +60,21 @@ class Footprint:
             self._is_reading.release()
 
     def _look(self, processes: Sequence[ProcessFigures]) -> None:
-        known = {each: self._read[each] for each in processes if each in self._read}
-        began_s = time.monotonic()
+        known = {each: self._known[each] for each in processes if each in self._known}
+        began_s = self._now_s()
         for each in sorted(processes, key=lambda each: known[each].at_s if each in known else 0.0):
-            now_s = time.monotonic()
+            now_s = self._now_s()
             if now_s - began_s > READ_FOR_S:
                 break
             if each not in known or now_s - known[each].at_s >= FRESH_S:
-                known[each] = Reading(proportional_bytes([each.pid]), now_s)
-        self._read = known
+                known[each] = Reading(self._read(each.pid), now_s)
+        self._known = known
 
     def filled(self, snapshot: MetricsSnapshot) -> MetricsSnapshot:
         """The snapshot with what is known of the memory of its processes."""
-        known = self._read
+        known = self._known
         processes = (
             msgspec.structs.replace(each, memory_bytes=known[each].bytes) if each in known else each
             for each in snapshot.processes
         )
         return msgspec.structs.replace(snapshot, processes=tuple(processes))
-
-
-def proportional_bytes(pids: Iterable[int], root: str = "/") -> int:
-    """Memory of these processes; a page that n processes share counts for one n-th in each. What cannot be read counts nothing.
-
-    root: where ``proc`` is, for tests. Blocks while the kernel adds up.
-    """
-    return sum(_pss_bytes(f"{root}/proc/{pid}/smaps_rollup") for pid in pids)
-
-
-def _pss_bytes(path: str) -> int:
-    try:
-        with open(path, encoding="ascii", errors="replace") as file:
-            return next((int(line.split()[1]) * 1024 for line in file if line.startswith("Pss:")), 0)
-    except (OSError, ValueError, IndexError):
-        return 0

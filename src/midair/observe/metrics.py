@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Literal
 
@@ -34,10 +34,17 @@ BUILD_BOUNDS_S = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 
 PHASES = ("build", "start", "ready", "canary", "cut-over", "bake", "commit")
 """``core.effects.Phase``, whose module costs a command more to import than the rest of this one."""
+ROLES = ("candidate", "serving", "parked", "retiring")
+RESULTS = ("committed", "refused", "rolled-back", "superseded", "stopped")
+REPLACED = ("died", "worn", "hung")
+ENDS = ("left", "died", "killed", "failed")
+REFUSALS = ("not_allowed", "garbage", "too_many", "silent")
 STATES = ("idle", "active", "websocket", "stream", "draining")
 """What a connection does; each is in one of them."""
 STEPS = ("pre", "build", "check", "post")
 """The lists of ``[build]``."""
+KINDS = ("supervisor", "base", "zygote", "worker", "companion", "endpoints")
+"""Of processes: companion is a [[process]], endpoints what serves the figures."""
 CHANGES = ("create", "write", "remove", "move", "chmod")
 """``watch.words.Kind``, which is above this room."""
 
@@ -81,7 +88,7 @@ class ProcessFigures(msgspec.Struct, frozen=True, kw_only=True):
     """One living process of the service."""
 
     kind: str
-    """supervisor, base, zygote, worker, companion, endpoints (what serves the figures)."""
+    """One of KINDS."""
     pid: int
     generation: str = ""
     """Empty: it belongs to none."""
@@ -125,7 +132,7 @@ class MetricsSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     started_s: float = 0.0
     """Seconds since the epoch."""
     updates: dict[str, int] = {}
-    """Ended updates by result: committed, refused, rolled-back, superseded, stopped."""
+    """Ended updates by RESULTS."""
     durations: Durations = msgspec.field(default_factory=Durations)
     """Of committed updates, from the request to the commit."""
     phases: dict[str, Durations] = {}
@@ -142,14 +149,14 @@ class MetricsSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     """What serves is not what stands on the disk: a restart would start something else."""
     wanted_workers: int = 0
     worker_ends: dict[str, int] = {}
-    """Workers that were replaced, by why: died, worn, hung."""
+    """Workers that were replaced, by REPLACED."""
     ends: dict[str, int] = {}
-    """Workers that ended, by how: left, died, killed, failed."""
+    """Workers that ended, by ENDS."""
     crash_loops: int = 0
     """How often workers of a version died faster than they could serve."""
     log_lines_dropped: int = 0
     control_refusals: dict[str, int] = {}
-    """By why: not_allowed, garbage, too_many, silent."""
+    """By REFUSALS."""
     certificate_not_after_s: float = 0.0
     """Seconds since the epoch when the first of the certificates that are shown ends; 0: there is no TLS."""
     supervisor_resident_bytes: int = 0
@@ -214,6 +221,8 @@ class Metric:
     meaning: str
     read: Callable[[MetricsSnapshot], Iterable[Sample]]
     labels: tuple[str, ...] = ()
+    values: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Label → all values that it can have, if that is known beforehand."""
 
 
 OF_GENERATION = ("generation", "version")
@@ -354,9 +363,9 @@ METRICS = (
     Metric("module_load_errors", "gauge", "Import errors of the last update; 0 when its version could be loaded.",
            _one(lambda s: s.load_errors)),
     Metric("midair_updates_total", "counter", "Updates that have ended, by result.",
-           _by("result", lambda s: s.updates), ("result",)),
+           _by("result", lambda s: s.updates), ("result",), {"result": RESULTS}),
     Metric("midair_update_phase_duration_seconds", "histogram", "Time that ended updates spent in each phase, however they ended.",
-           _durations_by("phase", lambda s: s.phases), ("phase",)),
+           _durations_by("phase", lambda s: s.phases), ("phase",), {"phase": PHASES}),
     Metric("midair_update_in_progress", "gauge", "1 while an update is on its way to its commit.",
            _one(lambda s: s.is_updating)),
     Metric("midair_update_started_timestamp_seconds", "gauge", "When the latest update began, ended or not; 0: none yet.",
@@ -370,10 +379,10 @@ METRICS = (
     Metric("midair_workers_wanted", "gauge", "Workers that the serving generation should have.",
            _one(lambda s: s.wanted_workers)),
     Metric("midair_worker_restarts_total", "counter", "Workers that were replaced, by why: died, worn (a limit), hung.",
-           _by("why", lambda s: s.worker_ends), ("why",)),
+           _by("why", lambda s: s.worker_ends), ("why",), {"why": REPLACED}),
     Metric("midair_worker_ends_total", "counter",
            "Workers that have ended, by why: left (they were told to), died, killed (by midair), failed (before they were ready).",
-           _by("why", lambda s: s.ends), ("why",)),
+           _by("why", lambda s: s.ends), ("why",), {"why": ENDS}),
     Metric("midair_crash_loops_total", "counter", "Times that workers died faster than they could serve.",
            _one(lambda s: s.crash_loops)),
     Metric("midair_service_connections_accepted_total", "counter", "Connections accepted, by whatever generation.",
@@ -390,7 +399,7 @@ METRICS = (
            _one(lambda s: s.totals.get("handed_over", 0))),
     Metric("midair_connections_cut_total", "counter",
            "Connections that were ended in the middle, by why: deadline (of a drain), died (their worker), error (the application "
-           "broke off its response, or the socket failed).", _cut, ("why",)),
+           "broke off its response, or the socket failed).", _cut, ("why",), {"why": tuple(CUT_BY.values())}),
     Metric("midair_drain_connections_left", "gauge", "Open connections of workers that accept no more.",
            _one(lambda s: s.drain_left)),
     Metric("midair_drain_rate_per_second", "gauge", "Connections that may move in a second at present; 0 when none moves.",
@@ -408,25 +417,25 @@ METRICS = (
            _one(lambda s: s.log_lines_dropped)),
     Metric("midair_control_refusals_total", "counter",
            "Commands turned away at the control socket, by why: not_allowed, garbage, too_many, silent.",
-           _by("why", lambda s: s.control_refusals), ("why",)),
+           _by("why", lambda s: s.control_refusals), ("why",), {"why": REFUSALS}),
     Metric("midair_start_time_seconds", "gauge", "When the service started.",
            _one(lambda s: s.started_s)),
     Metric("midair_supervisor_resident_memory_bytes", "gauge", "Resident memory of the supervisor.",
            _one(lambda s: s.supervisor_resident_bytes)),
     Metric("midair_memory_bytes", "gauge",
            "Memory of the processes of a kind; a page that n processes share counts for one n-th in each (PSS).",
-           _memory, ("process", "generation")),
+           _memory, ("process", "generation"), {"process": KINDS}),
     Metric("midair_build_info", "gauge", "Versions of midair and of the supervisor's Python.",
            _build, ("midair", "python")),
     Metric("midair_generation_info", "gauge", "Living generations and what they do.",
-           _roles, (*OF_GENERATION, "role")),
+           _roles, (*OF_GENERATION, "role"), {"role": ROLES}),
     Metric("midair_workers", "gauge", "Workers of a generation.",
            _each(lambda g: g.workers), OF_GENERATION),
     Metric("midair_resident_memory_bytes", "gauge", "Resident memory of a generation's processes; shared pages count in each.",
            _each(lambda g: g.resident_bytes), OF_GENERATION),
     Metric("midair_connections", "gauge",
            "Open connections by what they do: idle, active (a request), websocket, stream (a response sent in pieces), draining "
-           "(whatever they do: their worker accepts no more).", _connections, (*OF_GENERATION, "state")),
+           "(whatever they do: their worker accepts no more).", _connections, (*OF_GENERATION, "state"), {"state": STATES}),
     Metric("midair_websockets", "gauge", "Open WebSockets.",
            _count("websockets"), OF_GENERATION),
     Metric("midair_streams", "gauge", "Responses under way that are sent in pieces.",
@@ -438,9 +447,9 @@ METRICS = (
     Metric("midair_connections_handed_over_total", "counter", "Connections handed over to a later generation.",
            _count("handed_over"), OF_GENERATION),
     Metric("midair_connections_closed_total", "counter", "Connections that ended, by why.",
-           _closed, (*OF_GENERATION, "why")),
+           _closed, (*OF_GENERATION, "why"), {"why": tuple(CLOSED_BY.values())}),
     Metric("midair_requests_total", "counter", "Responses begun, by the class of their status.",
-           _requests, (*OF_GENERATION, "code")),
+           _requests, (*OF_GENERATION, "code"), {"code": ("1xx", "2xx", "3xx", "4xx", "5xx")}),
     Metric("midair_requests_active", "gauge", "Requests in flight.",
            _count("active"), OF_GENERATION),
     Metric("midair_requests_cut_total", "counter", "Requests in flight that were ended at a deadline.",
@@ -456,12 +465,12 @@ METRICS = (
     Metric("midair_sent_bytes_total", "counter", "Bytes written to clients.",
            _count("bytes_out"), OF_GENERATION),
     Metric("midair_build_duration_seconds", "histogram", "Time of a list of [build] in one run (midair dev).",
-           _durations_by("step", _dev_durations), ("step",)),
+           _durations_by("step", _dev_durations), ("step",), {"step": STEPS}),
     Metric("midair_build_failures_total", "counter", "Runs of [build] that failed, by the list in which they did (midair dev).",
-           _by("step", lambda s: s.dev.failures if s.dev else {}), ("step",)),
+           _by("step", lambda s: s.dev.failures if s.dev else {}), ("step",), {"step": STEPS}),
     Metric("midair_watch_changes_total", "counter",
            "Changes on disk that the watcher has told, by kind: create, write, remove, move, chmod (midair dev).",
-           _by("kind", lambda s: s.dev.changes if s.dev else {}), ("kind",)),
+           _by("kind", lambda s: s.dev.changes if s.dev else {}), ("kind",), {"kind": CHANGES}),
     Metric("midair_watches", "gauge", "Folders that are watched (midair dev).",
            lambda s: [Sample(s.dev.watches)] if s.dev else []),
 )

@@ -21,8 +21,12 @@ from midair.core.strain import Figures
 from midair.core.succession import RETIRING
 from midair.observe.counters import Cell
 from midair.observe.metrics import (
+    ENDS,
     PHASE_BOUNDS_S,
     PHASES,
+    REFUSALS,
+    REPLACED,
+    RESULTS,
     STATES,
     DevFigures,
     Durations,
@@ -46,9 +50,7 @@ PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 class Counted(msgspec.Struct):
     """Everything that is kept. Updates are those that were to replace a version: a first start is none."""
 
-    updates: dict[str, int] = msgspec.field(
-        default_factory=lambda: dict.fromkeys(("committed", "refused", "rolled-back", "superseded", "stopped"), 0)
-    )
+    updates: dict[str, int] = msgspec.field(default_factory=lambda: dict.fromkeys(RESULTS, 0))
     durations: Durations = msgspec.field(default_factory=Durations)
     phases: dict[str, Durations] = msgspec.field(
         default_factory=lambda: {phase: Durations(bounds_s=PHASE_BOUNDS_S) for phase in PHASES}
@@ -56,12 +58,10 @@ class Counted(msgspec.Struct):
     update_began_s: float = 0.0
     last_update_s: float = 0.0
     load_errors: int = 0
-    worker_ends: dict[str, int] = msgspec.field(default_factory=lambda: dict.fromkeys(("died", "worn", "hung"), 0))
-    ends: dict[str, int] = msgspec.field(default_factory=lambda: dict.fromkeys(("left", "died", "killed", "failed"), 0))
+    worker_ends: dict[str, int] = msgspec.field(default_factory=lambda: dict.fromkeys(REPLACED, 0))
+    ends: dict[str, int] = msgspec.field(default_factory=lambda: dict.fromkeys(ENDS, 0))
     crash_loops: int = 0
-    control_refusals: dict[str, int] = msgspec.field(
-        default_factory=lambda: dict.fromkeys(("not_allowed", "garbage", "too_many", "silent"), 0)
-    )
+    control_refusals: dict[str, int] = msgspec.field(default_factory=lambda: dict.fromkeys(REFUSALS, 0))
     log_lines_dropped: int = 0
     """By the images of the supervisor before this one."""
     ended: dict[int, Sums] = msgspec.field(default_factory=dict)
@@ -340,7 +340,7 @@ def _figures_of(worker: Worker) -> Sums:
     return Sums(1, worker.page.snapshot(), worker.page.latency_buckets())
 
 
-def connections_of(cells: Mapping[int, int] | memoryview, *, is_draining: bool) -> dict[str, int]:
+def connections_of(cells: Mapping[Cell, int] | memoryview, *, is_draining: bool) -> dict[str, int]:
     """What a worker's connections do, by ``metrics.STATES``. Cells may be a moment apart; nothing gets below 0."""
     if is_draining:
         return {"draining": cells[Cell.OPEN]}

@@ -33,7 +33,7 @@ def lack_of_room(workers: Sequence[int], zygotes: Sequence[int], count: int, roo
     workers, zygotes: PIDs of the serving generation. root: where ``proc`` and ``sys`` are, for tests. Assumes that a new
     worker needs what an old one does. What cannot be read does not stand in the way.
     """
-    own, shared = proportional_bytes(workers, root), proportional_bytes(zygotes, root)
+    own, shared = (sum(proportional_bytes(pid, root) for pid in pids) for pids in (workers, zygotes))
     left = left_bytes(root)
     if not own or left is None:
         return None
