@@ -2,8 +2,8 @@
 
 One request a connection, then a stream of answers; the last answer ends the stream, after it the supervisor closes:
 
-    Status, Config, History, Receipt, Stacks, Metrics       -> their report, or Refused
-    Scale, Hold, Release                                    -> Done, or Refused
+    Status, Config, History, Receipt, Stacks, WhyAlive, Metrics   -> their report, or Refused
+    Scale, Hold, Release, Drain                             -> Done, or Refused
     Reload, Rollback, Upgrade, Stop                         -> Accepted, Progress …, Outcome; or Refused at once
     Watch                                                   -> Progress …, Outcome; or Refused (nothing is going on)
     Logs                                                    -> LogLines …, Done (never, while following)
@@ -22,6 +22,7 @@ import msgspec
 
 from midair.config.values import Change, Value
 from midair.errors import Fault
+from midair.observe.holding import Holding, Process
 from midair.observe.metrics import MetricsSnapshot
 
 PROTOCOL = 1
@@ -55,6 +56,11 @@ class Ask(Word, frozen=True, kw_only=True):
 
 class Status(Ask, frozen=True, kw_only=True):
     """How the service is."""
+
+    look: bool = True
+    """Look at the disk first, too; else ``on_disk`` is what the last look found. For whoever asks each second: false."""
+    events: int = 0
+    """So many of the latest events of the log are wanted, too."""
 
 
 Wait = Literal["commit", "drained", "none"]
@@ -103,6 +109,14 @@ class Release(Ask, frozen=True, kw_only=True):
     """End a hold."""
 
 
+class Drain(Ask, frozen=True, kw_only=True):
+    """What is left of earlier versions is to leave now: its connections move all at once, and what cannot is ended in time."""
+
+    within_s: Annotated[float, msgspec.Meta(ge=0, le=86_400)] = 5.0
+    """How long what is under way may take yet."""
+    reason: str = ""
+
+
 class Upgrade(Ask, frozen=True, kw_only=True):
     """Re-execute the supervisor in place. Its end of this connection is handed on, so the outcome still arrives."""
 
@@ -133,9 +147,15 @@ class Receipt(Ask, frozen=True, kw_only=True):
 
 class Logs(Ask, frozen=True, kw_only=True):
     generation: int = 0
-    """0: the serving one and its candidate."""
+    """0: all that have processes; while following, all."""
     follow: bool = False
     limit: int = 200
+    after: int = 0
+    """Lines and events up to this number are known already; numbers are microseconds since the epoch, roughly."""
+    update: int = 0
+    """Those of this update's generation, and the events of the update; 0: all."""
+    events: bool = False
+    """What midair itself says, too."""
 
 
 class Stacks(Ask, frozen=True, kw_only=True):
@@ -145,6 +165,13 @@ class Stacks(Ask, frozen=True, kw_only=True):
     """0: the serving one."""
     slot: int = -1
     """-1: all."""
+
+
+class WhyAlive(Ask, frozen=True, kw_only=True):
+    """What keeps a generation."""
+
+    generation: int = 0
+    """0: the oldest that is on its way out; if none is, the serving one."""
 
 
 class Metrics(Ask, frozen=True, kw_only=True):
@@ -171,6 +198,7 @@ Request: TypeAlias = (
     | Scale
     | Hold
     | Release
+    | Drain
     | Upgrade
     | Stop
     | Config
@@ -178,6 +206,7 @@ Request: TypeAlias = (
     | Receipt
     | Logs
     | Stacks
+    | WhyAlive
     | Metrics
     | Watch
 )
@@ -256,9 +285,16 @@ class WorkerStatus(Part, frozen=True, kw_only=True):
     """starting, ready, serving, draining, parked, hung, gone."""
     connections: int = 0
     active: int = 0
+    """Of these: with a request in flight."""
+    websockets: int = 0
+    """Of these: WebSockets."""
     requests: int = 0
     rss_bytes: int = 0
+    processor_s: float = 0.0
+    """Processor time that it has used."""
     age_s: float = 0.0
+    ends_in_s: float | None = None
+    """When what it still has is cut; null: no limit is set."""
     said: str = ""
     """A command child's STATUS."""
 
@@ -277,6 +313,14 @@ class GenerationStatus(Part, frozen=True, kw_only=True):
     workers: tuple[WorkerStatus, ...] = ()
     age_s: float = 0.0
     note: str = ""
+    requests: int = 0
+    """Responses begun, by workers that have ended, too."""
+    errors: int = 0
+    """Of these, those of status 500 and above."""
+    latency_buckets: tuple[int, ...] = ()
+    """Responses by how long they took, a number for each of ``latency_bounds_s`` and one for everything above."""
+    kept_s: float = 0.0
+    """For how long it is kept yet for a rollback."""
 
 
 class HoldStatus(Part, frozen=True, kw_only=True):
@@ -296,6 +340,8 @@ class UpdateStatus(Part, frozen=True, kw_only=True):
     age_s: float = 0.0
     by: str = ""
     reason: str = ""
+    left_s: float = 0.0
+    """Of its bake, if it is in one."""
 
 
 class MovingStatus(Part, frozen=True, kw_only=True):
@@ -339,6 +385,17 @@ class ReceiptLine(Part, frozen=True, kw_only=True):
     """Message of the fault, if it failed."""
 
 
+class EventLine(Part, frozen=True, kw_only=True):
+    """An event of the log (docs/events.md)."""
+
+    number: int
+    """Grows from event to event and from line to line of output, over restarts, too."""
+    time_s: float
+    level: str
+    event: str
+    fields: dict[str, FieldValue] = {}
+
+
 class StatusReport(Answer, frozen=True, kw_only=True):
     name: str
     folder: str
@@ -366,6 +423,12 @@ class StatusReport(Answer, frozen=True, kw_only=True):
     binds: tuple[str, ...] = ()
     metrics: str = ""
     warnings: tuple[str, ...] = ()
+    events: tuple[EventLine, ...] = ()
+    """The latest ones, oldest first."""
+    rss_bytes: int = 0
+    """The supervisor's own."""
+    processor_s: float = 0.0
+    latency_bounds_s: tuple[float, ...] = ()
 
 
 class ConfigReport(Answer, frozen=True, kw_only=True):
@@ -395,7 +458,12 @@ class LogLine(Part, frozen=True, kw_only=True):
     """-1: not a worker (the supervisor, a hook, a zygote)."""
     text: str
     stream: str = ""
-    """stdout, stderr, or empty."""
+    """stdout, stderr, or empty: it is an event of midair's own."""
+    number: int = 0
+    """Grows from line to line, over restarts, too."""
+    event: str = ""
+    level: str = ""
+    fields: dict[str, FieldValue] = {}
 
 
 class LogLines(Answer, frozen=True, kw_only=True):
@@ -413,6 +481,39 @@ class WorkerStacks(Part, frozen=True, kw_only=True):
 
 class StacksReport(Answer, frozen=True, kw_only=True):
     workers: tuple[WorkerStacks, ...]
+
+
+class WorkerHolding(Part, frozen=True, kw_only=True):
+    """What keeps one worker."""
+
+    id: int
+    slot: int
+    pid: int
+    state: str
+    age_s: float = 0.0
+    is_command: bool = False
+    """A program of its own: what is known of it is what can be seen from outside."""
+    holding: Holding | None = None
+    """What it says; null: it does not answer, since its event loop stands still."""
+    stacks: str = ""
+    """Of one that does not answer: where its threads stand."""
+    processes: tuple[Process, ...] = ()
+    """Below it."""
+    ends_in_s: float | None = None
+    """When what it still has is cut; null: no limit is set."""
+
+
+class WhyAliveReport(Answer, frozen=True, kw_only=True):
+    generation: int
+    version: str = ""
+    role: str = ""
+    """serving, candidate, parked, retiring, gone."""
+    age_s: float = 0.0
+    why: str = ""
+    """Why it is there at all, in a sentence."""
+    workers: tuple[WorkerHolding, ...] = ()
+    programs: tuple[str, ...] = ()
+    """Once-only programs of it that run."""
 
 
 class MetricsReport(Answer, frozen=True, kw_only=True):
@@ -435,6 +536,7 @@ AnyAnswer: TypeAlias = (
     | ReceiptReport
     | LogLines
     | StacksReport
+    | WhyAliveReport
     | MetricsReport
     | FiguresReport
 )

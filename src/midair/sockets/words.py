@@ -6,12 +6,12 @@ word; which ones and in which order stands with the word.
 
     supervisor → host      Become, Fork, GoOn, WorkerGone, TellImports, Compile
     supervisor → worker    Accept, StopAccepting, ExportState, ImportState, NotReady, Drain, HandOver, TakeOver, Grant,
-                           Probe, Leave, TellStacks, TellPages
+                           Probe, Leave, TellStacks, TellHolding, TellPages
     supervisor → hub       BeHub, TellPages
     host → supervisor      Hello, Forked, ForkFailed, Relied, Stopped, Stale, Preloaded, ImportsTold, Imported, Started,
                            Failed, Said
     worker → supervisor    Accepting, StoppedAccepting, StateExported, StateImported, Drained, Moved, Stays, HandOverEnded, Worn,
-                           Stacks, PagesOpen, Left
+                           Stacks, Holds, PagesOpen, Left
     any of them → supervisor    AskTerminal, ReturnTerminal
 """
 
@@ -23,6 +23,7 @@ from typing import Literal
 import msgspec
 
 from midair.errors import Fault
+from midair.observe.holding import Holding
 from midair.sockets.passing import MESSAGE_MAX_BYTES
 from midair.worker.settings import DevSettings, Served, ServeSettings, TlsSettings
 
@@ -218,6 +219,10 @@ class TellStacks(Word, frozen=True, kw_only=True):
     """(→ Stacks)"""
 
 
+class TellHolding(Word, frozen=True, kw_only=True):
+    """What keeps you? (→ Holds)"""
+
+
 class BeHub(Word, frozen=True, kw_only=True):
     """To a fresh hub, for the pages of a command: serve those that come from these ports of this machine."""
 
@@ -376,6 +381,12 @@ class Stacks(Word, frozen=True, kw_only=True):
     text: str
 
 
+class Holds(Word, frozen=True, kw_only=True):
+    """What keeps the worker at this moment."""
+
+    holding: Holding
+
+
 class PagesOpen(Word, frozen=True, kw_only=True):
     """So many pages listen to this worker now."""
 
@@ -438,6 +449,7 @@ ToHost = (
     | Probe
     | Leave
     | TellStacks
+    | TellHolding
     | BeHub
     | TellPages
 )
@@ -464,6 +476,7 @@ FromHost = (
     | HandOverEnded
     | Worn
     | Stacks
+    | Holds
     | PagesOpen
     | AskTerminal
     | ReturnTerminal

@@ -22,8 +22,10 @@ from midair.core.ids import GenerationId, RequestId
 from midair.errors import DONE, FAILED, HELD, REFUSED, Fault, MidairError
 from midair.observe.capture import Line
 from midair.supervisor.estate import FieldValue
+from midair.supervisor.holding import Holders
 from midair.supervisor.ledger import Receipt
 from midair.supervisor.loop import Loop, Timer
+from midair.supervisor.recent import ROWS_MAX, Row, time_s
 from midair.supervisor.reporting import Reporting
 from midair.supervisor.supervisor import Supervisor
 
@@ -42,9 +44,20 @@ ACTING = (
     words.Scale,
     words.Hold,
     words.Release,
+    words.Drain,
     words.Upgrade,
     words.Stop,
 )
+
+
+class NoSuchUpdate(MidairError):
+    """There is no receipt of an update of this number."""
+
+    code = "no-receipt"
+    hint = "midair history lists them"
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"there is no update {number}")
 
 
 class Peer:
@@ -176,7 +189,8 @@ class ControlServer:
         self.loop = loop
         self._supervisor = supervisor
         self._estate = supervisor.estate
-        self._reporting = Reporting(supervisor.estate)
+        self._reporting = Reporting(supervisor.estate, supervisor.accounts)
+        self._holders = Holders(supervisor.estate, self._reporting)
         self._listener = listener
         self._peers: set[Peer] = set()
         self._waiting: dict[RequestId, tuple[Peer, words.Request]] = {}
@@ -265,7 +279,7 @@ class ControlServer:
     def _do(self, peer: Peer, request: words.Request) -> None:
         match request:
             case words.Status():
-                self._reporting.status(peer.end)
+                self._reporting.status(request, peer.end)
             case words.Config():
                 self._config(peer, request)
             case words.History(limit=limit):
@@ -279,6 +293,8 @@ class ControlServer:
                 self._logs(peer, request)
             case words.Stacks():
                 self._stacks(peer, request)
+            case words.WhyAlive():
+                self._why_alive(peer, request)
             case words.Metrics():
                 self._metrics(peer, request)
             case words.Watch():
@@ -291,8 +307,10 @@ class ControlServer:
     def _act(
         self,
         peer: Peer,
-        request: words.Reload | words.Rollback | words.Scale | words.Hold | words.Release | words.Stop,
+        request: words.Reload | words.Rollback | words.Scale | words.Hold | words.Release | words.Drain | words.Stop,
     ) -> None:
+        if isinstance(request, words.Drain):
+            self._supervisor.move_all_now()
         number = self._supervisor.next_request()
         self._waiting[number] = (peer, request)
         self._supervisor.tell(self._event(number, peer, request))
@@ -301,7 +319,7 @@ class ControlServer:
         self,
         number: RequestId,
         peer: Peer,
-        request: words.Reload | words.Rollback | words.Scale | words.Hold | words.Release | words.Stop,
+        request: words.Reload | words.Rollback | words.Scale | words.Hold | words.Release | words.Drain | words.Stop,
     ) -> events.Event:
         match request:
             case words.Reload():
@@ -324,6 +342,8 @@ class ControlServer:
                 return events.HoldAsked(number, peer.who, request.reason, request.for_s)
             case words.Release():
                 return events.ReleaseAsked(number, peer.who)
+            case words.Drain(within_s=within_s):
+                return events.DrainAsked(number, peer.who, within_s)
             case words.Stop():
                 return events.StopAsked(number, peer.who, request.force)
 
@@ -337,34 +357,60 @@ class ControlServer:
         peer.end(words.ReceiptReport(number=receipt.number, document=document))
 
     def _logs(self, peer: Peer, request: words.Logs) -> None:
-        wanted = {request.generation} if request.generation else self._current_generations()
-        now_s = self.loop.clock.wall_s()
-        lines = [
-            words.LogLine(time_s=now_s, generation=g, slot=slot, text=text, stream=stream)
-            for g in sorted(wanted)
-            for slot, stream, text in self._estate.outputs.tail(g)
-        ]
+        """What is kept, then what comes. No line is in both, and none between: numbers tell."""
+        lines = self._kept_lines(request)
+        newest = max([request.after, *(line.number for line in lines)])
         peer.send(words.LogLines(lines=tuple(lines[-request.limit :])))
         if not request.follow:
             peer.end(words.Done())
             return
+        wanted = self._of_update(request.update) if request.update else request.generation
 
         def follow(line: Line, stream: str) -> None:
+            number = self._estate.recent.last
             if not peer.is_open:
                 self._estate.outputs.followers.remove(follow)
-            elif line.generation in (wanted if request.generation else self._current_generations()):
-                time_s = self.loop.clock.wall_s()
-                row = words.LogLine(
-                    time_s=time_s, generation=line.generation, slot=line.slot, text=line.text, stream=stream
-                )
-                peer.send(words.LogLines(lines=(row,)))
+            elif wanted in {0, line.generation} and number > newest:
+                peer.send(words.LogLines(lines=(_line(line.generation, line.slot, stream, number, line.text),)))
+
+        def follow_events(row: Row) -> None:
+            if not peer.is_open:
+                self._estate.recent.followers.remove(follow_events)
+            elif _is_about(row, wanted, request.update) and row.number > newest:
+                peer.send(words.LogLines(lines=(_event_line(row),)))
 
         self._estate.outputs.followers.append(follow)
+        if request.events:
+            self._estate.recent.followers.append(follow_events)
 
-    def _current_generations(self) -> set[int]:
+    def _kept_lines(self, request: words.Logs) -> list[words.LogLine]:
+        """Lines and events in their order."""
+        outputs, recent = self._estate.outputs, self._estate.recent
+        wanted = self._of_update(request.update) if request.update else request.generation
+        generations = [wanted] if wanted else self._living_generations()
+        lines = [
+            _line(generation, row.slot, row.stream, row.number, row.text)
+            for generation in generations
+            for row in outputs.rows(generation)
+        ]
+        if request.events:
+            events = recent.latest(ROWS_MAX)
+            lines += [_event_line(row) for row in events if _is_about(row, wanted, request.update)]
+        return sorted((line for line in lines if line.number > request.after), key=lambda line: line.number)
+
+    def _of_update(self, number: int) -> int:
+        """The generation that an update brought, or was to bring."""
+        receipt = self._estate.ledger.get(number)
+        if receipt is None:
+            raise NoSuchUpdate(number)
+        return receipt.generation
+
+    def _living_generations(self) -> list[int]:
+        """Those that have processes; of one whose lines came before its first process, or are kept after its last, no more."""
         service = self._estate.service
-        going = [service.serving, service.candidate.generation if service.candidate else None]
-        return {generation for generation in going if generation is not None}
+        candidate = {service.candidate.generation} if service.candidate else set()
+        living = {worker.generation for worker in self._estate.everybody()} | candidate
+        return [generation for generation in self._estate.outputs.generations() if generation in living]
 
     def _stacks(self, peer: Peer, request: words.Stacks) -> None:
         generation = request.generation or self._estate.service.serving or 0
@@ -377,6 +423,18 @@ class ControlServer:
                 peer.end(words.StacksReport(workers=tuple(stacks)))
 
         self._reporting.collect_stacks(GenerationId(generation), request.slot, done)
+
+    def _why_alive(self, peer: Peer, request: words.WhyAlive) -> None:
+        generation = self._holders.chosen(request.generation)
+        if generation is None:
+            fault = Fault(
+                "no-generation",
+                f"there is no generation {request.generation or ''}".strip(),
+                "midair status lists them",
+            )
+            peer.end(words.Refused(fault=fault))
+        else:
+            self._holders.ask(generation, peer.end)
 
     def _metrics(self, peer: Peer, request: words.Metrics) -> None:
         snapshot = self._supervisor.accounts.snapshot()
@@ -508,6 +566,34 @@ class ControlServer:
             self._until_the_end.append(peer)
         else:
             peer.end(words.Done(note=effect.text))
+
+
+def _line(generation: int, slot: int, stream: str, number: int, text: str) -> words.LogLine:
+    return words.LogLine(
+        time_s=time_s(number), generation=generation, slot=slot, text=text, stream=stream, number=number
+    )
+
+
+def _event_line(row: Row) -> words.LogLine:
+    """midair's own; its generation is the one that it is about, if any."""
+    about = row.fields.get("generation")
+    return words.LogLine(
+        time_s=time_s(row.number),
+        generation=about if isinstance(about, int) else 0,
+        slot=-1,
+        text=row.event.replace("_", " "),
+        number=row.number,
+        event=row.event,
+        level=row.level,
+        fields=row.fields,
+    )
+
+
+def _is_about(row: Row, generation: int, update: int) -> bool:
+    """Whether an event belongs to this generation or update; 0: to any."""
+    if not generation:
+        return True
+    return row.fields.get("generation") == generation or (update != 0 and row.fields.get("update") == update)
 
 
 def _gids(names: tuple[str, ...]) -> set[int]:

@@ -22,6 +22,7 @@ from midair.supervisor.loop import Loop
 from midair.supervisor.offload import Offload
 from midair.supervisor.outputs import Outputs
 from midair.supervisor.processes import Processes
+from midair.supervisor.recent import Recent
 from midair.supervisor.release import Release
 from midair.worker.settings import DevSettings
 
@@ -54,6 +55,8 @@ class Estate:
     say: Say
     """Takes an event of the log and its fields."""
     started_s: float
+    recent: Recent
+    """What has happened lately."""
     releases: dict[GenerationId, Release] = field(default_factory=dict)
     on_disk: str = ""
     """Version found by the last look at the disk."""

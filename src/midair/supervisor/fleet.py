@@ -31,6 +31,7 @@ from midair.core.events import (
 from midair.core.ids import STAND_IN, GenerationId, WorkerId, ZygoteId
 from midair.errors import Fault
 from midair.observe.counters import Page
+from midair.observe.holding import Holding
 from midair.sockets import passing, words
 from midair.supervisor import document
 from midair.supervisor.link import Link
@@ -73,6 +74,8 @@ class Worker:
     fork_fault: Fault | None = None
     """Why there may be no process: the end of its link decides."""
     on_stacks: Callable[[str], None] | None = None
+    on_holding: list[Callable[[Holding], None]] = field(default_factory=list)
+    """Who has asked what keeps it, and waits."""
     last: Fault | None = None
 
 
@@ -654,6 +657,10 @@ class Fleet:
             case words.Stacks(text=text):
                 if worker.on_stacks:
                     worker.on_stacks(text)
+            case words.Holds(holding=holding):
+                told, worker.on_holding = worker.on_holding, []
+                for tell in told:
+                    tell(holding)
             case words.Left():
                 self.on_left(worker, word)
             case words.Said(event=event, fields=fields):
@@ -764,6 +771,12 @@ class Fleet:
         worker = self.workers.get(worker_id)
         if worker and worker.link:
             worker.link.send(words.TellStacks())
+
+    def ask_holding(self, worker: Worker, told: Callable[[Holding], None]) -> None:
+        """Ask what keeps it. One that stands still answers when it goes on, if ever."""
+        worker.on_holding.append(told)
+        if worker.link and len(worker.on_holding) == 1:
+            worker.link.send(words.TellHolding())
 
     def signal(self, worker_id: WorkerId, number: int) -> None:
         worker = self.workers.get(worker_id)

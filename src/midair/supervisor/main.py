@@ -203,7 +203,7 @@ class _Life:
         self._loop = Loop(SystemClock())
         self._sink = Sink(2, self._loop.on_writable)
         self._log = _make_log(settings, self._sink)
-        outputs = Outputs(self._loop, self._pass_on, is_inherited=settings.log.output == "inherit")
+        self._outputs = outputs = Outputs(self._loop, self._pass_on, is_inherited=settings.log.output == "inherit")
         self._supervisor = Supervisor(self._loop, settings, sources, listeners, os.environ, outputs, self._say)
         self._control = ControlServer(self._loop, self._supervisor, control)
         self._upgrader = Upgrader(self._supervisor.estate, lock, control.fileno(), self._supervisor.rooms)
@@ -384,6 +384,7 @@ class _Life:
     # --- log ------------------------------------------------------------------------------------------------------
 
     def _say(self, event: str, fields: Mapping[str, FieldValue]) -> None:
+        self._outputs.recent.note(event, fields)
         if self._attendant is None or self._attendant.passes(event, fields):
             self._log.say(event, **fields)
 

@@ -73,6 +73,12 @@ class Moving:
             return within_s
         return min(1.0 / self._estate.settings.drain.rate_per_s, within_s / 2)
 
+    def hurry(self) -> None:
+        """What moves moves all at once from now on, until the next cut-over."""
+        if self._pace:
+            self._pace.rate_per_s = UNPACED
+            self.look_soon()
+
     def look_soon(self) -> None:
         """Something has changed: who serves, who accepts, who lives."""
         if self._timer is None:

@@ -8,16 +8,28 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from typing import NamedTuple
 
 from midair.observe.capture import Line, Splitter, Tail
 from midair.supervisor import document
 from midair.supervisor.loop import Loop
+from midair.supervisor.recent import Recent
 
 READ_BYTES = 64 * 1024
 READS_A_TURN = 4
 """A process that prints without end must not keep the loop from others."""
 TAILS_MAX = 12
 """Generations whose last lines are kept."""
+
+
+class Row(NamedTuple):
+    """A line that is kept."""
+
+    slot: int
+    stream: str
+    number: int
+    """When it was read (``recent.py``)."""
+    text: str
 
 
 class Outputs:
@@ -27,6 +39,7 @@ class Outputs:
         """pass_on: takes a line and the stream's name."""
         self._loop = loop
         self._pass_on = pass_on
+        self.recent = Recent(loop.clock.wall_s)
         self._is_inherited = is_inherited
         self._tails: dict[int, Tail] = {}
         self._pipes: dict[int, tuple[Splitter, str]] = {}
@@ -78,7 +91,9 @@ class Outputs:
             tail = self._tails[line.generation] = Tail()
             while len(self._tails) > TAILS_MAX:
                 del self._tails[min(self._tails)]
-        tail.add(f"{line.slot}\t{stream}\t{line.text}")
+        number = self.recent.count()
+        # Beside the stream: an image before this one, which this may go back to, knows three columns.
+        tail.add(f"{line.slot}\t{stream}@{number}\t{line.text}")
         self._pass_on(line, stream)
         for follower in list(self.followers):
             follower(line, stream)
@@ -105,12 +120,25 @@ class Outputs:
             if fd in self._pipes:
                 self._read(fd)
 
-    def tail(self, generation: int) -> list[tuple[int, str, str]]:
-        """Slot, stream and text of the last lines of a generation, oldest first."""
+    def rows(self, generation: int) -> list[Row]:
+        """The last lines of a generation, oldest first."""
         self.drain()
         tail = self._tails.get(generation)
-        rows = [line.split("\t", 2) for line in tail.export()] if tail else []
-        return [(int(slot), stream, text) for slot, stream, text in rows]
+        return [_row(line) for line in tail.export()] if tail else []
+
+    def generations(self) -> list[int]:
+        """Those of which any line is kept."""
+        return sorted(self._tails)
+
+    def tail(self, generation: int) -> list[tuple[int, str, str]]:
+        """Slot, stream and text of the last lines of a generation, oldest first."""
+        return [(row.slot, row.stream, row.text) for row in self.rows(generation)]
 
     def last_lines(self, generation: int) -> list[str]:
-        return [text for _, _, text in self.tail(generation)]
+        return [row.text for row in self.rows(generation)]
+
+
+def _row(line: str) -> Row:
+    slot, stream, text = line.split("\t", 2)
+    stream, _, number = stream.partition("@")
+    return Row(int(slot), stream, int(number or 0), text)

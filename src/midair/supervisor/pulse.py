@@ -30,7 +30,7 @@ class Pulse:
     def __init__(self, estate: Estate, accounts: Accounts) -> None:
         self._estate = estate
         self._accounts = accounts
-        self._reporting = Reporting(estate)
+        self._reporting = Reporting(estate, accounts)
         self._stillness: dict[WorkerId, Stillness] = {}
         self._records: dict[GenerationId, Record] = {}
         estate.loop.call_later(EVERY_S, self._beat)

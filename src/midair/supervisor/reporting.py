@@ -9,12 +9,15 @@ from collections.abc import Callable
 import midair
 from midair.control import words as control
 from midair.core.ids import STAND_IN, GenerationId, WorkerId
+from midair.core.policy import KILL_GRACE_S
 from midair.core.state import Role
 from midair.errors import Fault
-from midair.observe.counters import Cell
+from midair.observe.counters import LATENCY_BOUNDS_S, Cell
 from midair.supervisor import fleet as fleets
+from midair.supervisor.accounts import Accounts
 from midair.supervisor.commands import Command
 from midair.supervisor.estate import Estate
+from midair.supervisor.outside import processor_s
 
 STACKS_SIGNAL = signal.SIGRTMIN + 11
 """The worker's side is ``worker/runtime.py``, which is not imported here: it is large."""
@@ -27,15 +30,16 @@ STACKS_MAX_BYTES = 256 * 1024
 class Reporting:
     """Answers from what is known, and from the workers themselves."""
 
-    def __init__(self, estate: Estate) -> None:
+    def __init__(self, estate: Estate, accounts: Accounts) -> None:
         self._estate = estate
+        self._accounts = accounts
 
-    def status(self, done: Callable[[control.StatusReport], None]) -> None:
-        """How the service is, for people and scripts, what is on the disk included: that is looked up first."""
+    def status(self, asked: control.Status, done: Callable[[control.StatusReport], None]) -> None:
+        """How the service is, for people and scripts; what is on the disk is looked up first, if that is asked for."""
         serving = self._estate.service.serving
         release = self._estate.releases.get(serving) if serving else None  # A stand-in's files are no version's.
-        if release is None:
-            done(self._status())
+        if release is None or not asked.look:
+            done(self._status(asked.events))
             return
         settings, survey, ambient = release.settings, release.survey, self._estate.ambient
 
@@ -47,11 +51,11 @@ class Reporting:
         def looked(outcome: str | Fault) -> None:
             # A disk that does not answer, or a version that has no name yet: the last one known is what we say.
             self._estate.on_disk = self._estate.on_disk if isinstance(outcome, Fault) else outcome
-            done(self._status())
+            done(self._status(asked.events))
 
         self._estate.offload.begin("looking at the disk", look, str, looked, limit_s=LOOK_S)
 
-    def _status(self) -> control.StatusReport:
+    def _status(self, events: int) -> control.StatusReport:
         service, now_s = self._estate.service, self._estate.loop.clock.now_s()
         going_on = service.candidate or service.baking
         serving = self._estate.version_of(service.serving)
@@ -68,7 +72,7 @@ class Reporting:
             on_disk=self._estate.on_disk,
             workers=service.wanted,
             generations=tuple(self._generation_status(g, now_s) for g in self._shown_generations()),
-            hold=control.HoldStatus(reason=service.hold.reason, by=service.hold.by) if service.hold else None,
+            hold=self._hold(now_s),
             update=control.UpdateStatus(
                 update=going_on.id,
                 phase=going_on.phase,
@@ -77,6 +81,7 @@ class Reporting:
                 age_s=now_s - going_on.began_s,
                 by=going_on.asked.by,
                 reason=going_on.asked.reason,
+                left_s=self._left_s("bake", now_s) if going_on is service.baking else 0.0,
             )
             if going_on
             else None,
@@ -84,7 +89,18 @@ class Reporting:
             last=tuple(self._estate.ledger.line(receipt) for receipt in self._estate.ledger.latest(5)),
             binds=tuple(each.actual for each in (*self._estate.listeners, *self._estate.commands.stored)),
             metrics=self._estate.served_at.get("metrics", ""),
+            events=tuple(each.line() for each in self._estate.recent.latest(events)),
+            rss_bytes=_resident_bytes(os.getpid()),
+            processor_s=processor_s(os.getpid()),
+            latency_bounds_s=LATENCY_BOUNDS_S,
         )
+
+    def _hold(self, now_s: float) -> control.HoldStatus | None:
+        hold = self._estate.service.hold
+        return control.HoldStatus(reason=hold.reason, by=hold.by, left_s=self._left_s("hold", now_s)) if hold else None
+
+    def _left_s(self, timer: str, now_s: float) -> float:
+        return max(0.0, self._estate.service.timers.get(timer, now_s) - now_s)
 
     def _state(self) -> str:
         service = self._estate.service
@@ -102,8 +118,10 @@ class Reporting:
         return sorted(g.id for g in self._estate.service.generations.values() if g.role is not Role.GONE)
 
     def _generation_status(self, number: GenerationId, now_s: float) -> control.GenerationStatus:
-        generation = self._estate.service.generations[number]
+        service = self._estate.service
+        generation = service.generations[number]
         release = self._estate.releases.get(number)
+        sums = self._accounts.of_generation(number)
         return control.GenerationStatus(
             number=number,
             version=generation.version,
@@ -113,10 +131,18 @@ class Reporting:
             why=release.why if release else "",
             workers=(
                 *(self._worker_status(w, now_s) for w in self._estate.fleet.workers.values() if w.generation == number),
-                *(_command_status(c, now_s) for c in self._estate.commands.workers.values() if c.generation == number),
+                *(
+                    self._command_status(c, now_s)
+                    for c in self._estate.commands.workers.values()
+                    if c.generation == number
+                ),
             ),
             age_s=now_s - release.born_s if release else 0.0,
             note=generation.runs_short and f"runs short: {generation.runs_short}",
+            requests=sums.counts.get("requests", 0),
+            errors=sums.counts.get("responses_5xx", 0),
+            latency_buckets=tuple(sums.latency_buckets),
+            kept_s=self._left_s("warm", now_s) if generation.role is Role.PARKED and not service.baking else 0.0,
         )
 
     def _worker_status(self, worker: fleets.Worker, now_s: float) -> control.WorkerStatus:
@@ -128,21 +154,45 @@ class Reporting:
             state=worker.state,
             connections=cells[Cell.OPEN],
             active=cells[Cell.ACTIVE],
+            websockets=cells[Cell.WEBSOCKETS],
             requests=cells[Cell.REQUESTS],
             rss_bytes=_resident_bytes(worker.pid),
+            processor_s=processor_s(worker.pid),
             age_s=now_s - worker.started_s,
+            ends_in_s=ends_in_s(self._estate, worker.id, now_s),
+        )
+
+    def _command_status(self, child: Command, now_s: float) -> control.WorkerStatus:
+        """Of its connections nothing is known: it accepts them itself."""
+        return control.WorkerStatus(
+            id=child.id,
+            slot=child.slot,
+            pid=child.pid,
+            state=child.state,
+            said=child.said,
+            rss_bytes=_resident_bytes(child.pid),
+            processor_s=processor_s(child.pid),
+            age_s=now_s - child.started_s,
+            ends_in_s=ends_in_s(self._estate, child.id, now_s),
         )
 
     # --- looking inside -----------------------------------------------------------------------------------------
 
     def collect_stacks(
-        self, generation: GenerationId, slot: int, done: Callable[[list[control.WorkerStacks]], None]
+        self,
+        generation: GenerationId,
+        slot: int,
+        done: Callable[[list[control.WorkerStacks]], None],
+        *,
+        only: frozenset[WorkerId] | None = None,
     ) -> None:
-        """What the threads and tasks of some workers stand in; a worker that hangs tells its threads all the same."""
+        """What the threads and tasks of some workers stand in; a worker that hangs tells its threads all the same.
+
+        only: of these workers; None: of all that slot and generation name."""
         wanted = [
             w
             for w in self._estate.fleet.workers.values()
-            if w.generation == generation and slot in {-1, w.slot} and w.pid
+            if w.generation == generation and slot in {-1, w.slot} and w.pid and (only is None or w.id in only)
         ]
         if not wanted:
             done([])
@@ -176,17 +226,13 @@ class Reporting:
         self._estate.offload.begin("reading the configuration", look, control.ConfigReport, answer)
 
 
-def _command_status(child: Command, now_s: float) -> control.WorkerStatus:
-    """Of its connections nothing is known: it accepts them itself."""
-    return control.WorkerStatus(
-        id=child.id,
-        slot=child.slot,
-        pid=child.pid,
-        state=child.state,
-        said=child.said,
-        rss_bytes=_resident_bytes(child.pid),
-        age_s=now_s - child.started_s,
-    )
+def ends_in_s(estate: Estate, worker: WorkerId, now_s: float) -> float | None:
+    """When what a worker that leaves still has is cut; None: no limit is set."""
+    known = estate.service.workers.get(worker)
+    due_s = estate.service.timers.get(f"kill:{worker}")
+    if known is None or due_s is None:
+        return None
+    return max(0.0, due_s - estate.service.generations[known.generation].policy.exit_s - KILL_GRACE_S - now_s)
 
 
 def _keep(texts: dict[WorkerId, str], worker: WorkerId) -> Callable[[str], None]:

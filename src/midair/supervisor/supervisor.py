@@ -82,6 +82,7 @@ class Supervisor:
             tell=self.tell,
             say=say,
             started_s=loop.clock.now_s(),
+            recent=outputs.recent,
         )
         fleet = self.estate.fleet
         fleet.on_imported, fleet.on_started, fleet.on_left = self._imported, self._started, self._left
@@ -134,6 +135,7 @@ class Supervisor:
             "metrics": self.endpoints,
             "moving": self._moving,
             "notices": self._notices,
+            "recent": self.estate.recent,
         }
         """Parts with state of their own that must get over an upgrade, by name."""
 
@@ -183,6 +185,10 @@ class Supervisor:
     def next_request(self) -> RequestId:
         self._requests += 1
         return RequestId(self._requests)
+
+    def move_all_now(self) -> None:
+        """Connections on their way to the serving version have had time enough."""
+        self._moving.hurry()
 
     def _set_alarm(self) -> None:
         at_s = next_wake_s(self.estate.service)

@@ -157,6 +157,11 @@ class Cycle:
             self._carriage = Carriage(None, lambda: None)
         return self._carriage
 
+    @property
+    def is_carried(self) -> bool:
+        """Its application can go on with it in another worker."""
+        return self._carriage is not None and self._carriage.is_taken
+
     def is_under_way(self) -> bool:
         return not self.is_resting()
 

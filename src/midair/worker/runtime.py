@@ -28,7 +28,7 @@ from midair import exclusion, live
 from midair.errors import ApplicationError
 from midair.observe.counters import Cell, Page
 from midair.sockets import passing, words
-from midair.worker import whereabouts
+from midair.worker import holding, whereabouts
 from midair.worker.asgi import Asgi
 from midair.worker.carrying import Carrying
 from midair.worker.certificates import Certificate
@@ -218,6 +218,8 @@ class _Worker:
                 self._leave(within_s)
             case words.TellStacks():
                 self._link.say(words.Stacks(text=words.shorten(whereabouts.report(), words.DETAIL_MAX)))
+            case words.TellHolding() if server:
+                self._link.say(words.Holds(holding=holding.report(server, self._ends_in_s())))
             case _:
                 pass  # A word of a newer supervisor, or one that makes no sense now: it is not for us.
         for fd in fds:
@@ -263,6 +265,12 @@ class _Worker:
             self._deadline_s = deadline_s
             self._deadline_changed.set()
         self._leaving.set()
+
+    def _ends_in_s(self) -> float | None:
+        """When what is left is cut; None: nobody has said that we are to leave."""
+        if not self._leaving.is_set():
+            return None
+        return max(0.0, self._deadline_s - asyncio.get_running_loop().time())
 
     def _on_orphaned(self) -> None:
         """The supervisor is gone. Whoever starts the next one wants the port."""

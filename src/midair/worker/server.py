@@ -39,6 +39,8 @@ class Call(Protocol):
     connection: Connection
     scope: Scope
     started_s: float
+    task: asyncio.Task[None] | None
+    """None: it has returned already, or its first step has not."""
 
     def is_under_way(self) -> bool:
         """It changes what the application has in memory, or may, and comes to an end."""
@@ -230,7 +232,7 @@ class Server:
         """
         self.is_cut = True
         now_s = time.monotonic()
-        busy = [call for call in self.running if not self._is_background(call)]
+        busy = [call for call in self.running if not self.is_background(call)]
         lines = [_describe(call, now_s) for call in self.running]
         for call in busy:
             if call.scope["type"] == "http":
@@ -240,6 +242,14 @@ class Server:
         for handshake in self._handshakes:
             handshake.cancel()
         return lines
+
+    def is_background(self, call: Call) -> bool:
+        """Its response is complete, and the application goes on all the same."""
+        return call.connection.cycle is not call and call.connection.websocket is not call
+
+    def handshakes(self) -> int:
+        """Connections that wait for their client's part of a TLS handshake."""
+        return len(self._handshakes)
 
     def is_empty(self) -> bool:
         """No connection is left and no call of the application goes on."""
@@ -369,9 +379,6 @@ class Server:
         now_s = time.monotonic()
         for connection in self.connections:
             connection.idle_deadline(now_s)
-
-    def _is_background(self, call: Call) -> bool:
-        return call.connection.cycle is not call and call.connection.websocket is not call
 
     def _keep_sweeping(self) -> None:
         if self._sweep is None:
