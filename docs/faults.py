@@ -23,6 +23,10 @@ FAULTS: dict[str, tuple[str, str]] = {
     ),
     "carry-no-room": (WHOLE_UPDATE, "The state could not be written or passed on: memory, or descriptors."),
     "command-failed": (WHOLE_UPDATE, "The program could not be executed; the kernel's reason stands in the message."),
+    "deploy-superseded": (
+        WHOLE_UPDATE,
+        "It was committed, but another release serves by now: somebody updated meanwhile.",
+    ),
     "files-changed": (
         WHOLE_UPDATE,
         "The files are not the version's any more that its processes would join. Reload to start what is there.",

@@ -9,6 +9,7 @@ COMMANDS = {
     "dev": "Run a service while it is written: what is saved is served, what is broken is not.",
     "reload": "Update to the code on disk; returns when the new version serves or was refused.",
     "rollback": "Go back to the version before.",
+    "deploy": "Put a new release beside the one that serves, and update to it.",
     "init": "Look at a project and write its midair.toml.",
     "new": "Make a project that runs at once.",
     "check": "Check the configuration and import the application, without running it.",

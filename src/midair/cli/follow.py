@@ -17,7 +17,7 @@ GOOD = ("committed", "stopped")
 
 def follow(service: Service, request: Request, *, timeout_s: float, wait: Wait = "commit") -> int:
     """Ask, watch, tell; return the exit code. Ctrl-C stops the watching, never the update."""
-    watcher = _Watcher(service.show)
+    watcher = Watcher(service.show)
     try:
         with watcher.progress:
             if wait == "none":
@@ -86,7 +86,7 @@ def _interrupted(update: int) -> Fault:
     )
 
 
-class _Watcher:
+class Watcher:
     """Turns what the service tells into lines."""
 
     def __init__(self, show: Show) -> None:

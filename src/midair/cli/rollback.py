@@ -7,6 +7,7 @@ import click
 from midair.cli.follow import follow
 from midair.cli.options import REASON, TIMEOUT, Service, service_options
 from midair.control.words import Rollback, Wait
+from midair.errors import UNKNOWN
 
 
 @click.command
@@ -21,4 +22,9 @@ from midair.control.words import Rollback, Wait
 def command(service: Service, *, wait: Wait, no_wait: bool, now: bool, reason: str, timeout: float) -> int:
     """Go back to the version that served before; it is still warm for a while, also when its files are gone."""
     until: Wait = "none" if no_wait else wait
-    return follow(service, Rollback(now=now, wait=until, reason=reason), timeout_s=timeout, wait=until)
+    code = follow(service, Rollback(now=now, wait=until, reason=reason), timeout_s=timeout, wait=until)
+    if until != "none" and code != UNKNOWN:
+        from midair.cli.deploy import current_follows  # After the way back, which is not to wait for it.
+
+        current_follows(service)
+    return code

@@ -66,6 +66,7 @@ EFFECTS: dict[str, Effect] = {
     "watch": "update",
     "build": "update",
     "dev": "update",
+    "deploy": "update",
 }
 """By key, else by table. ``update``: belongs to a generation, so it counts from the commit of the update that read it.
 ``restart``: decides what is bound, where the service is found and where it prints to."""

@@ -18,6 +18,7 @@ TARGETS = ("app", "main", "command")
 AT_LEAST_ONE = (
     "workers",
     "drain.max_generations",
+    "deploy.keep",
     "serve.backlog",
     "serve.headers_max",
     "serve.wsgi_threads",
@@ -35,6 +36,7 @@ NOT_ZERO = (
     "worker.hang_timeout",
     "hooks.timeout",
     "watch.poll_interval",
+    "deploy.timeout",
 )
 """Zero would mean never or nothing here; where it means off, the schema says so."""
 AT_MOST_WHOLE = ("drain.rate", "drain.halt_at", "rollback.rate", "bake.error_rate")

@@ -37,7 +37,13 @@ def folder_as_typed(typed: str, environ: Mapping[str, str]) -> str:
 
 
 def default_name(folder: str) -> str:
-    return os.path.basename(folder.rstrip("/"))
+    """The folder's name; in release folders (``ROOT/current``, ``ROOT/releases/ID``) that of ``ROOT``."""
+    above, name = os.path.split(folder.rstrip("/"))
+    if name == "current" and os.path.isdir(os.path.join(above, "releases")):
+        return os.path.basename(above)
+    if os.path.basename(above) == "releases":
+        return os.path.basename(os.path.dirname(above))
+    return name
 
 
 def name_problem(name: str) -> str:

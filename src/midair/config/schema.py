@@ -284,6 +284,31 @@ class Dev(Table, frozen=True, kw_only=True):
     """Programs beside the service, each a ``[[dev.process]]`` table of its own."""
 
 
+class Deploy(Table, frozen=True, kw_only=True):
+    """What ``midair deploy`` does with a new release; it reads this table in the release itself."""
+
+    root: str = ""
+    """The folder that gets ``releases``, ``current`` and ``shared``; empty: where the command is typed, or ``--to``."""
+    keep: int = 5
+    """Releases that stay, the new one among them. What serves, drains or is kept for a rollback stays in any case."""
+    venv: Literal["none", "pip", "uv"] = "none"
+    """A virtual environment for each release, in its folder as ``.venv``, made with this."""
+    python: str = ""
+    """Interpreter that makes it; empty: the one that midair runs in."""
+    requirements: str = ""
+    """What is installed in it; empty: ``requirements.txt``, ``uv.lock`` (uv), or the project itself. If there are hashes, every
+    package needs one."""
+    shared: tuple[str, ...] = ()
+    """What outlives releases: paths that become links into ``shared``. A folder that may begin empty ends with ``/``."""
+    ignore: tuple[str, ...] = ()
+    """What of a folder is not deployed, as lines of a ``.gitignore``. ``.git``, ``__pycache__`` and virtual environments never
+    are."""
+    prepare: tuple[str, ...] = ()
+    """Shell lines that run in the new folder before it is checked, such as a front-end's build."""
+    timeout_s: float = 600.0
+    """How long one step of making the environment, and one line of ``prepare``, may take."""
+
+
 class Settings(Table, frozen=True, kw_only=True):
     """One service, resolved."""
 
@@ -356,6 +381,7 @@ class Settings(Table, frozen=True, kw_only=True):
     watch: Watch = Watch()
     build: Build = Build()
     dev: Dev = Dev()
+    deploy: Deploy = Deploy()
     process: tuple[Process, ...] = ()
     """Programs of the same version beside the workers, each a ``[[process]]`` table of its own."""
 

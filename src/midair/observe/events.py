@@ -65,6 +65,18 @@ _TABLE = (
     Event("no_health_route", "info", "The application has no health route: start-up counts as ready.", ("answer",)),
     Event("probe_failed", "warning", "A health probe did not get the answer it needs.", ("worker", "answer", "failures")),
     Event("receipt_unwritten", "warning", "A receipt could not be written; it is kept in memory.", ("error",)),
+    Event(
+        "current_followed",
+        "info",
+        "Whoever deployed was killed: `current` names the release again that serves.",
+        ("release",),
+    ),
+    Event(
+        "current_stayed",
+        "warning",
+        "`current` could not be made to name what serves; a restart would start what it names.",
+        ("error",),
+    ),
     Event("books_unbalanced", "error", "Connections of a generation do not add up. Please report it.", ("books",)),
     # --- starting
     Event("unchanged", "info", "What stands on the disk is what serves already.", ("serving",)),

@@ -35,6 +35,15 @@ def head_commit(folder: str) -> str:
     raise NotARepository(f"{own}: HEAD leads nowhere")
 
 
+def revision_in(folder: str) -> str | None:
+    """The commit that stands in ``REVISION`` of a folder that was deployed; None: there is none."""
+    try:
+        text = _read(os.path.join(folder, "REVISION"))
+    except NotARepository:
+        return None
+    return text if _COMMIT.match(text) else None
+
+
 def git_folder(folder: str) -> str:
     """The ``.git`` of the checkout that ``folder`` (absolute) lies in. Raises NotARepository."""
     while True:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from midair.config.schema import Settings
 from midair.errors import ConfigError
-from midair.release.git import NotARepository, head_commit
+from midair.release.git import NotARepository, head_commit, revision_in
 from midair.release.packages import package_version
 from midair.release.values import Fingerprint, Interpreter
 
@@ -97,6 +97,9 @@ def _from_git(source: str, folder: str) -> str:
     try:
         return head_commit(folder)[:COMMIT_DIGITS]
     except NotARepository as exc:
+        # A release folder has no .git: its commit stands in a file, where Capistrano puts it, too.
+        if (deployed := revision_in(folder)) is not None:
+            return deployed[:COMMIT_DIGITS]
         raise VersionUnknown(source, str(exc), hint="deploy a git checkout, or use `auto`") from exc
 
 

@@ -77,7 +77,9 @@ def answer(question: Question, ambient: Mapping[str, str], known: Digests | None
 
     if isinstance(question, NewVersion):
         return _new_version(question, ambient, known)
-    seen = survey(_at(question.home, question.settings), question.generation, ambient, earlier=question.earlier, known=known)
+    seen = survey(
+        _at(question.home, question.settings), question.generation, ambient, earlier=question.earlier, known=known
+    )
     return Seen(seen.fingerprint.value)
 
 

@@ -32,6 +32,7 @@ from midair.supervisor.document import Document
 from midair.supervisor.endpoints import Endpoints
 from midair.supervisor.errands import Errands
 from midair.supervisor.estate import Estate, FieldValue, Say
+from midair.supervisor.following import Following
 from midair.supervisor.health import Health
 from midair.supervisor.ledger import Ledger, Receipt
 from midair.supervisor.loop import Loop, Timer
@@ -114,6 +115,7 @@ class Supervisor:
         self._companions = Companions(self.estate)
         self.accounts.beside = self._beside
         self._notices = Notices(self.estate)
+        self._following = Following(self.estate)
         self._moving = Moving(self.estate, self.accounts, self._pulse)
         fleet.on_moving = self._moving.heard
         self._carrying = Carrying(self.estate)
@@ -373,6 +375,7 @@ class Supervisor:
         )
         self.accounts.closed(effect, receipt)
         self._notices.closed(effect, receipt)
+        self._following.closed(effect, receipt)
         for each in self.closed:
             each(effect, receipt)
 
