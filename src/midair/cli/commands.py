@@ -23,6 +23,7 @@ COMMANDS = {
     "config": "Show every setting, its value and where it came from.",
     "logs": "Show what the service's workers printed.",
     "stacks": "Show where the workers' threads and tasks stand.",
+    "systemd": "Print, write or check the units that run the service under systemd.",
     "completion": "Print the completion script of a shell.",
 }
 """In the order in which they are listed. The module is ``midair.cli.NAME``, its command ``command``."""
