@@ -107,7 +107,7 @@ _OPTIONS = (
         "--bake", metavar="DURATION", help="How long a new version is watched after the cut-over, such as 10s."
     ),
     click.option("--metrics", metavar="ADDRESS", help="Where Prometheus scrapes, such as 127.0.0.1:9464."),
-    click.option("--log-format", metavar="FORMAT", help="auto, json, console."),
+    click.option("--log-format", metavar="FORMAT", help="auto, json, console, journal."),
     click.option(
         "--version-from", metavar="SOURCE", help="auto, git, file:PATH, package:NAME, env:NAME, command:LINE."
     ),

@@ -160,8 +160,8 @@ class Signals(Table, frozen=True, kw_only=True):
 
 
 class Log(Table, frozen=True, kw_only=True):
-    format: Literal["auto", "json", "console"] = "auto"
-    """``auto``: words on a terminal, JSON otherwise."""
+    format: Literal["auto", "json", "console", "journal"] = "auto"
+    """``auto``: words on a terminal, entries with fields where standard error is systemd's journal, JSON otherwise."""
     level: Literal["debug", "info", "warning", "error"] = "info"
     """Events below this level are left out."""
     output: Literal["capture", "inherit"] = "capture"

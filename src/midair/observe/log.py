@@ -22,7 +22,8 @@ from midair.observe.events import EVENTS, LEVELS, Level
 from midair.observe.sink import Sink
 
 FieldValue: TypeAlias = str | int | float | bool | Sequence[str] | None
-Format = Literal["json", "console"]
+Format = Literal["json", "console", "journal"]
+Encode: TypeAlias = Callable[[Mapping[str, object]], bytes]
 
 VALUE_MAX = 8 * 1024
 """Characters of one field: a traceback fits, a page of HTML does not."""
@@ -42,7 +43,7 @@ class UnknownEvent(Bug):
 class Log:
     """Writes events. ``bind`` gives one that knows more; all share the sink."""
 
-    __slots__ = ("_bound", "_format", "_is_coloured", "_is_strict", "_lowest", "_sink", "_wall_s")
+    __slots__ = ("_bound", "_encode", "_format", "_is_coloured", "_is_strict", "_lowest", "_sink", "_wall_s")
 
     def __init__(
         self,
@@ -54,8 +55,12 @@ class Log:
         is_coloured: bool = False,
         is_strict: bool = False,
         bound: Mapping[str, FieldValue] | None = None,
+        encode: Encode | None = None,
     ) -> None:
-        """wall_s: seconds since the epoch. is_strict: an event that is not in the table is our bug, not a line."""
+        """wall_s: seconds since the epoch. is_strict: an event that is not in the table is our bug, not a line.
+
+        encode: for the journal, makes an entry of a record, whose ``message`` is for people.
+        """
         self._sink = sink
         self._format = format
         self._lowest = LEVELS.index(level)
@@ -63,6 +68,7 @@ class Log:
         self._is_coloured = is_coloured
         self._is_strict = is_strict
         self._bound = dict(bound or {})
+        self._encode = encode or _encode
 
     def show(self, level: Level) -> None:
         """From now on, this level and above. Lines of workers are shown in any case."""
@@ -110,9 +116,11 @@ class Log:
             return
         shown = {key: _cut(value) for key, value in fields.items() if value is not None}
         now_s = self._wall_s()
-        if self._format == "json":
+        if self._format != "console":
             record = {"time": timestamp(now_s), "level": level, "event": event, **shown}
-            self._sink.write(_encode(record))
+            if self._format == "journal":
+                record["message"] = _words(event, shown)
+            self._sink.write(self._encode(record))
             return
         self._sink.write(_console(now_s, level, event, shown, self._is_coloured).encode(errors="backslashreplace"))
 
@@ -124,6 +132,10 @@ class Log:
             return f"{prefix}{line.text}{lost}\n".encode(errors="backslashreplace")
         added = {key: ours[key] for key in (*OURS, "lost_bytes") if ours.get(key) is not None}
         theirs = _object(line.text)
+        if self._format == "journal":
+            # As they wrote it. Their fields are theirs to name: the journal's are not to be taken by them.
+            level = str((theirs or {}).get("level", "info")).lower()
+            return self._encode({"level": level, "event": "worker_output", "message": line.text, **added})
         if theirs is None:
             record = {
                 "time": timestamp(self._wall_s()),
@@ -147,6 +159,11 @@ def timestamp(wall_s: float) -> str:
 def _console(now_s: float, level: Level, event: str, fields: Mapping[str, FieldValue], is_coloured: bool) -> str:
     colour, plain = (_COLOURS[level], "\x1b[0m") if is_coloured and _COLOURS[level] else ("", "")
     clock = time.strftime("%H:%M:%S", time.localtime(now_s))
+    return f"{clock} {colour}{level:<7} {_words(event, fields, plain)}\n"
+
+
+def _words(event: str, fields: Mapping[str, FieldValue], plain: str = "") -> str:
+    """An event for people. plain: what ends a colour."""
     # Text of several lines goes below, indented: a traceback stays readable.
     below = [value for value in fields.values() if isinstance(value, str) and "\n" in value]
     words = [
@@ -154,8 +171,8 @@ def _console(now_s: float, level: Level, event: str, fields: Mapping[str, FieldV
         for key, value in fields.items()
         if key not in ("status", "node") and not (isinstance(value, str) and "\n" in value)
     ]
-    first = f"{clock} {colour}{level:<7} {event.replace('_', ' ')}{plain}  {' '.join(words)}".rstrip()
-    return "\n".join([first, *(f"    {row}" for text in below for row in map(_harmless, text.splitlines()))]) + "\n"
+    first = f"{event.replace('_', ' ')}{plain}  {' '.join(words)}".rstrip()
+    return "\n".join([first, *(f"    {row}" for text in below for row in map(_harmless, text.splitlines()))])
 
 
 def _word(value: FieldValue) -> str:

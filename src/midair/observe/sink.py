@@ -8,6 +8,8 @@ belongs to the open file, so it would hit everyone who shares it: it is never ch
 - where that is refused (another user's terminal): poll, then at most PIPE_BUF bytes, which a writable pipe takes whole;
 - a file or a device such as /dev/null: plain writes, which do not wait for a reader.
 
+A ``Channel`` in the place of a descriptor takes an entry at a time, such as the journal's (``systemd/journal.py``).
+
 What cannot be written now is kept up to a bound and written when the descriptor is writable again; beyond the bound
 lines are dropped whole and counted, and the count is said when there is room again. Lines of a source (a worker whose output
 is passed on) have a bound of their own and never take the room of the supervisor's lines.
@@ -23,6 +25,7 @@ import stat
 import time
 from collections import deque
 from collections.abc import Callable
+from typing import Protocol
 
 SOURCE_MAX_BYTES = 1024 * 1024
 """Lines of one source that wait. A worker that writes faster than anybody reads loses lines, not the service."""
@@ -34,19 +37,37 @@ OWN_MAX_BYTES = 256 * 1024
 """The supervisor's own lines that wait: about a thousand."""
 
 CHUNK_BYTES = 64 * 1024
+WHOLE = 0
+"""The bound of one write where each write is one line."""
+
+PASSING = frozenset(
+    {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.ECONNREFUSED, errno.ENOENT, errno.EMFILE, errno.ENFILE}
+)
+"""A full disk may have room later, and a journal that is restarted comes back: what cannot be written then is lost, and no more."""
 
 Callback = Callable[[], None]
 Watch = Callable[[int, Callback | None], None]
 """``Loop.on_writable``: call back while a descriptor is writable; None ends it."""
 
 
+class Channel(Protocol):
+    """Takes lines whole, one at a time."""
+
+    fd: int
+    """The sink's from now on: it watches and closes it."""
+
+    def send(self, line: bytes, /) -> int:
+        """Its length. Raises BlockingIOError while there is no room."""
+
+
 class Sink:
     """Takes lines, writes them to one descriptor as it can. Owns a copy of the descriptor."""
 
-    def __init__(self, fd: int, watch: Watch | None = None) -> None:
-        """watch: how to be called when writing is possible again; without it, the next line or ``flush`` tries."""
+    def __init__(self, to: int | Channel, watch: Watch | None = None) -> None:
+        """to: a descriptor, or what takes whole lines. watch: how to be called when writing is possible again; without it, the
+        next line or ``flush`` tries."""
         self._watch = watch
-        self._send, self.fd, self._bound = _writer(fd)
+        self._send, self.fd, self._bound = _writer(to) if isinstance(to, int) else (to.send, to.fd, WHOLE)
         self._lines: deque[tuple[str, bytes, int]] = deque()  # source, data, how much of it is written
         self._waiting: dict[str, int] = {}
         self._dropped: dict[str, int] = {}
@@ -126,8 +147,8 @@ class Sink:
         except BlockingIOError:
             return False
         except OSError as exc:
-            # A full disk may have room later; a reader or a terminal that is gone does not come back.
-            self.is_broken = exc.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+            # A reader or a terminal that is gone does not come back.
+            self.is_broken = exc.errno not in PASSING
             self._drop_waiting()
             return False
         self._forget(written)
@@ -141,6 +162,8 @@ class Sink:
 
     def _chunk(self) -> bytes:
         """What goes into one write: many lines at once, so that a terminal that wakes up is quick."""
+        if self._bound == WHOLE:
+            return self._lines[0][1]
         parts: list[bytes] = []
         size = 0
         for _, line, begin in self._lines:

@@ -36,6 +36,7 @@ from midair.supervisor.processes import become_subreaper
 from midair.supervisor.signals import Signals
 from midair.supervisor.supervisor import Supervisor
 from midair.supervisor.upgrade import Requester, Upgrader, conclude, enter
+from midair.systemd.journal import Journal, NoJournal, encoder, is_journal
 
 BIND_RETRY_S = 6.0
 """A killed supervisor's workers close their listeners within this time."""
@@ -201,8 +202,7 @@ class _Life:
         self._attendant: Attendant | None = None
         self._settings = settings
         self._loop = Loop(SystemClock())
-        self._sink = Sink(2, self._loop.on_writable)
-        self._log = _make_log(settings, self._sink)
+        self._sink, self._log = _make_log(settings, self._loop)
         self._outputs = outputs = Outputs(self._loop, self._pass_on, is_inherited=settings.log.output == "inherit")
         self._supervisor = Supervisor(self._loop, settings, sources, listeners, os.environ, outputs, self._say)
         self._control = ControlServer(self._loop, self._supervisor, control)
@@ -420,11 +420,28 @@ def _mapping(settings: Settings) -> dict[int, str]:
     }
 
 
-def _make_log(settings: Settings, sink: Sink) -> Log:
+def _make_log(settings: Settings, loop: Loop) -> tuple[Sink, Log]:
     is_terminal = os.isatty(2)
-    form: Format = "json"
-    if settings.log.format == "console" or (settings.log.format == "auto" and is_terminal):
-        form = "console"
+    form: Format
     node = settings.log.node or socket.gethostname()
+    if journal := _journal(settings):
+        sink, form, encode = Sink(journal, loop.on_writable), "journal", encoder(settings.name)
+    else:
+        sink = Sink(2, loop.on_writable)
+        wants_words = settings.log.format == "console" or (settings.log.format == "auto" and is_terminal)
+        form, encode = "console" if wants_words else "json", None
     is_coloured = is_terminal and "NO_COLOR" not in os.environ
-    return Log(sink, format=form, level=settings.log.level, is_coloured=is_coloured, bound={"node": node})
+    log = Log(sink, format=form, level=settings.log.level, is_coloured=is_coloured, bound={"node": node}, encode=encode)
+    return sink, log
+
+
+def _journal(settings: Settings) -> Journal | None:
+    """The journal, where the log goes there. `midair dev` speaks to whoever sits at it."""
+    is_meant = settings.log.format == "journal" or (settings.log.format == "auto" and is_journal(os.environ, 2))
+    if not is_meant or settings.is_dev:
+        return None
+    try:
+        return Journal()
+    except NoJournal as exc:
+        print(f"midair: {exc}; the log goes to standard error", file=sys.stderr)
+        return None
