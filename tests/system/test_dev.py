@@ -11,6 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from midair.config.load import ServiceAddress
+from midair.control.client import ask_one
+from midair.control.words import FiguresReport, Metrics
+from midair.observe.metrics import STEPS
 from midair.testing.client import Load
 from tests.support.service import STOP_WITHIN_S
 from tests.support.toml import Setting
@@ -84,6 +88,20 @@ def test_steps_come_before_the_update_and_a_failing_one_keeps_the_version(tmp_pa
         service.save("app.src", source.replace('VERSION = "1"', 'VERSION = "2"'))
         wait_for(service.serving_version, 5, until="2".__eq__)
         assert re.search(r"app.src.*  fork.*  pre \d+ ms  build \d+ ms  check \d+ ms  import ", service.log())
+        wait_for(lambda: steps.read_text().split().count("post"), 10, until=lambda count: count == 2)
+        address = ServiceAddress(name="it", folder=str(service.folder), runtime_dirs=(str(service.runtime),))
+        figures = wait_for(
+            lambda: ask_one(address, Metrics(form="figures"), FiguresReport).snapshot.dev,
+            20,
+            until=lambda dev: dev is not None and sum(dev.builds["post"].buckets) == 2,
+            what="two whole rounds",
+        )
+        assert figures is not None
+        assert figures.failures == {"pre": 0, "build": 1, "check": 1, "post": 0}
+        assert [sum(figures.builds[step].buckets) for step in STEPS] == [4, 4, 3, 2]
+        assert figures.changes["create"] >= 1
+        assert figures.changes["write"] >= 2
+        assert figures.watches >= 1
 
 
 @pytest.mark.slow

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
+import signal
 import socket
-import subprocess
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from midair.config.load import ServiceAddress
 from midair.control.client import ask_one
+from midair.control.place import control_socket
 from midair.control.words import Metrics, MetricsReport
-from midair.testing.client import Load
+from midair.supervisor.control import CONNECTIONS_MAX
+from midair.testing.client import Load, Target
 from tests.support.processes import Process
 from tests.support.service import Service
 from tests.support.toml import Setting
@@ -236,49 +235,77 @@ def test_the_supervisor_stays_small_with_everything_switched_on(tmp_path: Path) 
         assert _value(_scrape(url), "midair_supervisor_resident_memory_bytes") < 40e6
 
 
-# --- Prometheus itself -----------------------------------------------------------------------------------------------
+@pytest.mark.slow
+def test_while_connections_move_it_is_told_what_is_left_and_how_quickly_they_go(tmp_path: Path) -> None:
+    settings: dict[str, Setting] = {**SERVED, "drain": {"rate": "10%", "halt_at": "off"}}
+    asking = (Load(connections=18, think_s=0.02), Load.streams(connections=2))
+    with Service(tmp_path, settings=settings) as service, service.asked(*asking):
+        url = _url(service)
+        figures = wait_for(
+            lambda: _scrape(url),
+            20,
+            until=lambda f: _value(f, "midair_connections", state="stream") == 2,
+            what="streams",
+        )
+        assert _value(figures, "midair_connections") == 20
+        for name in ("connections_left", "rate_per_second", "oldest_age_seconds"):
+            assert _value(figures, f"midair_drain_{name}") == 0
+        service.update("2")
 
+        def of_all(figures: Figures) -> tuple[float, float]:
+            left, moved = "midair_drain_connections_left", "midair_connections_moved_total"
+            return _value(figures, left), _value(figures, moved)
 
-@contextmanager
-def _prometheus(folder: Path, target: str) -> Iterator[str]:
-    """A Prometheus that scrapes ``target`` each 200 ms; its address."""
-    program = shutil.which("prometheus")
-    if program is None and os.environ.get("CI") == "true":
-        pytest.fail("prometheus is missing: apt-get install prometheus")
-    if program is None:
-        pytest.skip("prometheus is not installed")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{free.getsockname()[1]}"
-    (folder / "p.yml").write_text(
-        f"""global: {{scrape_interval: 200ms, scrape_timeout: 200ms}}
-scrape_configs: [{{job_name: midair, static_configs: [{{targets: ["{target}"]}}]}}]
-"""
-    )
-    words = [f"--config.file={folder}/p.yml", f"--storage.tsdb.path={folder}/tsdb", f"--web.listen-address={address}"]
-    with (folder / "prometheus.log").open("wb") as log, subprocess.Popen([program, *words], stderr=log) as process:
-        try:
-            yield address
-        finally:
-            process.terminate()
-            process.wait(10)
+        # A connection may move between the reading of the two.
+        figures = wait_for(
+            lambda: _scrape(url),
+            20,
+            until=lambda f: of_all(f)[1] > 0 and sum(of_all(f)) == 20,
+            what="some that have moved",
+        )
+        left, _ = of_all(figures)
+        assert _value(figures, "midair_connections", generation="1") == left
+        assert _value(figures, "midair_connections", state="draining") == left
+        assert _value(figures, "midair_connections", generation="2", state="draining") == 0
+        assert _value(figures, "midair_streams", generation="1") == 2
+        assert _value(figures, "midair_drain_rate_per_second") == 2
+        assert 0 < _value(figures, "midair_drain_oldest_age_seconds") < 20
 
 
 @pytest.mark.slow
-def test_prometheus_scrapes_it(tmp_path: Path) -> None:
-    def asked(address: str, query: str) -> str:
-        try:
-            with urllib.request.urlopen(f"http://{address}/api/v1/query?query={query}", timeout=5) as response:
-                return str(response.read().decode())
-        except OSError as error:
-            return str(error)
+@pytest.mark.parametrize("unix", [False, True])
+def test_who_waits_to_be_accepted_is_seen(tmp_path: Path, unix: bool) -> None:
+    with Service(tmp_path, settings=SERVED, workers=1, unix=unix) as service, ExitStack() as stack:
+        url = _url(service)
+        (pid,) = service.worker_pids()
+        worker = Process(pid)
+        worker.send(signal.SIGSTOP)
+        target = Target.parse(service.url)
+        for _ in range(3):
+            stack.enter_context(socket.socket(target.family)).connect(target.address)
+        figures = _scrape(url)
+        assert _value(figures, "midair_listener_queue") == 3
+        assert _value(figures, "midair_listener_queue_max") > 3
+        worker.send(signal.SIGCONT)
+        wait_for(
+            lambda: _scrape(url), 20, until=lambda f: _value(f, "midair_listener_queue") == 0, what="an empty queue"
+        )
 
+
+@pytest.mark.slow
+def test_who_is_turned_away_at_the_control_socket_is_counted(tmp_path: Path) -> None:
     with Service(tmp_path, settings=SERVED) as service:
-        service.update("2")
-        with _prometheus(tmp_path, service.status()["metrics"]) as address:
-            seen = wait_for(
-                lambda: asked(address, "hot_update_success"), 20, until=lambda s: "__name__" in s, what="a sample"
-            )
-            assert '"hot_update_success"' in seen
-            assert seen.rstrip("}]").endswith('"1"'), seen
-            assert '"1"]' in asked(address, "up")
+        url, path = _url(service), control_socket(str(service.runtime))
+        with socket.socket(socket.AF_UNIX) as lost:
+            lost.connect(path)
+            lost.sendall(b"GET / HTTP/1.1\r\n\r\n")
+            assert b"refused" in lost.recv(65536)
+        with ExitStack() as stack:
+            many = [stack.enter_context(socket.socket(socket.AF_UNIX)) for _ in range(CONNECTIONS_MAX + 1)]
+            for each in many:
+                each.connect(path)
+            assert many[-1].recv(1) == b"", "one too many is hung up on"
+        figures = _scrape(url)
+        assert _value(figures, "midair_control_refusals_total", why="garbage") == 1
+        assert _value(figures, "midair_control_refusals_total", why="too_many") == 1
+        assert _value(figures, "midair_control_refusals_total", why="not_allowed") == 0
