@@ -345,6 +345,28 @@ def test_a_failing_before_hook_refuses() -> None:
     assert not [effect for effect in play.said(StartWorker) if effect.generation == 2]
 
 
+def test_what_the_before_hook_makes_belongs_to_the_version() -> None:
+    play = Play(has_before=True)
+    play.serve()
+    update = play.update()
+    play.until(lambda: bool([hook for hook in play.said(RunHook) if hook.generation == 2]))
+    built = play.deploy()
+    play.until_end(update)
+    assert [hook.generation for hook in play.said(RunHook)] == [1, 2]
+    assert {worker.code.fingerprint for worker in play.world.living() if worker.generation == 2} == {built}
+    assert not [effect for effect in play.said(StartWorker) if effect.generation == 3]
+
+
+def test_a_version_that_came_while_another_was_imported_has_its_own_before_hook() -> None:
+    play = Play(has_before=True)
+    play.serve()
+    update = play.update()
+    play.until_phase(update, "start")
+    play.deploy()
+    assert play.until_end(update).result == "committed"
+    assert [hook.generation for hook in play.said(RunHook)] == [1, 2, 3]
+
+
 def test_hooks_run_in_every_update_each_in_its_place() -> None:
     play = Play(has_before=True, has_after=True, has_contract=True, drain_s=30.0)
     play.serve()

@@ -72,6 +72,17 @@ def test_the_receipt_has_what_each_hook_said(hooked: Service) -> None:
 
 
 @pytest.mark.slow
+def test_what_a_before_hook_builds_is_what_starts(tmp_path: Path) -> None:
+    with Service(tmp_path) as service:
+        service.configure(hooks={"before": ["sh", "-c", "cp built.txt app.py; echo once >> ran.log"]})
+        (service.folder / "built.txt").write_text((service.folder / "app.py").read_text().replace('"1"', '"2"'))
+        done = service.reload()
+        assert (done.code, done.data["generation"]) == (0, 2), done
+        assert service.serving_version() == "2"
+        assert (service.folder / "ran.log").read_text() == "once\n"
+
+
+@pytest.mark.slow
 def test_a_before_hook_that_fails_refuses_the_update_and_nothing_was_started(tmp_path: Path) -> None:
     with Service(tmp_path) as service, service.asked(Load(connections=2, keep_alive=False, think_s=0.02)) as client:
         before = {p.pid for p in service.processes()}

@@ -134,7 +134,7 @@ def prepared(turn: Turn, event: Prepared) -> None:
         what = f"{generation.policy.by_slot}; the present ones, once ended, could not be started again: their files are gone"
         hint = 'free memory, or go slot by slot all the same with surge = "slot", or side by side with surge = "all"'
         refuse(turn, Fault("no-memory", what, hint))
-    elif generation.policy.has_before:
+    elif generation.policy.has_before and not update.has_run_before:
         turn.do(RunHook(generation.id, "before"))
     else:
         _start(turn, update)
@@ -164,8 +164,12 @@ def before_hook_ended(turn: Turn, generation: GenerationId, fault: Fault | None)
         return
     if fault:
         refuse(turn, fault)
-    else:
+    elif update.rollback_to:
         _start(turn, update)
+    else:
+        # What it has made (a build) belongs to the version: what is there by now is what starts.
+        update.has_run_before = True
+        _survey(turn, update)
 
 
 # --- start and ready ----------------------------------------------------------------------------------------------
@@ -232,7 +236,7 @@ def _begin_anew(turn: Turn, update: Update) -> None:
     """The same update with another generation: nothing of what was found out about the first one counts."""
     _discard(turn, turn.generation(update.generation))
     update.generation = _new_generation(turn).id
-    update.is_verified = update.is_verifying = False
+    update.is_verified = update.is_verifying = update.has_run_before = False
     turn.enter(update, "build")
 
 

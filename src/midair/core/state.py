@@ -133,6 +133,8 @@ class Update:
     """The slots below this number are its own by now (a canary, or on the way from slot to slot)."""
     attempt: int = 1
     surveys: int = 1
+    has_run_before: bool = False
+    """The ``before`` hook, for what is on the disk now."""
     is_verified: bool = False
     is_verifying: bool = False
     baked_from_s: float = 0.0

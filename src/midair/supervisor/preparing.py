@@ -94,9 +94,14 @@ class Preparing:
         return workers, [each.pid for each in fleet.zygotes.values() if each.generation == serving and each.pid]
 
     def _adopt(self, generation: GenerationId, prepared: Prepared) -> None:
+        earlier = self._estate.releases.get(generation)
         release = self._make(generation, prepared.settings, prepared.survey, self._estate.sources.served)
         self._estate.releases[generation] = release
-        self._warn(release, (*prepared.warnings, *prepared.survey.warnings))
+        warnings = (*prepared.warnings, *prepared.survey.warnings)
+        if earlier:  # As it was before its hook: what still holds of it has been said.
+            release.warnings += [warning for warning in warnings if warning in earlier.warnings]
+            earlier.close()
+        self._warn(release, tuple(warning for warning in warnings if warning not in release.warnings))
         receipt = self._estate.ledger.of_generation(generation)
         if receipt is None:
             return
@@ -106,7 +111,7 @@ class Preparing:
             if self._estate.service.serving is not None
             else None
         )
-        if serving and serving.survey.fingerprint.value == receipt.fingerprint:
+        if serving and serving.survey.fingerprint.value == receipt.fingerprint and not receipt.note:
             receipt.note = f"unchanged: version {serving.version} serves already"
             self._estate.say_update(receipt, "unchanged", serving=serving.generation)
             self._estate.on_progress(receipt, "unchanged", "", {"note": receipt.note})
