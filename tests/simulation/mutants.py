@@ -113,7 +113,7 @@ MUTANTS = (
     ),
     Mutant("candidate", "--force does not lift a quarantine", "if why and not update.asked.force and", "if why and"),
     Mutant("candidate", "--expect expects nothing", "elif expect and expect != event.version:", "elif False:"),
-    Mutant("candidate", "the before hook is skipped", "elif generation.policy.has_before:", "elif False:"),
+    Mutant("candidate", "the before hook is skipped", "elif generation.policy.has_before and", "elif False and"),
     Mutant(
         "candidate",
         "a failed before hook refuses nothing",
@@ -155,7 +155,10 @@ MUTANTS = (
     ),
     Mutant("candidate", "files may change for ever", "SURVEYS_MAX = 3", "SURVEYS_MAX = 1000"),
     Mutant(
-        "candidate", "a second import counts as verified", "    update.is_verified = update.is_verifying = False\n", ""
+        "candidate",
+        "a second import counts as verified",
+        "update.is_verified = update.is_verifying = update.has_run_before = False\n",
+        "update.has_run_before = False\n",
     ),
     Mutant(
         "candidate",
@@ -759,8 +762,8 @@ MUTANTS = (
     Mutant(
         "workers",
         "one that must make room has all the time",
-        "            leave(turn, worker, HURRY_S)\n",
-        "            leave(turn, worker, 300.0)\n",
+        "            hurry(turn, worker, HURRY_S)\n",
+        "            hurry(turn, worker, 300.0)\n",
     ),
     Mutant("backoff", "deaths are never forgiven", "now_s - death < WINDOW_S", "now_s > death"),
     Mutant(

@@ -121,8 +121,8 @@ class Worker(Table, frozen=True, kw_only=True):
 
 class Hooks(Table, frozen=True, kw_only=True):
     before: tuple[str, ...] = ()
-    """Run with the new version's environment before it starts (argument list); failure refuses the update. What it builds belongs to
-    the version."""
+    """Run with the new version's environment before it starts (argument list); failure refuses the update. What it makes (a build)
+    belongs to the version."""
     after: tuple[str, ...] = ()
     """Run after the commit; its failure is logged and changes nothing."""
     contract: tuple[str, ...] = ()
