@@ -42,6 +42,7 @@ def main(name: str, paths: list[str]) -> int:
     container = _boot(root, groups, [path for path in paths if not _is_under_root(Path(path))])
     try:
         leader = _wait_until_ready(heard)
+        heard.close()  # The new system goes on to tell its status: with a queue that nobody empties it would stand still.
         print("ready", flush=True)
         sys.stdin.read()
         # Without its process 1 the kernel ends all others at once.

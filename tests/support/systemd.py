@@ -94,7 +94,10 @@ class Machine:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.communicate()
+        if self._process.returncode != 0:
             booting.remove_groups(self._name)
+            self._console.seek(0)
+            print(self._console.read().decode(errors="replace")[-4000:])
 
     # --- files and units --------------------------------------------------------------------------------------------
 
