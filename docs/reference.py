@@ -368,6 +368,8 @@ holds a path, a client, a PID or a worker: {alone} series, {each} more for each 
 {buckets}
 ## What is counted, and how
 
+- **Updates** replace a version: a first start is none. `hot_update_duration` is that of committed ones, the phases are those of
+  all, and an update that was begun anew within (its files had changed meanwhile) spends time in a phase twice.
 - **Requests** are responses begun. What midair refuses without asking the application (a broken head, 413, 431) is no request,
   but a connection that ended with `why="refused"`. A response that moves with its connection is counted once, where it began.
 - **Connections** are each in one `state`. All connections of a worker that accepts no more are `draining`, whatever they do:

@@ -25,6 +25,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from midair.config.load import ServiceAddress
+from midair.control.client import ask_one
+from midair.control.words import FiguresReport, Metrics
+from midair.observe.metrics import MetricsSnapshot
 from midair.testing.client import BackgroundClient, Load, Target
 from tests.support.authority import Authority
 from tests.support.processes import Process, marked
@@ -307,6 +311,11 @@ class Service:
         document = data.get("document", data)
         assert isinstance(document, dict)
         return document
+
+    def figures(self) -> MetricsSnapshot:
+        """What is counted, as the supervisor tells whoever serves it."""
+        address = ServiceAddress(name="it", folder=str(self.folder), runtime_dirs=(str(self.runtime),))
+        return ask_one(address, Metrics(form="figures"), FiguresReport).snapshot
 
     def get(self, path: str = "/", *, timeout_s: float = 10.0) -> tuple[int, bytes]:
         """One request on a connection of its own. Raises OSError, also for what is no HTTP."""

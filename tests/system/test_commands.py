@@ -250,6 +250,7 @@ def test_a_program_that_ignores_sigterm_is_killed_after_its_time_and_named(tmp_p
         service.update("2")
         wait_for(lambda: not deaf.is_alive, 5, what="the end of the deaf one")
         assert "generation=1" in logged(service, "worker killed")
+        assert service.figures().ends == {"left": 0, "died": 0, "killed": 1, "failed": 0}
 
 
 @pytest.mark.slow
@@ -280,6 +281,7 @@ def test_a_killed_program_is_started_again(tmp_path: Path) -> None:
         about = wait_for(lambda: _answer(service) if not first.is_alive else {}, 10)
         assert about["pid"] != first.pid
         assert (about["version"], about["generation"]) == ("1", "1")
+        assert service.figures().ends == {"left": 0, "died": 1, "killed": 0, "failed": 0}
 
 
 def test_other_code_never_comes_in_under_the_old_number(tmp_path: Path) -> None:

@@ -11,9 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from midair.config.load import ServiceAddress
-from midair.control.client import ask_one
-from midair.control.words import FiguresReport, Metrics
 from midair.observe.metrics import STEPS
 from midair.testing.client import Load
 from tests.support.service import STOP_WITHIN_S
@@ -89,9 +86,8 @@ def test_steps_come_before_the_update_and_a_failing_one_keeps_the_version(tmp_pa
         wait_for(service.serving_version, 5, until="2".__eq__)
         assert re.search(r"app.src.*  fork.*  pre \d+ ms  build \d+ ms  check \d+ ms  import ", service.log())
         wait_for(lambda: steps.read_text().split().count("post"), 10, until=lambda count: count == 2)
-        address = ServiceAddress(name="it", folder=str(service.folder), runtime_dirs=(str(service.runtime),))
         figures = wait_for(
-            lambda: ask_one(address, Metrics(form="figures"), FiguresReport).snapshot.dev,
+            lambda: service.figures().dev,
             20,
             until=lambda dev: dev is not None and sum(dev.builds["post"].buckets) == 2,
             what="two whole rounds",

@@ -232,7 +232,9 @@ def test_the_supervisor_stays_small_with_everything_switched_on(tmp_path: Path) 
                 service.update(version)
                 _scrape(url)
         assert service.supervisor.rss_bytes < 40e6
-        assert _value(_scrape(url), "midair_supervisor_resident_memory_bytes") < 40e6
+        figures = _scrape(url)
+        assert _value(figures, "midair_supervisor_resident_memory_bytes") < 40e6
+        assert _value(figures, "midair_memory_bytes", process="companion", generation="4") > 0
 
 
 @pytest.mark.slow

@@ -2,6 +2,9 @@
 
 Written here and not by prometheus_client: that library appends ``_total`` to the name of every counter, and
 ``hot_update_success`` has to be exposed under exactly that name. Its parser reads what is written here, in the tests.
+
+OpenMetrics is not spoken, whatever a scraper would accept: there a counter's line has to end in ``_total``, so that name could
+not be a counter, and what it would bring (when a series began, exemplars) nobody here needs: each begins at nought.
 """
 
 from __future__ import annotations

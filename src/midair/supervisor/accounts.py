@@ -217,6 +217,10 @@ class Accounts:
             finished=tuple(sums.latency_buckets),
         )
 
+    def dropped_ever(self) -> int:
+        """Lines that the log has dropped, in this image of the supervisor and in those before it."""
+        return self.counted.log_lines_dropped + self.lines_dropped()
+
     def snapshot(self) -> MetricsSnapshot:
         estate, counted = self._estate, self.counted
         service = estate.service
@@ -240,7 +244,7 @@ class Accounts:
             worker_ends=counted.worker_ends,
             ends=counted.ends,
             crash_loops=counted.crash_loops,
-            log_lines_dropped=counted.log_lines_dropped + self.lines_dropped(),
+            log_lines_dropped=self.dropped_ever(),
             control_refusals=counted.control_refusals,
             certificate_not_after_s=self._certificate_not_after_s(),
             supervisor_resident_bytes=resident_bytes(os.getpid()),
@@ -326,8 +330,7 @@ class Accounts:
         return ""
 
     def freeze(self) -> tuple[bytes, list[int]]:
-        dropped = self.counted.log_lines_dropped + self.lines_dropped()
-        return msgspec.msgpack.encode(msgspec.structs.replace(self.counted, log_lines_dropped=dropped)), []
+        return msgspec.msgpack.encode(msgspec.structs.replace(self.counted, log_lines_dropped=self.dropped_ever())), []
 
     def thaw(self, state: bytes, fds: list[int]) -> None:
         self.counted = msgspec.msgpack.decode(state, type=Counted)
