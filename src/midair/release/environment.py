@@ -30,6 +30,7 @@ NEVER_PASSED = frozenset(
         "LISTEN_PIDFDID",
         "LISTEN_FDS",
         "LISTEN_FDNAMES",
+        "FDSTORE",
         "MIDAIR_VERSION",
         "MIDAIR_GENERATION",
         "MIDAIR_SLOT",

@@ -4,6 +4,9 @@
 (LISTEN_FDS): they are the listeners of this service, and ``bind`` is not opened besides, because the port is usually
 the same and the unit is where the operator wrote it; which of ``bind`` was left out is told. If ``bind`` itself names
 ``fd://N``, then it says it all, and nothing else is taken.
+
+A listener that an earlier process of this service had opened, and that was kept since (``kept``), is taken for its address
+before a new one is opened: clients wait in its queue.
 """
 
 from __future__ import annotations
@@ -11,14 +14,14 @@ from __future__ import annotations
 import errno
 import os
 import socket
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from midair.errors import ConfigError, WorldError
 from midair.sockets.address import Address, DescriptorAddress, TcpAddress, UnixAddress, parse
 from midair.sockets.holder import Holder, port_holder
 from midair.sockets.listener import Listener, NotAListener, actual_address, adopt, set_no_delay
-from midair.sockets.unix_file import listen_on_path
+from midair.sockets.unix_file import give_file, listen_on_path
 
 BACKLOG = 2048
 """Connections that may wait for an accept; the kernel cuts it to net.core.somaxconn."""
@@ -112,29 +115,57 @@ def open_listeners(
     socket_mode: int = 0o660,
     socket_owner: str = "",
     is_blocking: bool = False,
+    kept: Sequence[Listener] = (),
+    taken: Collection[int] = (),
 ) -> Opened:
     """Every listener of a service. All or none: on an error what was opened is closed again.
 
     folder: what relative Unix paths start from. environ: where LISTEN_FDS stands (default: the process's). is_blocking:
     the mode for accepts, which all processes share: False for workers, True for a command child as systemd passes it.
-    Raises BadAddress, PortInUse, PathInUse and the other errors of this folder.
+    kept: listeners of an earlier process; those that are not taken, and on an error all, stay the caller's. taken: passed
+    descriptors that are none of the service's sockets. Raises BadAddress, PortInUse, PathInUse and the other errors of this
+    folder.
     """
     addresses = [parse(typed, folder) for typed in bind]
-    passed = passed_by_systemd(os.environ if environ is None else environ, os.getpid())
+    found = passed_by_systemd(os.environ if environ is None else environ, os.getpid())
+    passed = [each for each in found if each.fd not in taken]
     opened: list[Listener] = []
     try:
         if passed and not any(isinstance(address, DescriptorAddress) for address in addresses):
-            opened += [adopt(each.fd, each.name, is_blocking=is_blocking) for each in passed]
+            opened += [adopt(each.fd, each.name, is_blocking=is_blocking, is_passed=True) for each in passed]
             return Opened(tuple(opened), _left_out(addresses, opened))
         names = {each.fd: each.name for each in passed}
         options = _Options(backlog, socket_mode, socket_owner, is_blocking)
         for number, address in enumerate(addresses):
-            opened.append(_open(address, _name(address, number, names), options))
+            name = _name(address, number, names)
+            listener = find_kept(address, kept)
+            opened.append(_go_on(listener, name, options) if listener else _open(address, name, options, names))
     except BaseException:
         for listener in opened:
-            listener.close()
+            if all(listener.socket is not each.socket for each in kept):
+                listener.close()
         raise
     return Opened(tuple(opened))
+
+
+def find_kept(address: Address, kept: Sequence[Listener]) -> Listener | None:
+    """The kept listener that an address asks for, if clients still reach it there. With port 0 it is the one that was asked for
+    in the same words."""
+    for listener in kept:
+        is_of = listener.typed == address.typed or listener.actual == str(address)
+        if isinstance(address, UnixAddress):
+            is_of = listener.actual == str(address)
+        if is_of and listener.is_reachable:
+            return listener
+    return None
+
+
+def _go_on(listener: Listener, name: str, options: _Options) -> Listener:
+    """A kept listener, as it is configured now."""
+    if listener.is_unix and listener.file:
+        give_file(listener.actual.removeprefix("unix:"), options.socket_mode, options.socket_owner)
+    listener.socket.listen(options.backlog)  # The queue stays; only its length is set.
+    return replace(listener, name=name)
 
 
 def open_own(
@@ -189,7 +220,7 @@ class _Options:
     is_blocking: bool
 
 
-def _open(address: Address, name: str, options: _Options) -> Listener:
+def _open(address: Address, name: str, options: _Options, passed: Collection[int]) -> Listener:
     match address:
         case TcpAddress():
             bound = _bind_tcp(address, options.backlog, is_reuse_port=False, is_blocking=options.is_blocking)
@@ -199,7 +230,8 @@ def _open(address: Address, name: str, options: _Options) -> Listener:
             bound.setblocking(options.is_blocking)
             return Listener(name, address.typed, str(address), bound, file)
         case DescriptorAddress():
-            return adopt(address.fd, name, address.typed, is_blocking=options.is_blocking)
+            is_passed = address.fd in passed
+            return adopt(address.fd, name, address.typed, is_blocking=options.is_blocking, is_passed=is_passed)
 
 
 def _bind_tcp(address: TcpAddress, backlog: int, *, is_reuse_port: bool, is_blocking: bool) -> socket.socket:

@@ -36,6 +36,7 @@ class Listener:
     name: what LISTEN_FDNAMES calls it. typed: the address as the user wrote it, or ``fd://N``. actual: where it
     listens, ``127.0.0.1:8000``, ``[::1]:8000``, ``unix:/run/x.sock`` (the port is the real one when 0 was typed).
     file: device and inode of the socket file that we made; None when there is none or it is not ours to remove.
+    is_passed: whoever started us has opened it and keeps it open, as systemd does for a ``.socket`` unit.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Listener:
     actual: str
     socket: socket.socket
     file: tuple[int, int] | None = None
+    is_passed: bool = False
 
     @property
     def fd(self) -> int:
@@ -52,23 +54,43 @@ class Listener:
     def is_unix(self) -> bool:
         return self.socket.family == socket.AF_UNIX
 
+    @property
+    def inode(self) -> int:
+        """Number of the open socket itself, the same for all copies of it as long as there is one."""
+        return os.fstat(self.fd).st_ino
+
+    @property
+    def is_reachable(self) -> bool:
+        """Whether clients still find it: the file of a Unix socket may have been removed, or be another one's."""
+        if not self.is_unix:
+            return True
+        try:
+            found = os.lstat(self.actual.removeprefix("unix:"))
+        except OSError:
+            return False
+        return self.file in {None, (found.st_dev, found.st_ino)}
+
     def close(self) -> None:
         """Close the socket and remove the file that we made, if it is still that one. At the end of a service."""
-        path = self.actual.removeprefix("unix:")
+        is_ours_to_remove = self.file is not None and self.is_reachable
         self.socket.close()
-        if self.file is None:
+        if not is_ours_to_remove:
             return
         try:
-            found = os.lstat(path)
-            if (found.st_dev, found.st_ino) == self.file:
-                os.unlink(path)
+            os.unlink(self.actual.removeprefix("unix:"))
         except OSError:
             # Somebody removed it, or the folder became read-only: a stale file is found and replaced by the next start.
             pass
 
 
 def adopt(
-    fd: int, name: str, typed: str = "", *, file: tuple[int, int] | None = None, is_blocking: bool = False
+    fd: int,
+    name: str,
+    typed: str = "",
+    *,
+    file: tuple[int, int] | None = None,
+    is_blocking: bool = False,
+    is_passed: bool = False,
 ) -> Listener:
     """A listener out of an open descriptor, which it owns from then on.
 
@@ -88,7 +110,7 @@ def adopt(
     except OSError as exc:
         adopted.detach()
         raise NotAListener(fd, exc.strerror or str(exc)) from exc
-    return Listener(name, typed or f"fd://{fd}", actual, adopted, file)
+    return Listener(name, typed or f"fd://{fd}", actual, adopted, file, is_passed)
 
 
 def actual_address(listening: socket.socket) -> str:

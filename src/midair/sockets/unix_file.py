@@ -98,6 +98,12 @@ def listen_on_path(path: str, mode: int, owner: str, backlog: int) -> tuple[sock
     return listening, (made.st_dev, made.st_ino)
 
 
+def give_file(path: str, mode: int, owner: str) -> None:
+    """Set mode and owner of the file of a socket that listens already. Raises OwnerRefused, UnknownOwner."""
+    uid, gid = find_owner(owner)
+    _hand_over(path, mode, uid, gid, owner)
+
+
 def _remove_stale(path: str) -> None:
     try:
         found = os.lstat(path)

@@ -14,7 +14,7 @@ import os
 import socket
 import struct
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from midair.errors import WorldError
@@ -71,14 +71,16 @@ class Notifier:
         """Starting, reloading or stopping takes until ``by_s`` seconds from now."""
         return self.send(f"EXTEND_TIMEOUT_USEC={int(by_s * 1e6)}")
 
-    def send(self, *lines: str) -> bool:
+    def send(self, *lines: str, fds: Sequence[int] = ()) -> bool:
+        """fds: descriptors that go along (FDSTORE, BARRIER)."""
         if not self._address:
             return False
         if self._socket is None:
             self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         message = "\n".join(lines).encode()[:MESSAGE_MAX_BYTES]
+        beside = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
         try:
-            self._socket.sendto(message, socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL, self._address)
+            self._socket.sendmsg([message], beside, socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL, self._address)
         except OSError:  # a full queue, or nobody there: the service goes on, the caller is told
             return False
         return True
