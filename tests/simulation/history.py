@@ -101,8 +101,9 @@ class History:
         self.requests += 1
         return RequestId(self.requests)
 
-    def start(self) -> None:
-        self.world.report(UpdateAsked(self.request(), "start"))
+    def start(self, *, force: bool = False) -> None:
+        """force: after a crash, when holds and quarantines came back."""
+        self.world.report(UpdateAsked(self.request(), "start", force=force))
 
     def update(self, **options: bool | str) -> None:
         self.turn(UpdateAsked(self.request(), "ann", **options))  # type: ignore[arg-type]  # passed on as given

@@ -396,6 +396,14 @@ class EventLine(Part, frozen=True, kw_only=True):
     fields: dict[str, FieldValue] = {}
 
 
+class StoreStatus(Part, frozen=True, kw_only=True):
+    """What systemd's descriptor store keeps for the next supervisor, should this one be killed."""
+
+    state: Literal["none", "used", "full"]
+    """none: the unit keeps nothing (no FileDescriptorStoreMax); full: there is no room for all."""
+    names: tuple[str, ...] = ()
+
+
 class StatusReport(Answer, frozen=True, kw_only=True):
     name: str
     folder: str
@@ -422,6 +430,8 @@ class StatusReport(Answer, frozen=True, kw_only=True):
     last: tuple[ReceiptLine, ...] = ()
     binds: tuple[str, ...] = ()
     metrics: str = ""
+    store: StoreStatus | None = None
+    """None: it does not run under systemd."""
     warnings: tuple[str, ...] = ()
     events: tuple[EventLine, ...] = ()
     """The latest ones, oldest first."""

@@ -72,6 +72,8 @@ def commit(turn: Turn) -> None:
     if service.previous == generation.id or generation.policy.keep == "none":
         stale, service.previous = service.previous, None
     service.quarantine.pop(generation.fingerprint, None)
+    if not update.is_first:
+        service.before = None
     service.rollback_barred = ""
     if update.asked.no_rollback:
         service.rollback_barred = f"version {generation.version} was released with --no-rollback"

@@ -13,7 +13,7 @@ from midair.core import backoff, bake, carrying, cutover, joining, stopping, sur
 from midair.core.effects import Opened, Prepare, Result, RunHook, Verify
 from midair.core.events import Prepared, UpdateAsked, ZygoteReady
 from midair.core.ids import STAND_IN, GenerationId, RequestId, UpdateId
-from midair.core.state import Generation, Role, Update, WorkerState, ZygoteState
+from midair.core.state import Before, Generation, Role, Update, WorkerState, ZygoteState
 from midair.core.turn import Turn
 from midair.errors import Fault
 
@@ -121,6 +121,8 @@ def prepared(turn: Turn, event: Prepared) -> None:
         target = service.generations.get(update.rollback_to)
         event = replace(event, version=target.version) if target else event
     _adopt(turn, generation, event)
+    if update.is_first and service.before:
+        _follow(turn, generation, service.before)
     if generation.policy.lacks_room and not update.rollback_to:
         bake.make_room(turn)
     why = service.quarantine.get(event.fingerprint)
@@ -156,6 +158,22 @@ def _adopt(turn: Turn, generation: Generation, prepared: Prepared) -> None:
     generation.goes_by_slot = bool(prepared.policy.by_slot) and turn.service.serving not in {None, STAND_IN}
     if generation.goes_by_slot:
         turn.note("surge_by_slot", generation=generation.id, why=prepared.policy.by_slot)
+
+
+def _follow(turn: Turn, generation: Generation, before: Before) -> None:
+    """A first start after the supervisor was killed. The same code goes on with its history: a crash loop is still one. Other
+    code serves because there is nothing else, and nobody has asked for it: that is told."""
+    if generation.fingerprint == before.fingerprint:
+        generation.deaths_s = list(before.deaths_s)
+        generation.zygote_deaths_s, generation.from_disk_s = list(before.zygote_deaths_s), list(before.from_disk_s)
+        return
+    turn.note(
+        "disk_differs",
+        generation=generation.id,
+        version=generation.version,
+        served=before.version,
+        rolled_back=turn.service.quarantine.get(generation.fingerprint),
+    )
 
 
 def before_hook_ended(turn: Turn, generation: GenerationId, fault: Fault | None) -> None:

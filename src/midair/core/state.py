@@ -180,6 +180,18 @@ class Hold:
 
 
 @dataclass(slots=True)
+class Before:
+    """What was committed last when the supervisor before this one was killed. Nothing of it runs any more."""
+
+    generation: GenerationId
+    version: str
+    fingerprint: str
+    zygote_deaths_s: list[float] = field(default_factory=list)
+    from_disk_s: list[float] = field(default_factory=list)
+    deaths_s: list[float] = field(default_factory=list)
+
+
+@dataclass(slots=True)
 class Stopping:
     exit_code: int = 0
     fault: Fault | None = None
@@ -212,6 +224,8 @@ class Service:
     """Why nobody may go back from the committed generation."""
     contracted: GenerationId | None = None
     """The generation whose contract hook was started last."""
+    before: Before | None = None
+    """Until an update that somebody asked for is committed."""
     hold: Hold | None = None
     quarantine: dict[str, str] = field(default_factory=dict)
     """Fingerprint → why it was rolled back."""

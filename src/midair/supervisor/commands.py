@@ -174,6 +174,8 @@ class Commands:
         """Takes who is ready, and after how long (seconds)."""
         self.on_ended: Callable[[Command, str], None] = lambda command, how: None
         """Its process is gone."""
+        self.on_listeners: Callable[[], None] = lambda: None
+        """Called when there are other listeners than before."""
         self.more: Callable[[Release], dict[str, str]] = lambda release: {}
         """More variables for the programs of a release."""
 
@@ -205,6 +207,7 @@ class Commands:
     def _execute(self, child: Command, release: Release) -> None:
         listeners = self._passed_to(child, release.settings.workers)
         self._watched.watch(listeners)
+        self.on_listeners()
         passed = [(each.name, each.fd) for each in listeners]
         opened: list[int] = []
         private: socket.socket | None = None
@@ -249,6 +252,23 @@ class Commands:
                     each.close()
             for fd in opened:
                 os.close(fd)
+
+    @property
+    def own(self) -> list[tuple[int, Listener]]:
+        """Slot and listener (``listener = "own"``) of all slots but the first."""
+        return self._own.export() if self._own else []
+
+    @property
+    def more_listeners(self) -> list[Listener]:
+        """Those that are not the service's from its start."""
+        return [*(each for _, each in self.own), *self.stored]
+
+    def take_back(self, own: Sequence[tuple[int, Listener]], stored: Sequence[Listener]) -> None:
+        """Go on with what an earlier process had. Before anything is started."""
+        if self._own and own:
+            self._own.adopt(own)
+        self.stored = list(stored)
+        self._watched.watch(self.more_listeners)
 
     def _passed_to(self, child: Command, count: int = 1) -> list[Listener]:
         return [*self._listeners_of(child.slot, count), *(self.stored if child.is_lent else ())]
@@ -321,6 +341,7 @@ class Commands:
             return False
         self.stored.append(listener)
         self._watched.watch([listener])
+        self.on_listeners()
         self._say("listening", {"address": listener.actual, "name": listener.name})
         return True
 
@@ -388,8 +409,10 @@ class Commands:
             return
         used = {child.slot for child in self.workers.values() if not child.has_left}
         for slot in self._own.slots:
-            if slot >= self.wanted() and slot not in used:
+            if slot and slot >= self.wanted() and slot not in used:
                 self._own.give_up(slot)
+                # Kept at systemd it would still get its share of clients.
+                self.on_listeners()
 
     def _cancel(self, child: Command) -> None:
         for timer in child.timers:
@@ -482,7 +505,7 @@ class Commands:
         return "a command is starting" if any(c.state == "starting" for c in self.workers.values()) else ""
 
     def freeze(self) -> tuple[bytes, list[int]]:
-        own = self._own.export() if self._own else []
+        own = self.own
         heirs, channels = self._heirs.freeze()
         state = State(
             children=[_export(child) for child in self.workers.values()],

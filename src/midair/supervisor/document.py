@@ -36,6 +36,7 @@ class ListenerState(msgspec.Struct, kw_only=True):
     name: str
     typed: str
     file: tuple[int, int] | None = None
+    is_passed: bool = False
 
 
 class ReleaseState(msgspec.Struct, kw_only=True):

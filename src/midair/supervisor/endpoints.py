@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 
 import msgspec
 
 from midair.admin.orders import MODULE, Orders
+from midair.config.schema import Settings
 from midair.control.place import control_socket
 from midair.core import backoff
 from midair.errors import MidairError
@@ -39,6 +41,11 @@ class Kept(msgspec.Struct, kw_only=True):
     """What the descriptors are for, in their order. A midair that knew one address alone did not say."""
 
 
+def addresses_of(settings: Settings) -> dict[str, str]:
+    """What these settings want served, by what it is for; an empty address: nowhere."""
+    return {METRICS: settings.metrics.address}
+
+
 class Endpoints:
     """The addresses and the child that serves them."""
 
@@ -48,18 +55,23 @@ class Endpoints:
         self.pid = 0
         self._deaths_s: list[float] = []
 
+    @property
+    def listeners(self) -> Mapping[str, Listener]:
+        """By what they are for."""
+        return self._listeners
+
+    def take_back(self, purpose: str, listener: Listener) -> None:
+        """Serve on what an earlier process had bound for it. Before ``ensure``."""
+        self._listeners[purpose] = listener
+
     def ensure(self) -> None:
         """Serve what the settings want, unless it is served already. At the start, and again after an upgrade."""
-        for purpose, address in self._wanted().items():
+        for purpose, address in addresses_of(self._estate.settings).items():
             if address and purpose not in self._listeners:
                 self._bind(purpose, address)
         self._estate.served_at = {purpose: each.actual for purpose, each in self._listeners.items()}
         if self._listeners and not self.pid:
             self._start()
-
-    def _wanted(self) -> dict[str, str]:
-        settings = self._estate.settings
-        return {METRICS: settings.metrics.address}
 
     def _bind(self, purpose: str, address: str) -> None:
         try:

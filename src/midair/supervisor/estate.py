@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from midair.config.load import RunSources
 from midair.config.schema import Settings
-from midair.control.words import MovingStatus
+from midair.control.words import MovingStatus, StoreStatus
 from midair.core import events
 from midair.core.ids import GenerationId, WorkerId
 from midair.core.state import Service
@@ -64,6 +64,8 @@ class Estate:
     """Workers that stand still because somebody looks at them with a debugger (``midair dev``)."""
     served_at: dict[str, str] = field(default_factory=dict)
     """Where midair itself is served: address by what for (``endpoints.PURPOSES``)."""
+    stored: Callable[[], StoreStatus | None] = lambda: None
+    """Says what systemd keeps. Set by whoever puts it there."""
     moving: Callable[[], MovingStatus | None] = lambda: None
     """Says what is moving; None: nothing. Set by whoever counts it."""
     dev_settings: Callable[[Settings], DevSettings | None] = lambda settings: None

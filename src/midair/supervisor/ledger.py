@@ -93,6 +93,8 @@ class Ledger:
         self._say = say
         self._receipts: dict[int, Receipt] = {}
         self._is_writing = False
+        self._batch: dict[int, Receipt] = {}
+        """What is being written."""
         self._dirty: dict[int, Receipt] = {}
         self._has_failed = False
 
@@ -217,10 +219,22 @@ class Ledger:
                     receipt = msgspec.json.decode(file.read(), type=Receipt)
             except (OSError, msgspec.MsgspecError):
                 continue
-            if not receipt.result:
-                receipt.result, receipt.note = "unknown", "the supervisor ended during this update"
+            _end_unfinished(receipt)
             self._receipts[receipt.number] = receipt
         return highest
+
+    def unwritten(self) -> list[Receipt]:
+        """Those that would be lost with this process, oldest first: of updates that go on, and what is on its way to the disk."""
+        on_the_way = self._dirty.keys() | self._batch.keys()
+        return [r for r in self._receipts.values() if not r.result or r.number in on_the_way]
+
+    def take_back(self, receipts: list[Receipt]) -> None:
+        """What ``unwritten`` gave in a process that was killed. An update that went on has ended with it."""
+        for receipt in receipts:
+            _end_unfinished(receipt)
+            self._receipts[receipt.number] = receipt
+            self.write(receipt)
+        self._receipts = dict(sorted(self._receipts.items()))
 
     def write(self, receipt: Receipt) -> None:
         """Write it out soon. One writer at a time; a receipt that changes meanwhile is written again."""
@@ -230,18 +244,23 @@ class Ledger:
     def _write_next(self) -> None:
         if self._is_writing or not self._dirty:
             return
-        batch, self._dirty = self._dirty, {}
+        self._batch, self._dirty = self._dirty, {}
         self._is_writing = True
-        documents = {number: msgspec.json.format(msgspec.json.encode(r)) for number, r in batch.items()}
+        documents = {number: msgspec.json.format(msgspec.json.encode(r)) for number, r in self._batch.items()}
         folder = self._folder
         self._offload.begin("writing the receipt", lambda: _store(folder, documents), int, self._written)
 
     def _written(self, outcome: int | Fault) -> None:
-        self._is_writing = False
+        self._is_writing, self._batch = False, {}
         if isinstance(outcome, Fault) and not self._has_failed:
             self._say("receipt_unwritten", {"error": outcome.message})
         self._has_failed = isinstance(outcome, Fault)
         self._write_next()
+
+
+def _end_unfinished(receipt: Receipt) -> None:
+    if not receipt.result:
+        receipt.result, receipt.note = "unknown", "the supervisor ended during this update"
 
 
 def _exit_code(effect: Closed) -> int:

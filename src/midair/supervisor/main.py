@@ -9,7 +9,8 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 
 import midair
 from midair.config.load import RunSources
@@ -22,7 +23,8 @@ from midair.errors import FAILED, Fault, WorldError
 from midair.observe.capture import Line
 from midair.observe.log import Format, Log
 from midair.observe.sink import Sink
-from midair.sockets.bind import Opened, PortInUse, open_listeners, open_own
+from midair.sockets.address import parse
+from midair.sockets.bind import Opened, PortInUse, find_kept, open_listeners, open_own
 from midair.sockets.listener import Listener, adopt
 from midair.supervisor.attendant import Attend, Attendant
 from midair.supervisor.clock import SystemClock
@@ -33,6 +35,7 @@ from midair.supervisor.ledger import Receipt
 from midair.supervisor.loop import Loop
 from midair.supervisor.outputs import Outputs
 from midair.supervisor.processes import become_subreaper
+from midair.supervisor.returned import Returned, take_back
 from midair.supervisor.signals import Signals
 from midair.supervisor.supervisor import Supervisor
 from midair.supervisor.upgrade import Requester, Upgrader, conclude, enter
@@ -70,12 +73,14 @@ def run(settings: Settings, sources: RunSources, attend: Attend | None = None) -
     """
     lock = take_name(settings)
     try:
-        listeners = bind(settings)
+        returned = take_back(os.environ, os.getpid(), settings)
+        listeners = bind(settings, returned)
+        life: _Life | None = None
         try:
-            return _Life(settings, sources, listeners, lock, open_control(settings), attend).begin()
+            life = _Life(settings, sources, listeners, lock, open_control(settings), attend)
+            return life.begin(returned)
         finally:
-            for listener in listeners:
-                listener.close()
+            _close(listeners, life)
     finally:
         os.close(lock)
 
@@ -91,7 +96,14 @@ def resume(fd: int) -> Callable[[], int]:
         os.set_inheritable(each, False)
     # In the mode that they have: a command child may have set another, and relies on it.
     listeners = [
-        adopt(each.fd, each.name, each.typed, file=each.file, is_blocking=os.get_blocking(each.fd))
+        adopt(
+            each.fd,
+            each.name,
+            each.typed,
+            file=each.file,
+            is_blocking=os.get_blocking(each.fd),
+            is_passed=each.is_passed,
+        )
         for each in state.listeners
     ]
     os.close(fd)
@@ -103,11 +115,19 @@ def resume(fd: int) -> Callable[[], int]:
         try:
             return life.resume(state)
         finally:
-            for listener in listeners:
-                listener.close()
+            _close(listeners, life)
             os.close(state.lock_fd)
 
     return live
+
+
+def _close(listeners: list[Listener], life: _Life | None) -> None:
+    """At the end. A Unix socket that systemd keeps for the next process keeps its file, too: clients find it there."""
+    for listener in listeners:
+        if life and life.outlives(listener):
+            listener.socket.close()
+        else:
+            listener.close()
 
 
 def take_name(settings: Settings) -> int:
@@ -127,15 +147,11 @@ def take_name(settings: Settings) -> int:
     return lock
 
 
-def _open(settings: Settings) -> Opened:
+def _open(settings: Settings, returned: Returned) -> Opened:
+    kept = [each for _, each in returned.of_use("bind")]
     if settings.is_command and settings.listener == "own":
         # Those of slot 0. The other slots' follow when the first generation starts.
-        backlog = settings.serve.backlog
-        names = ["web", *(f"web{number}" for number in range(2, len(settings.bind) + 1))]
-        own = [
-            open_own(typed, 1, name=name, backlog=backlog)[0] for typed, name in zip(settings.bind, names, strict=True)
-        ]
-        return Opened(tuple(own))
+        return Opened(tuple(_open_own(settings, kept)))
     return open_listeners(
         settings.bind,
         folder=settings.folder,
@@ -143,15 +159,25 @@ def _open(settings: Settings) -> Opened:
         socket_mode=settings.socket_mode,
         socket_owner=settings.socket_owner,
         is_blocking=settings.is_command,
+        kept=kept,
+        taken=returned.taken,
     )
 
 
-def bind(settings: Settings) -> list[Listener]:
-    """All listeners; a port that the workers of a killed supervisor still hold is waited for, a few seconds."""
+def _open_own(settings: Settings, kept: list[Listener]) -> Iterator[Listener]:
+    for number, typed in enumerate(settings.bind, 1):
+        name = "web" if number == 1 else f"web{number}"
+        found = find_kept(parse(typed), kept)
+        yield replace(found, name=name) if found else open_own(typed, 1, name=name, backlog=settings.serve.backlog)[0]
+
+
+def bind(settings: Settings, returned: Returned) -> list[Listener]:
+    """All listeners, those that systemd has kept first; a port that the workers of a killed supervisor still hold is waited for,
+    a few seconds."""
     deadline_s = time.monotonic() + BIND_RETRY_S
     while True:
         try:
-            opened = _open(settings)
+            opened = _open(settings, returned)
         except PortInUse as error:
             if time.monotonic() > deadline_s:
                 raise
@@ -208,6 +234,7 @@ class _Life:
         self._control = ControlServer(self._loop, self._supervisor, control)
         self._upgrader = Upgrader(self._supervisor.estate, lock, control.fileno(), self._supervisor.rooms)
         self._upgrader.on_leaving = self._write_out
+        self._upgrader.on_number = self._supervisor.keeping.decided
         self._supervisor.accounts.lines_dropped = lambda: self._sink.dropped_total
         self._control.upgrade = self._upgrade_asked
         self._supervisor.settled = lambda settings: self._log.show(settings.log.level)
@@ -217,8 +244,11 @@ class _Life:
             self._attendant = attend(self._supervisor, self._write_line)
             self._supervisor.finish, self._supervisor.hurried = self._attendant.finish, self._attendant.hurry
 
-    def begin(self) -> int:
-        """Start the service and live until it ends; return the exit code."""
+    def begin(self, returned: Returned) -> int:
+        """Start the service and live until it ends; return the exit code.
+
+        returned: what systemd has kept since the process before; the listeners in it were taken already.
+        """
         supervisor, estate = self._supervisor, self._supervisor.estate
         highest = estate.ledger.restore()
         estate.service.last_update, estate.service.last_generation = UpdateId(highest), GenerationId(highest)
@@ -226,13 +256,20 @@ class _Life:
         self._say("supervisor_started", {"pid": os.getpid(), "midair": midair.__version__, "python": python})
         for listener in estate.listeners:
             self._say("listening", {"address": listener.actual, "name": listener.name})
+        supervisor.keeping.begin(returned)
         with self._signals():
             supervisor.endpoints.ensure()
             if self._attendant:
                 self._attendant.begin()
             else:
-                supervisor.tell(events.UpdateAsked(supervisor.next_request(), "start"))
+                # By force if holds and quarantines came back: nothing serves, and what is on disk is better than nothing.
+                force = returned.state is not None
+                supervisor.tell(events.UpdateAsked(supervisor.next_request(), "start", force=force))
             return self._live()
+
+    def outlives(self, listener: Listener) -> bool:
+        """Whether a listener is kept at systemd."""
+        return self._supervisor.keeping.holds(listener)
 
     def adopt(self, state: Document) -> None:
         """Take over what the image before this one held."""
@@ -246,6 +283,7 @@ class _Life:
             signal.pthread_sigmask(signal.SIG_SETMASK, [])
             estate.processes.reap()  # Whoever died meanwhile.
             supervisor.endpoints.ensure()
+            supervisor.keeping.ask()  # An older midair may have had no such room.
             self._tell_upgraded(state)
             if state.then_update and not state.has_failed:
                 supervisor.tell(events.UpdateAsked(supervisor.next_request(), "SIGUSR2"))
@@ -273,6 +311,7 @@ class _Life:
         supervisor, estate = self._supervisor, self._supervisor.estate
         if self._attendant:
             self._attendant.end()
+        supervisor.keeping.end()
         estate.fleet.close()
         estate.commands.close()
         for pid in estate.processes.pids:

@@ -93,6 +93,8 @@ class Reporting:
             rss_bytes=_resident_bytes(os.getpid()),
             processor_s=processor_s(os.getpid()),
             latency_bounds_s=LATENCY_BOUNDS_S,
+            store=self._estate.stored(),
+            warnings=self._warnings(),
         )
 
     def _hold(self, now_s: float) -> control.HoldStatus | None:
@@ -101,6 +103,15 @@ class Reporting:
 
     def _left_s(self, timer: str, now_s: float) -> float:
         return max(0.0, self._estate.service.timers.get(timer, now_s) - now_s)
+
+    def _warnings(self) -> tuple[str, ...]:
+        service = self._estate.service
+        before = service.before
+        serving = service.generations.get(service.serving) if service.serving is not None else None
+        if before is None or serving is None or serving.fingerprint == before.fingerprint:
+            return ()
+        what = f"version {before.version} served until the supervisor was killed; {serving.version} was on disk"
+        return (f"{what} and serves since, though nobody has asked for it",)
 
     def _state(self) -> str:
         service = self._estate.service

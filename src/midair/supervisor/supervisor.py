@@ -34,6 +34,7 @@ from midair.supervisor.errands import Errands
 from midair.supervisor.estate import Estate, FieldValue, Say
 from midair.supervisor.following import Following
 from midair.supervisor.health import Health
+from midair.supervisor.keeping import Keeping
 from midair.supervisor.ledger import Ledger, Receipt
 from midair.supervisor.loop import Loop, Timer
 from midair.supervisor.moving import Moving
@@ -140,6 +141,8 @@ class Supervisor:
             "recent": self.estate.recent,
         }
         """Parts with state of their own that must get over an upgrade, by name."""
+        self.keeping = Keeping(self.estate, self.endpoints)
+        self.rooms["store"] = self.keeping
 
     def adopt(self, state: Document) -> None:
         """Take over what the image before this one held. Decides nothing; the next fact does."""
@@ -174,7 +177,9 @@ class Supervisor:
     def _decide(self, fact: events.Event) -> None:
         service = self.estate.service
         was_stopping = service.stopping is not None
-        for effect in step(service, fact, self.estate.loop.clock.now_s()):
+        orders = step(service, fact, self.estate.loop.clock.now_s())
+        self.keeping.decided()
+        for effect in orders:
             self._begin(effect)
         if service.stopping is None:
             return

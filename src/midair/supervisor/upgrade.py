@@ -103,6 +103,8 @@ class Upgrader:
         self._asked: Asked | None = None
         self.as_typed = AS_TYPED
         """An image that went back was started by its resolved command, and gets this from the document."""
+        self.on_number: Callable[[], None] = lambda: None
+        """Called when an upgrade has got its number, before anybody hears of it."""
         self.on_leaving: Callable[[], None] = lambda: None
         """Called right before ``execve``: write out what is buffered."""
 
@@ -126,6 +128,7 @@ class Upgrader:
         if estate.service.stopping:
             return Fault("stopping", "the service is stopping")
         estate.service.last_update = UpdateId(estate.service.last_update + 1)
+        self.on_number()
         now_s = estate.loop.clock.now_s()
         receipt = Receipt(
             number=estate.service.last_update,
@@ -279,7 +282,9 @@ class Upgrader:
             lock_fd=self._lock_fd,
             control_fd=self._control_fd,
             listeners=[
-                document.ListenerState(fd=each.fd, name=each.name, typed=each.typed, file=each.file)
+                document.ListenerState(
+                    fd=each.fd, name=each.name, typed=each.typed, file=each.file, is_passed=each.is_passed
+                )
                 for each in estate.listeners
             ],
             releases=[release.export() for release in estate.releases.values()],

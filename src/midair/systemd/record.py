@@ -21,6 +21,7 @@ PAGE_BYTES = 1024 * 1024
 
 _HEAD = struct.Struct("<8sQII")  # mark, count, length of the document, checksum
 _MARK = b"midair 1"
+DOCUMENT_MAX_BYTES = PAGE_BYTES - _HEAD.size
 
 
 class RecordUnreadable(WorldError):
@@ -60,7 +61,7 @@ class Record:
 
     def write(self, document: bytes) -> None:
         """Replace the document. Memory is written to and nobody is waited for. Raises OSError."""
-        if len(document) > PAGE_BYTES - _HEAD.size:
+        if len(document) > DOCUMENT_MAX_BYTES:
             raise OSError(f"a document of {len(document)} bytes is too large")
         count = self._count + 1
         head = _HEAD.pack(_MARK, count, len(document), _checksum(count, document))
