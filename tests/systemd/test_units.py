@@ -70,7 +70,7 @@ def test_the_unit_says_what_the_rules_of_an_update_ask_for() -> None:
         "ExecReload": "/srv/shop/.venv/bin/midair reload",
         "WorkingDirectory": "/srv/shop",
         "User": "shop",
-        "KillMode": "mixed",
+        "KillMode": "process",
         "OOMPolicy": "continue",
         "Restart": "on-failure",
         "RestartSec": "1s",

@@ -247,8 +247,8 @@ def _ends(settings: Settings) -> list[Line]:
         *([] if signal == "TERM" else [Line("KillSignal", f"SIG{signal}", odd)]),
         Line(
             "KillMode",
-            "mixed",
-            "A stop is told to the supervisor alone, which ends the workers in order; the rest at the end.",
+            "process",
+            "A stop is told to the supervisor alone, which ends all others. If it is killed, its workers end their requests.",
         ),
         Line(
             "OOMPolicy", "continue", "A worker that the kernel kills for its memory is replaced: the service goes on."
