@@ -42,7 +42,7 @@ MIDAIR = Path(sys.executable).parent / "midair"
 """The command that is under test."""
 BOOT_WITHIN_S = 60.0
 END_WITHIN_S = 20.0
-COMMAND_WITHIN_S = 60.0
+COMMAND_WITHIN_S = 40.0
 NAME = "midair-tested-{pid}-{number}"
 CLONE_NEWNET = 0x40000000
 _numbers = itertools.count(1)

@@ -102,6 +102,8 @@ def test_an_update_is_a_reload_that_is_over_before_who_asked_is_told(
         assert readies[1] > begun
         status = told[readies[1]]["STATUS"]
         assert result in status
+        assert "; 2 workers, 0 connections" in status
+        assert int(told[begun]["EXTEND_TIMEOUT_USEC"]) >= 5e6
         assert f"generation {2 if code == 0 else 1}" in status
         phases = [message["STATUS"] for message in told[begun:] if message.get("STATUS", "").startswith("update 2")]
         assert any("start" in phase for phase in phases), told
