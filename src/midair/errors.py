@@ -17,13 +17,12 @@ and the exit code. Between processes errors travel as data (``Fault``), never as
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 DONE, FAILED, USAGE, BUG, REFUSED, NOT_RUNNING, UNKNOWN, HELD = range(8)
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
+class Fault(Struct, frozen=True):
     """An error as data: what crosses a process border, stands in a receipt, and is printed by the command line."""
 
     code: str

@@ -24,9 +24,10 @@ import re
 import threading
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Generic, TypeVar
+
+from msgspec import Struct, field
 
 LEAVE_WITHIN_S = 5.0
 """From ``held.leaving`` to the cancellation of what is still inside. So long nobody may be inside, at most."""
@@ -140,8 +141,7 @@ def _thread_safe(loop: asyncio.AbstractEventLoop, call: Callable[[], object]) ->
 # --- this process -------------------------------------------------------------------------------------------------
 
 
-@dataclass(eq=False, slots=True)
-class _Turn:
+class _Turn(Struct, eq=False):
     """Somebody who waits for a name, or has it (``fd``)."""
 
     place: _Place
@@ -155,8 +155,7 @@ class _Turn:
         self.place.ended(self)
 
 
-@dataclass(slots=True)
-class _Place:
+class _Place(Struct):
     """Where this worker stands: who waits, who is inside, and whether it serves."""
 
     folder: str

@@ -206,6 +206,31 @@ def test_the_words_of_a_client_do_without_rich_asyncio_and_the_supervisor() -> N
     assert not {"rich", "asyncio", "uvloop", "httptools", "midair.supervisor.main", "midair.worker.server"} & modules
 
 
+DATACLASSES_MAX = 10
+"""Half a millisecond each, of every start and every command."""
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "midair.cli.app, midair.cli.run, midair.cli.reload, midair.cli.status, midair.supervisor.main",
+        "midair.worker.runtime, midair.worker.host",
+    ],
+)
+def test_what_each_start_imports_of_ours_defines_few_dataclasses(program: str) -> None:
+    code = f"""
+import sys, {program}
+ours = [module for name, module in sys.modules.items() if name.startswith("midair.")]
+classes = [each for module in ours for each in vars(module).values() if isinstance(each, type)]
+print(*(each.__qualname__ for each in classes if "__dataclass_fields__" in vars(each) and each.__module__.startswith("midair.")))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=clean_environment(), timeout=20
+    )
+    found = done.stdout.split()
+    assert len(found) <= DATACLASSES_MAX, f"make these structs (msgspec.Struct): {', '.join(found)}"
+
+
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_each_shell_gets_a_completion_script(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["completion", shell]) == 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import pytest
 
 from midair.core.effects import Accept, Leave, Prepare, RunHook, StartWorker, StopAccepting, Verify
@@ -32,7 +33,7 @@ def test_what_a_version_sets_at_its_import_counts_with_it_and_goes_with_it() -> 
     play = Play()
     play.serve()
     code = play.history.deploy()
-    play.world.deploy(replace(code, at_import=replace(code.policy, workers=3, bake_s=1.0)))
+    play.world.deploy(replace(code, at_import=msgspec.structs.replace(code.policy, workers=3, bake_s=1.0)))
     update = play.opened(play.ask())
     play.until_phase(update, "bake")
     assert play.serving == [code.fingerprint] * 3

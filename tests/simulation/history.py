@@ -6,6 +6,8 @@ import random
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+import msgspec
+
 from midair.core.effects import Effect
 from midair.core.events import (
     Carries,
@@ -110,7 +112,7 @@ class History:
 
     def deploy(self, defect: Defect | None = None, **settings: int | float | bool) -> Code:
         self.versions += 1
-        policy = replace(self.policy, **settings)  # type: ignore[arg-type]  # passed on as given
+        policy = msgspec.structs.replace(self.policy, **settings)
         code = replace(self.first, fingerprint=f"f{self.versions}", policy=policy, defect=defect)
         self.world.deploy(code)
         return code

@@ -14,7 +14,8 @@ import html
 import secrets
 import zlib
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from midair.browser import policy
 from midair.browser.prologue import look
@@ -34,8 +35,7 @@ _WITHHELD_MAX = 4
 Headers = list[tuple[bytes, bytes]]
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(Struct, frozen=True):
     """What the request says of its answer."""
 
     is_document: bool

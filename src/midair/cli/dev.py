@@ -5,9 +5,10 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Iterable
-from dataclasses import asdict, replace
+from dataclasses import asdict
 
 import click
+import msgspec
 
 from midair.cli.running import RunCommand, Typed, running_options
 from midair.config.layers import FlagValue
@@ -57,7 +58,7 @@ def command(
         "dev.expose": ("--expose", expose),
     }
     more = {key: Override(value, flag) for key, (flag, value) in given.items() if value}
-    typed = replace(typed, overrides=typed.overrides | more, is_dev=True)
+    typed = msgspec.structs.replace(typed, overrides=typed.overrides | more, is_dev=True)
     if explained:
         return _explain(typed, explained)
     if os.geteuid() == 0:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Concatenate, ParamSpec
 
 import click
+from msgspec import Struct
 
 from midair.cli.show import Show
 from midair.config.load import Override, RunSources, ServiceAddress, load_client, sources_for_run
@@ -17,8 +17,7 @@ from midair.config.units import DURATION, RATE, BadUnit, read_duration, read_rat
 P = ParamSpec("P")
 
 
-@dataclass(frozen=True, slots=True)
-class Service:
+class Service(Struct, frozen=True):
     """What was typed about the service, and how to print."""
 
     folder: str
@@ -59,8 +58,7 @@ def service_options(function: Callable[Concatenate[Service, P], int]) -> Callabl
     return with_service
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """Where a command that needs no service works, and how to print."""
 
     folder: str

@@ -5,11 +5,11 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Concatenate, ParamSpec
 
 import click
 import msgspec
+from msgspec import Struct
 
 from midair.cli.options import Service, service_options
 from midair.cli.preflight import check_certificate, import_application
@@ -173,8 +173,7 @@ _OPTIONS = (
 """In the order in which they are listed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Typed:
+class Typed(Struct, frozen=True):
     """A service that is to run, as it was typed."""
 
     service: Service

@@ -10,7 +10,9 @@ import os
 import re
 import shlex
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from midair.config.air_keys import COMMON, PLATFORMS, RULES, by_name
 from midair.config.keys import all_keys
@@ -35,8 +37,7 @@ TMP_DEFAULT = "tmp"
 AIRS_DEFAULT = "Air's default"
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(Struct, frozen=True):
     """One ``[[build.rules]]``: a line that runs when such a file changes, which then leads to no build."""
 
     name: str
@@ -49,8 +50,7 @@ class Rule:
     origin: Origin
 
 
-@dataclass(frozen=True, slots=True)
-class AirRead:
+class AirRead(Struct, frozen=True):
     """What an Air file says. ``layer.warnings`` has what a developer is to see at each start; ``notes`` all."""
 
     layer: Layer
@@ -59,14 +59,12 @@ class AirRead:
     """What ``watch.action`` of the layer was made from."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Given:
+class _Given(Struct, frozen=True):
     value: object
     path: Path
 
 
-@dataclass(slots=True)
-class _File:
+class _File(Struct):
     """A file on its way to a layer."""
 
     document: Document

@@ -14,11 +14,11 @@ from __future__ import annotations
 
 import types
 import typing
-from dataclasses import dataclass
 from enum import Enum, auto
 from functools import cache
 
 import msgspec
+from msgspec import Struct
 
 from midair.config.schema import Settings
 
@@ -69,8 +69,7 @@ MIRRORS = {"serve.drain_idle_grace_s": "drain.idle_grace_s"}
 """Fields that the worker must be told, under the name by which it knows them: field -> the field that it repeats."""
 
 
-@dataclass(frozen=True, slots=True)
-class Key:
+class Key(Struct, frozen=True):
     name: str
     """As in the file: ``drain.timeout``."""
     path: tuple[str, ...]

@@ -7,10 +7,10 @@ A layer is a flat table from key to setting. Reading one never stops at the firs
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import msgspec
+from msgspec import Struct, field
 
 from midair.config import convert
 from midair.config.convert import BadValue
@@ -26,14 +26,12 @@ NOT_SETTINGS = {"MIDAIR_CONFIG", "MIDAIR_VERSION", "MIDAIR_GENERATION", "MIDAIR_
 """Names that begin like a setting's: the option --config, and what every worker or command is told."""
 
 
-@dataclass(frozen=True, slots=True)
-class Setting:
+class Setting(Struct, frozen=True):
     value: object
     origin: Origin
 
 
-@dataclass(slots=True)
-class Layer:
+class Layer(Struct):
     settings: dict[str, Setting] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
@@ -74,8 +72,7 @@ def nearest_word(word: str, known: Iterable[str], *, cutoff: float) -> str:
 # --- a file --------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Document:
+class Document(Struct, frozen=True):
     """A TOML file that has been read: its tables, what to call it, and where its keys stand."""
 
     shown_as: str

@@ -10,7 +10,8 @@ import json
 import posixpath
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from midair.config.keys import all_keys
 from midair.config.layers import Document, Layer, Setting, shown, suggestion
@@ -29,16 +30,14 @@ NODEMONS_DEFAULT = "nodemon's default"
 SIGNALS = all_keys()["exit.signal"].choices
 
 
-@dataclass(frozen=True, slots=True)
-class NodemonRead:
+class NodemonRead(Struct, frozen=True):
     """What the file says. ``layer.warnings`` has what a developer is to see at each start; ``notes`` all."""
 
     layer: Layer
     notes: tuple[Note, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Package:
+class Package(Struct, frozen=True):
     """What nodemon looks up elsewhere."""
 
     content: Mapping[str, object] = field(default_factory=dict)
@@ -47,8 +46,7 @@ class Package:
     """There is an index.js."""
 
 
-@dataclass(slots=True)
-class _File:
+class _File(Struct):
     document: Document
     given: dict[str, object] = field(default_factory=dict)
     layer: Layer = field(default_factory=Layer)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from midair.errors import ConfigError
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(Struct, frozen=True):
     """``where`` is a file and line, ``$VARIABLE`` or ``--flag``; ``message`` names key, value and what is expected."""
 
     where: str

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Literal
+
+from msgspec import Struct
 
 from midair.config.units import BadUnit, read_duration
 
@@ -31,8 +32,7 @@ class Form(Enum):
     ANY = auto()
 
 
-@dataclass(frozen=True, slots=True)
-class TheirKey:
+class TheirKey(Struct, frozen=True):
     """One key. The pages of the documentation are made of these."""
 
     name: str
@@ -52,8 +52,7 @@ class TheirKey:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Note:
+class Note(Struct, frozen=True):
     """What became of a key that stands in the file."""
 
     where: str

@@ -7,7 +7,8 @@ serving generation never noticed.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from midair.core import backoff, bake, carrying, cutover, joining, stopping, surge, workers
 from midair.core.effects import Opened, Prepare, Result, RunHook, Verify

@@ -8,7 +8,7 @@ The same switch serves a canary (some slots), one slot after the other, the rest
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from midair.core import bake, candidate, carrying, joining, surge, workers
 from midair.core.effects import Phase, Result

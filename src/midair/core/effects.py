@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Literal
+
+from msgspec import Struct, field
 
 from midair.core.ids import GenerationId, RequestId, UpdateId, WorkerId, ZygoteId
 from midair.errors import Fault
@@ -13,8 +14,7 @@ How = Literal["trial", "take", "join", "back"]
 Result = Literal["committed", "refused", "rolled-back", "superseded", "stopped"]
 
 
-@dataclass(frozen=True, slots=True)
-class Prepare:
+class Prepare(Struct, frozen=True):
     """Survey what a start would import (→ Prepared, PrepareFailed). ``pinned``: only if it is still this."""
 
     generation: GenerationId
@@ -22,21 +22,18 @@ class Prepare:
     pinned: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Verify:
+class Verify(Struct, frozen=True):
     """Look at the files once more (→ Verified)."""
 
     generation: GenerationId
 
 
-@dataclass(frozen=True, slots=True)
-class RunHook:
+class RunHook(Struct, frozen=True):
     generation: GenerationId
     hook: Literal["before", "after", "contract"]
 
 
-@dataclass(frozen=True, slots=True)
-class StartZygote:
+class StartZygote(Struct, frozen=True):
     """Import the generation's code in a process of its own (→ ZygoteReady, ZygoteFailed, ZygoteExited). ``pinned``: only
     if the files are still this (a restart); empty: the survey has just been made."""
 
@@ -45,13 +42,11 @@ class StartZygote:
     pinned: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class DropZygote:
+class DropZygote(Struct, frozen=True):
     zygote: ZygoteId
 
 
-@dataclass(frozen=True, slots=True)
-class StartWorker:
+class StartWorker(Struct, frozen=True):
     """Make a worker (→ WorkerReady or WorkerFailed, in the end WorkerExited). ``zygote`` None: a process that imports by
     itself, allowed only while the files match ``pinned``."""
 
@@ -62,21 +57,18 @@ class StartWorker:
     pinned: str
 
 
-@dataclass(frozen=True, slots=True)
-class ProbeWorker:
+class ProbeWorker(Struct, frozen=True):
     """Ask its health (→ ProbeAnswered). ``warm``: ask the warm-up paths first."""
 
     worker: WorkerId
     warm: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Accept:
+class Accept(Struct, frozen=True):
     worker: WorkerId
 
 
-@dataclass(frozen=True, slots=True)
-class StopAccepting:
+class StopAccepting(Struct, frozen=True):
     """Accept no more and let connections end without a race (→ StoppedAccepting). ``holds``: begin no request either,
     until told to accept again or the connections move: the slot's state is about to be taken."""
 
@@ -84,8 +76,7 @@ class StopAccepting:
     holds: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Carry:
+class Carry(Struct, frozen=True):
     """Take the state of ``sources`` to ``target`` (→ StateCarried). A source that is gone brings nothing.
 
     ``trial``: only see whether it could be done. ``take``: the target begins with it. ``join``: the target serves already.
@@ -98,56 +89,48 @@ class Carry:
     how: How
 
 
-@dataclass(frozen=True, slots=True)
-class DropCarry:
+class DropCarry(Struct, frozen=True):
     """Nobody waits for this exchange any more: what has not reached its target must not."""
 
     exchange: int
 
 
-@dataclass(frozen=True, slots=True)
-class SayNotReady:
+class SayNotReady(Struct, frozen=True):
     """Answer the load balancer's readiness probes with 503 from now on, and serve everything else."""
 
     worker: WorkerId
 
 
-@dataclass(frozen=True, slots=True)
-class Leave:
+class Leave(Struct, frozen=True):
     """End when the connections are gone, at the latest after ``within_s``; what is left then is cut (→ WorkerExited)."""
 
     worker: WorkerId
     within_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class Kill:
+class Kill(Struct, frozen=True):
     """SIGKILL, to the worker and what it started (→ WorkerExited)."""
 
     worker: WorkerId
 
 
-@dataclass(frozen=True, slots=True)
-class CountAnswers:
+class CountAnswers(Struct, frozen=True):
     """(→ AnswersCounted)"""
 
     generation: GenerationId
 
 
-@dataclass(frozen=True, slots=True)
-class StartCompanion:
+class StartCompanion(Struct, frozen=True):
     generation: GenerationId
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class StopCompanion:
+class StopCompanion(Struct, frozen=True):
     generation: GenerationId
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class Opened:
+class Opened(Struct, frozen=True):
     """A request has become an update."""
 
     update: UpdateId
@@ -158,8 +141,7 @@ class Opened:
     previous: GenerationId | None
 
 
-@dataclass(frozen=True, slots=True)
-class Entered:
+class Entered(Struct, frozen=True):
     """An update entered a phase."""
 
     update: UpdateId
@@ -168,8 +150,7 @@ class Entered:
     version: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Closed:
+class Closed(Struct, frozen=True):
     """An update ended."""
 
     update: UpdateId
@@ -181,8 +162,7 @@ class Closed:
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """A request that is no update was carried out (``fault`` None) or refused."""
 
     request: RequestId
@@ -192,8 +172,7 @@ class Answer:
     """The update whose end is what the request asked for (a rollback of it)."""
 
 
-@dataclass(frozen=True, slots=True)
-class StoodIn:
+class StoodIn(Struct, frozen=True):
     """From now on the stand-in serves: no version has come up yet (``fault`` None), or nothing of ``generation`` is left."""
 
     generation: GenerationId | None = None
@@ -201,23 +180,20 @@ class StoodIn:
     fault: Fault | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class GenerationGone:
+class GenerationGone(Struct, frozen=True):
     """Its last worker has left: its books can be closed."""
 
     generation: GenerationId
 
 
-@dataclass(frozen=True, slots=True)
-class Note:
+class Note(Struct, frozen=True):
     """A change of state worth a line in the log (``observe/events.py`` names them all)."""
 
     event: str
     fields: dict[str, str | int | float | None] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class End:
+class End(Struct, frozen=True):
     """Nothing is left to supervise: leave with this exit code."""
 
     exit_code: int

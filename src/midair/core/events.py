@@ -5,8 +5,9 @@ Nothing here is a wish except the ``…Asked`` events, which are somebody's requ
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 from midair.core.ids import GenerationId, RequestId, WorkerId, ZygoteId
 from midair.core.policy import Policy
@@ -19,8 +20,7 @@ copies may go on side by side for a while, as the application can merge them."""
 # --- requests -----------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class UpdateAsked:
+class UpdateAsked(Struct, frozen=True):
     """Somebody wants the code on disk to serve."""
 
     request: RequestId
@@ -41,8 +41,7 @@ class UpdateAsked:
     """The old code cannot follow this version: never go back from it by itself or on request."""
 
 
-@dataclass(frozen=True, slots=True)
-class RollbackAsked:
+class RollbackAsked(Struct, frozen=True):
     request: RequestId
     by: str
     reason: str = ""
@@ -50,15 +49,13 @@ class RollbackAsked:
     """Connections come back all at once, whatever ``rollback.rate`` says."""
 
 
-@dataclass(frozen=True, slots=True)
-class ScaleAsked:
+class ScaleAsked(Struct, frozen=True):
     request: RequestId
     workers: int
     by: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class HoldAsked:
+class HoldAsked(Struct, frozen=True):
     request: RequestId
     by: str
     reason: str
@@ -66,14 +63,12 @@ class HoldAsked:
     """0: until released."""
 
 
-@dataclass(frozen=True, slots=True)
-class ReleaseAsked:
+class ReleaseAsked(Struct, frozen=True):
     request: RequestId
     by: str
 
 
-@dataclass(frozen=True, slots=True)
-class DrainAsked:
+class DrainAsked(Struct, frozen=True):
     """What is left of earlier versions is to leave now: it has taken long enough."""
 
     request: RequestId
@@ -81,8 +76,7 @@ class DrainAsked:
     within_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class StopAsked:
+class StopAsked(Struct, frozen=True):
     request: RequestId
     by: str
     at_once: bool = False
@@ -91,8 +85,7 @@ class StopAsked:
 # --- the making of a generation -----------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Prepared:
+class Prepared(Struct, frozen=True):
     """The files were surveyed: this is what a start would import, in which environment, under which settings."""
 
     generation: GenerationId
@@ -101,29 +94,25 @@ class Prepared:
     policy: Policy
 
 
-@dataclass(frozen=True, slots=True)
-class PrepareFailed:
+class PrepareFailed(Struct, frozen=True):
     generation: GenerationId
     fault: Fault
 
 
-@dataclass(frozen=True, slots=True)
-class Verified:
+class Verified(Struct, frozen=True):
     """The files were looked at once more, after the import: ``fingerprint`` is what they are now."""
 
     generation: GenerationId
     fingerprint: str
 
 
-@dataclass(frozen=True, slots=True)
-class HookEnded:
+class HookEnded(Struct, frozen=True):
     generation: GenerationId
     hook: Literal["before", "after", "contract"]
     fault: Fault | None
 
 
-@dataclass(frozen=True, slots=True)
-class ZygoteReady:
+class ZygoteReady(Struct, frozen=True):
     """It has imported the application. ``unsafe`` says why its workers must not be forked; empty: they may. ``policy``: what
     the application itself set at import; None: as the disk said."""
 
@@ -132,16 +121,14 @@ class ZygoteReady:
     policy: Policy | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ZygoteFailed:
+class ZygoteFailed(Struct, frozen=True):
     """The import failed, or a restart found other files than the generation is pinned to. The process ends."""
 
     zygote: ZygoteId
     fault: Fault
 
 
-@dataclass(frozen=True, slots=True)
-class ZygoteExited:
+class ZygoteExited(Struct, frozen=True):
     zygote: ZygoteId
     how: str
 
@@ -149,8 +136,7 @@ class ZygoteExited:
 # --- workers ------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerReady:
+class WorkerReady(Struct, frozen=True):
     """Its application has started (lifespan start-up complete; a command child said READY)."""
 
     worker: WorkerId
@@ -158,8 +144,7 @@ class WorkerReady:
     """State of its slot that goes on with the next worker."""
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerFailed:
+class WorkerFailed(Struct, frozen=True):
     """It says why it will not get ready; its exit follows. Also: the process could not be made at all (no exit follows
     then, and ``exists`` is false)."""
 
@@ -168,42 +153,36 @@ class WorkerFailed:
     exists: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class ProbeAnswered:
+class ProbeAnswered(Struct, frozen=True):
     worker: WorkerId
     verdict: Literal["healthy", "unhealthy", "no-route"]
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class StoppedAccepting:
+class StoppedAccepting(Struct, frozen=True):
     worker: WorkerId
 
 
-@dataclass(frozen=True, slots=True)
-class StateCarried:
+class StateCarried(Struct, frozen=True):
     """An exchange of state has ended: the target has it, or (``fault``) nothing was changed there that counts."""
 
     exchange: int
     fault: Fault | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerDrained:
+class WorkerDrained(Struct, frozen=True):
     """Its connections are gone and every application call has returned."""
 
     worker: WorkerId
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerExited:
+class WorkerExited(Struct, frozen=True):
     worker: WorkerId
     how: str
     """``exit 0``, ``exit 1``, ``SIGKILL``: for people."""
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerWorn:
+class WorkerWorn(Struct, frozen=True):
     """It should be replaced, successor first: too many requests served, too much memory, or its loop hangs."""
 
     worker: WorkerId
@@ -211,8 +190,7 @@ class WorkerWorn:
     hangs: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class AnswersCounted:
+class AnswersCounted(Struct, frozen=True):
     """What a generation has answered since it accepts, and the share of errors its predecessor had in its last minute."""
 
     generation: GenerationId
@@ -221,15 +199,13 @@ class AnswersCounted:
     before_rate: float
 
 
-@dataclass(frozen=True, slots=True)
-class CompanionExited:
+class CompanionExited(Struct, frozen=True):
     generation: GenerationId
     name: str
     how: str
 
 
-@dataclass(frozen=True, slots=True)
-class Tick:
+class Tick(Struct, frozen=True):
     """The time that the core asked to be woken at has come."""
 
 

@@ -16,7 +16,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from midair.core.ids import WorkerId
 
@@ -29,8 +30,7 @@ AT_ONCE = 1_000_000
 """What an unpaced worker is granted: all that it has."""
 
 
-@dataclass(slots=True)
-class Pace:
+class Pace(Struct):
     """The budget since the latest cut-over. ``rate_per_s``: share of ``at_cut_over`` a second, 0.05 for 5 %."""
 
     rate_per_s: float

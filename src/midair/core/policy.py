@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 SWITCH_ACK_S = 0.05
 """How long the old slots may take to say that they stopped accepting. The listen queue covers the gap."""
@@ -27,8 +28,7 @@ HURRY_S = 0.5
 """Deadline of a generation that has to make room (``drain.max_generations``)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Policy:
+class Policy(Struct, frozen=True):
     """All times are seconds. ``0`` means what the configuration's documentation says it means."""
 
     workers: int = 1

@@ -10,7 +10,7 @@ be started. With it the service never ends because a version is bad.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from midair.core import backoff, workers
 from midair.core.effects import StoodIn

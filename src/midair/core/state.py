@@ -11,8 +11,9 @@ field needs a default, and a field that goes away is simply ignored.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import StrEnum
+
+from msgspec import Struct, field
 
 from midair.core.effects import How, Phase
 from midair.core.events import Carries, UpdateAsked
@@ -54,8 +55,7 @@ class ZygoteState(StrEnum):
     READY = "ready"
 
 
-@dataclass(slots=True)
-class Worker:
+class Worker(Struct):
     id: WorkerId
     generation: GenerationId
     slot: int
@@ -75,8 +75,7 @@ class Worker:
     """The slot of the serving generation that has gone on with it since it was parked."""
 
 
-@dataclass(slots=True)
-class Generation:
+class Generation(Struct):
     id: GenerationId
     role: Role
     policy: Policy
@@ -111,8 +110,7 @@ class Generation:
     """Why a worker or the zygote of it was lost last, while it served."""
 
 
-@dataclass(slots=True)
-class Update:
+class Update(Struct):
     """One transaction, from the request to its end."""
 
     id: UpdateId
@@ -140,8 +138,7 @@ class Update:
     baked_from_s: float = 0.0
 
 
-@dataclass(slots=True)
-class Switch:
+class Switch(Struct):
     """Slots are changing hands: the old ones were told to stop accepting, the new ones have not been told to begin."""
 
     target: GenerationId
@@ -159,8 +156,7 @@ class Switch:
     """The slots' state was asked for."""
 
 
-@dataclass(slots=True)
-class Exchange:
+class Exchange(Struct):
     """State on its way from some workers to another."""
 
     number: int
@@ -173,14 +169,12 @@ class Exchange:
 ALL_SLOTS = 1 << 30
 
 
-@dataclass(slots=True)
-class Hold:
+class Hold(Struct):
     by: str
     reason: str
 
 
-@dataclass(slots=True)
-class Before:
+class Before(Struct):
     """What was committed last when the supervisor before this one was killed. Nothing of it runs any more."""
 
     generation: GenerationId
@@ -191,14 +185,12 @@ class Before:
     deaths_s: list[float] = field(default_factory=list)
 
 
-@dataclass(slots=True)
-class Stopping:
+class Stopping(Struct):
     exit_code: int = 0
     fault: Fault | None = None
 
 
-@dataclass(slots=True)
-class Service:
+class Service(Struct):
     """Everything."""
 
     policy: Policy

@@ -22,8 +22,9 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Literal
+
+from msgspec import Struct, field
 
 ENOUGH_ANSWERS = 20
 """Fewer than this say nothing."""
@@ -43,8 +44,7 @@ RISE_PER_S = 0.1
 """From standing still to the whole pace in ten seconds."""
 
 
-@dataclass(frozen=True, slots=True)
-class Figures:
+class Figures(Struct, frozen=True):
     """What a generation has answered since it began. Totals never go backwards."""
 
     at_s: float
@@ -66,8 +66,7 @@ class Figures:
         return max(0, self.active - (self.answers + self.adopted - sum(self.finished)))
 
 
-@dataclass(frozen=True, slots=True)
-class Stretch:
+class Stretch(Struct, frozen=True):
     """What a generation has answered in some time."""
 
     answers: int = 0
@@ -121,8 +120,7 @@ class Record:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Before:
+class Before(Struct, frozen=True):
     """What clients were used to: the version that served until the cut-over. Plain: it is written down at an upgrade."""
 
     error_share: float = 0.0
@@ -157,8 +155,7 @@ def slow_over(finished: Sequence[int], bounds_s: Sequence[float]) -> int:
     return over if over < len(bounds_s) else -1
 
 
-@dataclass(frozen=True, slots=True)
-class Strain:
+class Strain(Struct, frozen=True):
     """How much worse the new side is than what clients were used to: shares of its answers, 0..1."""
 
     errors: float = 0.0
@@ -196,8 +193,7 @@ def bearable(strain: float, halt_at: float) -> float:
 Level = Literal["full", "slowed", "halted"]
 
 
-@dataclass(slots=True)
-class Brake:
+class Brake(Struct):
     """What share of the pace is used. Down at once, up slowly; plain: it is written down at an upgrade of midair."""
 
     share: float = 1.0

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from midair.core.effects import Closed, Effect, Entered, Note, Phase, Result
 from midair.core.ids import STAND_IN, GenerationId, WorkerId, ZygoteId
@@ -12,8 +13,7 @@ from midair.core.succession import taking_slots
 from midair.errors import Fault
 
 
-@dataclass(slots=True)
-class Turn:
+class Turn(Struct):
     service: Service
     now_s: float
     effects: list[Effect] = field(default_factory=list)

@@ -13,9 +13,10 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, NoReturn
+
+from msgspec import Struct
 
 from midair.errors import Fault, MidairError, NeedsLinux, UsageError, WorldError
 from midair.worker.settings import Served
@@ -49,8 +50,7 @@ class NoMainFile(UsageError):
     hint = "put the application into a file and run that: python main.py; or name it: midair run module:app"
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(Struct, frozen=True):
     """What ``serve`` was given."""
 
     app: Any
@@ -62,8 +62,7 @@ class Call:
 Expected = Callable[[Call], NoReturn]
 
 
-@dataclass(slots=True)
-class _Here:
+class _Here(Struct):
     """What this process is, as far as ``serve`` has to know."""
 
     expected: Expected | None = None

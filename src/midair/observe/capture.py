@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 LINE_MAX_BYTES = 16 * 1024
 """A traceback's longest line is below 1 KiB; a JSON line with a traceback in it is below this."""
@@ -19,8 +20,7 @@ TAIL_MAX_BYTES = 256 * 1024
 """200 lines of ordinary length are 20 KiB; 200 of the longest would be 3 MiB for each generation."""
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(Struct, frozen=True):
     """One line of a worker. ``text`` has no line end; bytes that are no UTF-8 are shown as ``\\xff``."""
 
     generation: int

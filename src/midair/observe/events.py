@@ -7,15 +7,15 @@ A name is in the past tense or a state; fields hold small values, never secrets,
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 Level = Literal["debug", "info", "warning", "error"]
 LEVELS: tuple[Level, ...] = ("debug", "info", "warning", "error")
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(Struct, frozen=True):
     """One row. ``meaning`` is a sentence for the operator: what happened, and what to do if something is to be done."""
 
     name: str

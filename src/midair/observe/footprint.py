@@ -11,9 +11,9 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import msgspec
+from msgspec import Struct
 
 from midair.observe.metrics import MetricsSnapshot, ProcessFigures
 
@@ -33,8 +33,7 @@ def proportional_bytes(pid: int, root: str = "/") -> int:
         return 0
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(Struct, frozen=True):
     bytes: int
     at_s: float
 

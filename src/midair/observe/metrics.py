@@ -16,11 +16,11 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Literal
 
 import msgspec
+from msgspec import Struct, field
 
 from midair.observe.counters import LATENCY_BOUNDS_S, Page
 
@@ -203,8 +203,7 @@ Kind = Literal["counter", "gauge", "histogram"]
 Labels = tuple[tuple[str, str], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
+class Sample(Struct, frozen=True):
     """One line: ``name`` + ``suffix`` with its labels."""
 
     value: float
@@ -212,8 +211,7 @@ class Sample:
     suffix: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Metric:
+class Metric(Struct, frozen=True):
     """One row. ``labels`` are the names that its samples carry (``le`` of histograms aside)."""
 
     name: str

@@ -7,7 +7,8 @@ would have come to in the same way follows from the digests of what it has execu
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 HOT_MAX = 3
 """Files that are taken to be under edit: an import from the beginning stops before each. A save of more files than these is a
@@ -17,8 +18,7 @@ CHECKPOINTS_MAX = 4
 """Each is a process that shares what it has imported with the others. One more than hot files, for the one that is being left."""
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
+class Kept(Struct, frozen=True):
     """A checkpoint. ``relied``: digests of the files that it has executed or read, as far as a fingerprint knows them."""
 
     id: int
@@ -27,8 +27,7 @@ class Kept:
     relied: Mapping[str, bytes]
 
 
-@dataclass(frozen=True, slots=True)
-class Start:
+class Start(Struct, frozen=True):
     origin: int | None
     """The checkpoint to fork from; None: none of them will do."""
     stops: tuple[str, ...]

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import os
 import socket
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from midair.errors import ConfigError
 
@@ -28,8 +29,7 @@ class BadAddress(ConfigError):
         self.typed = typed
 
 
-@dataclass(frozen=True, slots=True)
-class TcpAddress:
+class TcpAddress(Struct, frozen=True):
     """``host`` is numeric, without brackets; ``zone`` is the interface of a link-local IPv6 address, else empty."""
 
     typed: str
@@ -46,8 +46,7 @@ class TcpAddress:
         return f"[{self.host}{zone}]:{self.port}" if self.is_v6 else f"{self.host}:{self.port}"
 
 
-@dataclass(frozen=True, slots=True)
-class UnixAddress:
+class UnixAddress(Struct, frozen=True):
     """``path`` is absolute when a folder was given to ``parse``."""
 
     typed: str
@@ -57,8 +56,7 @@ class UnixAddress:
         return f"unix:{self.path}"
 
 
-@dataclass(frozen=True, slots=True)
-class DescriptorAddress:
+class DescriptorAddress(Struct, frozen=True):
     """A listening socket that whoever started us has opened."""
 
     typed: str

@@ -15,7 +15,9 @@ import errno
 import os
 import socket
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from midair.errors import ConfigError, WorldError
 from midair.sockets.address import Address, DescriptorAddress, TcpAddress, UnixAddress, parse
@@ -89,16 +91,14 @@ class NotOwnable(ConfigError):
     hint = 'use listener = "shared", or a TCP address in bind'
 
 
-@dataclass(frozen=True, slots=True)
-class Passed:
+class Passed(Struct, frozen=True):
     """A descriptor that systemd (or somebody who speaks as it does) passed to us."""
 
     fd: int
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class Opened:
+class Opened(Struct, frozen=True):
     """``listeners`` in the order of their addresses; ``ignored``: addresses of ``bind`` not opened, because sockets
     were passed in their place."""
 
@@ -212,8 +212,7 @@ def passed_by_systemd(environ: Mapping[str, str], pid: int) -> tuple[Passed, ...
     return tuple(Passed(FIRST_PASSED_FD + i, names[i] or _web(i)) for i in range(int(count)))
 
 
-@dataclass(frozen=True, slots=True)
-class _Options:
+class _Options(Struct, frozen=True):
     backlog: int
     socket_mode: int
     socket_owner: str

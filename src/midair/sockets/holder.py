@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 LOOK_MAX_S = 0.5
 """A busy machine has many processes with many descriptors (40 ms for 130 processes here); start-up must not wait for all."""
@@ -15,8 +16,7 @@ LOOK_MAX_S = 0.5
 _LISTENING = "0A"  # TCP_LISTEN in the ``st`` column
 
 
-@dataclass(frozen=True, slots=True)
-class Holder:
+class Holder(Struct, frozen=True):
     """A process. ``program`` is its short name, ``command`` its command line, cut to 200 characters."""
 
     pid: int

@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import os
 import socket
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from midair.errors import WorldError
 
@@ -29,8 +30,7 @@ class NotAListener(WorldError):
         self.fd = fd
 
 
-@dataclass(frozen=True, slots=True)
-class Listener:
+class Listener(Struct, frozen=True):
     """A bound socket that accepts.
 
     name: what LISTEN_FDNAMES calls it. typed: the address as the user wrote it, or ``fd://N``. actual: where it

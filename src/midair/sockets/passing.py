@@ -14,7 +14,8 @@ import errno
 import os
 import socket
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from midair.errors import Bug, WorldError
 
@@ -55,8 +56,7 @@ class DescriptorsInFlight(WorldError):
     hint = "raise the limit of open files (ulimit -n, LimitNOFILE= in the unit)"
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(Struct, frozen=True):
     """What arrived. ``fds`` belong to whoever holds the message."""
 
     data: bytes

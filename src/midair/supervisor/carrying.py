@@ -7,9 +7,9 @@ cut-over is kept until the last of it has come: what has changed since is the di
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
 
 import msgspec
+from msgspec import Struct, field
 
 from midair.core.effects import Carry
 from midair.core.events import StateCarried
@@ -22,8 +22,7 @@ from midair.supervisor import fleet as fleets
 from midair.supervisor.estate import Estate, FieldValue
 
 
-@dataclass(slots=True)
-class Exchange:
+class Exchange(Struct):
     """State that was asked for and is not in its target yet."""
 
     order: Carry
@@ -36,8 +35,7 @@ class Exchange:
     running: int = 0
 
 
-@dataclass(slots=True)
-class Beside:
+class Beside(Struct):
     """A worker whose state goes on beside the copy of it that was given away."""
 
     before_fd: int

@@ -16,10 +16,10 @@ import os
 import signal
 import socket
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Protocol
 
 import msgspec
+from msgspec import Struct, field
 
 from midair.config.schema import Settings
 from midair.core.events import Event, WorkerExited, WorkerFailed, WorkerReady
@@ -71,8 +71,7 @@ class Outputs(Protocol):
     def tail(self, generation: int) -> list[tuple[int, str, str]]: ...
 
 
-@dataclass(slots=True)
-class Command:
+class Command(Struct):
     """One child."""
 
     id: WorkerId

@@ -8,9 +8,9 @@ kernel kills it at once, because the next supervisor would start a second one.
 from __future__ import annotations
 
 import signal
-from dataclasses import dataclass
 
 import msgspec
+from msgspec import Struct
 
 from midair.core import events
 from midair.core.ids import GenerationId
@@ -32,8 +32,7 @@ class Kept(msgspec.Struct, kw_only=True):
     kill_at_s: float = 0.0
 
 
-@dataclass(slots=True)
-class Companion:
+class Companion(Struct):
     generation: GenerationId
     name: str
     pid: int

@@ -6,7 +6,8 @@ Whoever changes something here says so in its own docstring. All of it belongs t
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from midair.config.load import RunSources
 from midair.config.schema import Settings
@@ -30,8 +31,7 @@ FieldValue = str | int | float | bool | None
 Say = Callable[[str, Mapping[str, FieldValue]], None]
 
 
-@dataclass(slots=True)
-class Estate:
+class Estate(Struct):
     """Everything that outlives an event."""
 
     loop: Loop

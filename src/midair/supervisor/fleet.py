@@ -12,10 +12,10 @@ import os
 import signal
 import socket
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Protocol
 
 import msgspec
+from msgspec import Struct, field
 
 from midair.core.events import (
     Event,
@@ -55,8 +55,7 @@ class Outputs(Protocol):
         """Descriptors to be its stdout and stderr: the caller closes its copies once the process has them."""
 
 
-@dataclass(slots=True)
-class Worker:
+class Worker(Struct):
     id: WorkerId
     generation: GenerationId
     slot: int
@@ -79,8 +78,7 @@ class Worker:
     last: Fault | None = None
 
 
-@dataclass(slots=True)
-class Zygote:
+class Zygote(Struct):
     id: ZygoteId
     generation: GenerationId
     link: Link | None = None
@@ -94,8 +92,7 @@ class Zygote:
     """Workers it was told to fork and has not named yet."""
 
 
-@dataclass(slots=True)
-class Base:
+class Base(Struct):
     """Whatever zygotes are forked from: the base itself, a third-party zygote, a checkpoint."""
 
     key: bytes

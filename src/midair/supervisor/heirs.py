@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Protocol
 
 import msgspec
+from msgspec import Struct
 
 from midair.core.ids import WorkerId
 from midair.errors import MidairError
@@ -40,8 +40,7 @@ class Child(Protocol):
     def has_left(self) -> bool: ...
 
 
-@dataclass(slots=True)
-class _Known:
+class _Known(Struct):
     """A child's channel, and what was said over it."""
 
     channel: socket.socket

@@ -13,8 +13,9 @@ import os
 import select
 import socket
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 from midair.sockets.listener import Listener, actual_address
 
@@ -23,8 +24,7 @@ BACKLOG = 2048
 Change = Literal["non-blocking", "blocking", "shut"]
 
 
-@dataclass(frozen=True, slots=True)
-class Changed:
+class Changed(Struct, frozen=True):
     """Somebody did something to a listener."""
 
     listener: Listener
@@ -32,8 +32,7 @@ class Changed:
     is_mended: bool = False
 
 
-@dataclass(slots=True)
-class _Known:
+class _Known(Struct):
     listener: Listener
     is_blocking: bool
     is_lost: bool = False

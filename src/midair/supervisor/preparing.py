@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import msgspec
 
@@ -71,7 +70,7 @@ class Preparing:
             self._adopt(generation, outcome)
             policy = policy_of(outcome.settings)
             if outcome.lack and outcome.lack.fits_by_slot:
-                policy = replace(policy, by_slot=outcome.lack.why, lacks_room=True)
+                policy = msgspec.structs.replace(policy, by_slot=outcome.lack.why, lacks_room=True)
             elif outcome.lack:
                 hint = 'free memory, run fewer workers, or start it all the same with surge = "all"'
                 self._estate.tell(events.PrepareFailed(generation, Fault("no-memory", outcome.lack.why, hint)))
@@ -212,7 +211,9 @@ class Preparing:
             self._warn(release, outcome.warnings)
             # Whether they fit beside the old ones was asked before anything was started, for the number known then.
             room = generation.policy
-            policy = replace(policy_of(release.settings), by_slot=room.by_slot, lacks_room=room.lacks_room)
+            policy = msgspec.structs.replace(
+                policy_of(release.settings), by_slot=room.by_slot, lacks_room=room.lacks_room
+            )
             self._estate.tell(events.ZygoteReady(zygote.id, unsafe, policy))
 
         self._settle(release, word.served, done)

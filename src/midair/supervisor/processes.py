@@ -12,8 +12,9 @@ import ctypes
 import os
 import signal
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import NoReturn
+
+from msgspec import Struct
 
 from midair.supervisor import signals
 
@@ -43,8 +44,7 @@ def describe(status: int) -> str:
     return f"exit {os.waitstatus_to_exitcode(status)}"
 
 
-@dataclass(frozen=True, slots=True)
-class Program:
+class Program(Struct, frozen=True):
     """What to execute. ``fds`` maps a number in the child to a descriptor of ours; everything else is closed there."""
 
     argv: Sequence[str]

@@ -13,8 +13,9 @@ cut-over, and each second in the bake.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 from midair.config.units import read_duration
 from midair.errors import ConfigError
@@ -46,8 +47,7 @@ class ProbeIsBind(ConfigError):
         self.address, self.bind = address, bind
 
 
-@dataclass(frozen=True, slots=True)
-class Readiness:
+class Readiness(Struct, frozen=True):
     """One kind, with what belongs to it."""
 
     kind: Literal["notify", "http", "tcp", "listener", "delay"]

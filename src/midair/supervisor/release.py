@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 import msgspec
+from msgspec import Struct, field
 
 from midair.config.origins import Origin
 from midair.config.schema import Settings
@@ -20,8 +20,7 @@ from midair.supervisor.readiness import read_readiness
 from midair.worker.settings import DevSettings, Served
 
 
-@dataclass(slots=True)
-class Release:
+class Release(Struct):
     """One generation: number, settings, survey. ``launch_fd``: a memfd with what its Python processes read."""
 
     generation: GenerationId

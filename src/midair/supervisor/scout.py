@@ -16,10 +16,10 @@ import socket
 import sys
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import NoReturn, TypeVar
 
 import msgspec
+from msgspec import Struct
 
 import midair
 from midair.errors import Fault
@@ -41,8 +41,7 @@ THERE = f"midair {midair.__version__}".encode()
 """What it says first. One of another midair, installed meanwhile, is not asked."""
 
 
-@dataclass(slots=True)
-class _Asked:
+class _Asked(Struct):
     """A question that is with the child. ``told`` takes what came back for it, None: nothing will."""
 
     told: Callable[[bytes | None], None]

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import assert_never
 
 import msgspec
@@ -395,7 +394,9 @@ class Supervisor:
         if fault is None or effect.generation is None:
             return
         # A worker that had served says nothing of its end, but may have printed something.
-        fault = replace(fault, detail=fault.detail or "\n".join(self.estate.outputs.last_lines(effect.generation)))
+        fault = msgspec.structs.replace(
+            fault, detail=fault.detail or "\n".join(self.estate.outputs.last_lines(effect.generation))
+        )
         fields: dict[str, FieldValue] = {"generation": effect.generation, "version": effect.version}
         self.estate.say("stand_in_serves", {**fields, "error": fault.message, "detail": fault.detail or None})
         self.pages.failed(fault)

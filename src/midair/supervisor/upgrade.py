@@ -17,8 +17,9 @@ import os
 import signal
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Protocol
+
+from msgspec import Struct, field
 
 import midair
 from midair.core.ids import UpdateId
@@ -49,8 +50,7 @@ class Room(Protocol):
         """Go on, in the new image or (if ``execve`` failed) in this one."""
 
 
-@dataclass(slots=True)
-class Requester:
+class Requester(Struct):
     """Somebody who waits for the answer."""
 
     descriptor: Callable[[], int]
@@ -59,8 +59,7 @@ class Requester:
     """Takes the receipt if the upgrade came to nothing."""
 
 
-@dataclass(slots=True)
-class Asked:
+class Asked(Struct):
     """An upgrade that waits for its moment."""
 
     receipt: Receipt

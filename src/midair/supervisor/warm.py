@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 
 import msgspec
+from msgspec import Struct, field
 
 from midair.core.ids import ZygoteId
 from midair.release import starting
@@ -29,8 +29,7 @@ PASSING_VARIABLES = ("MIDAIR_VERSION", "MIDAIR_GENERATION")
 Say = Callable[[str, Mapping[str, str | int | float | bool | None]], None]
 
 
-@dataclass(slots=True)
-class Running:
+class Running(Struct):
     """An import under way. Another process may take it over at each stop."""
 
     zygote: ZygoteId

@@ -15,7 +15,9 @@ import socket
 import struct
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from midair.errors import WorldError
 
@@ -113,8 +115,7 @@ def _status(status: str) -> tuple[str, ...]:
 # --- hearing -------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Notification:
+class Notification(Struct, frozen=True):
     """What a child said. ``pid`` and ``uid`` are the kernel's word, all else the child's."""
 
     pid: int = 0

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import os
 import ssl
-from dataclasses import dataclass
 from datetime import datetime
+
+from msgspec import Struct
 
 from midair.errors import ConfigError
 from midair.worker.settings import TlsSettings
@@ -32,8 +33,7 @@ class CertificateUnusable(ConfigError):
     code = "tls"
 
 
-@dataclass(frozen=True, slots=True)
-class Certificate:
+class Certificate(Struct, frozen=True):
     """A pair in use."""
 
     context: ssl.SSLContext

@@ -20,10 +20,10 @@ import time
 import traceback
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from msgspec import Struct, field
 
 import midair
 from midair import hooks
@@ -38,8 +38,7 @@ PR_SET_PDEATHSIG = 1
 PR_SET_NAME = 15
 
 
-@dataclass(slots=True)
-class Host:
+class Host(Struct):
     """This process."""
 
     link: socket.socket
@@ -80,8 +79,7 @@ class Host:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Birth:
+class Birth(Struct, frozen=True):
     """What a process has just become."""
 
     role: words.Role

@@ -12,9 +12,10 @@ import inspect
 import os
 import traceback
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from types import ModuleType, TracebackType
 from typing import Any, Literal, TypeAlias
+
+from msgspec import Struct
 
 from midair.errors import ApplicationError, MidairError
 
@@ -87,8 +88,7 @@ class InterfaceUnknown(ApplicationError):
 Interface: TypeAlias = Literal["auto", "asgi", "wsgi"]
 
 
-@dataclass(frozen=True, slots=True)
-class Loaded:
+class Loaded(Struct, frozen=True):
     """An application as it was found, and how it wants to be called."""
 
     app: Callable[..., Any]

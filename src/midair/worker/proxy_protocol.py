@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import ipaddress
 import socket
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from midair.worker.asgi import Address
 
@@ -29,8 +30,7 @@ class BadHeader(Exception):
     """What came is no header of the PROXY protocol."""
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
+class Header(Struct, frozen=True):
     """A header of ``length`` bytes. No client: the proxy asks for itself (a health check), or does not know."""
 
     length: int

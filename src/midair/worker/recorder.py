@@ -14,10 +14,11 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from importlib.machinery import ExtensionFileLoader, ModuleSpec, SourceFileLoader
 from types import CodeType, ModuleType
 from typing import Any
+
+from msgspec import Struct
 
 from midair.release.digest import digest_of
 from midair.worker.bodies import Bodies
@@ -199,8 +200,7 @@ class Recorder:
         variables._data = dict(variables._data)
 
 
-@dataclass(slots=True)
-class _Here:
+class _Here(Struct):
     """Of this process, where the hooks find it."""
 
     recorder: Recorder | None = None

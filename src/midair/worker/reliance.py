@@ -11,8 +11,9 @@ import os
 import stat
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from importlib.machinery import all_suffixes
+
+from msgspec import Struct, field
 
 from midair.release.digest import digest_of, digest_of_rest
 
@@ -35,8 +36,7 @@ State = tuple[int, int, int, int]
 NO_STATE: State = (-1, -1, -1, -1)
 
 
-@dataclass(slots=True)
-class Reliance:
+class Reliance(Struct):
     """What was seen. ``seen``: by path, a state and a digest. Belongs to the main thread, as the import does."""
 
     owns: Callable[[str], bool]

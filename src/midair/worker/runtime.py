@@ -19,10 +19,10 @@ import socket
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from msgspec import Struct
 
 from midair import exclusion, live
 from midair.errors import ApplicationError
@@ -63,8 +63,7 @@ _OnWord = Callable[[words.ToHost, Sequence[int]], None]
 _OnEnd = Callable[[], None]
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """Everything a worker was given."""
 
     application: Callable[..., Any]
