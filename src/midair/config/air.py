@@ -25,11 +25,6 @@ from midair.config.shell_lines import command_of
 from midair.config.theirs import FORMS, Note, TheirKey, is_duration, is_of
 from midair.config.units import read_duration, write_duration
 
-OWN = ".air.toml"
-INSIDE = os.path.join(".config", "air.toml")
-NAMES = (OWN, INSIDE)
-"""Where Air looks for it, first one first."""
-
 POLL_LEAST_MS = 500
 NS_FROM = 1_000_000
 """A ``kill_delay`` without a unit is in nanoseconds from this on."""

@@ -10,10 +10,10 @@ import tomllib
 from collections.abc import Mapping
 from typing import Literal
 
-from midair.config import air, nodemon
 from midair.config.layers import Document
 from midair.config.lines import key_lines
 from midair.config.problems import BadConfig, Problem
+from midair.config.theirs import AIR_FILES, IN_PACKAGE, NODEMON_FILE, PACKAGE_FILE
 from midair.errors import ConfigError
 
 OWN = "midair.toml"
@@ -37,7 +37,7 @@ class NotForProduction(ConfigError):
         super().__init__(f"{path} is {whose}'s: it says how the service is developed, not how it runs")
 
 
-THEIRS = (*air.NAMES, nodemon.OWN, nodemon.SHARED)
+THEIRS = (*AIR_FILES, NODEMON_FILE, PACKAGE_FILE)
 """What is read where there is no file of ours, while a service is developed."""
 
 
@@ -55,7 +55,7 @@ def find(folder: str, config: str, *, is_dev: bool = False) -> str:
         return path
     for name in (OWN, SHARED, *(THEIRS if is_dev else ())):
         path = os.path.join(folder, name)
-        if os.path.isfile(path) and (name not in (SHARED, nodemon.SHARED) or _has_its_table(path)):
+        if os.path.isfile(path) and (name not in (SHARED, PACKAGE_FILE) or _has_its_table(path)):
             return path
     return ""
 
@@ -66,7 +66,7 @@ def tool_of(path: str) -> Literal["", "Air", "nodemon"]:
     name = os.path.basename(path).lstrip(".")
     if name.startswith("air.") and name.endswith(".toml"):
         return "Air"
-    return "nodemon" if (name.startswith("nodemon.") and name.endswith(".json")) or name == nodemon.SHARED else ""
+    return "nodemon" if (name.startswith("nodemon.") and name.endswith(".json")) or name == PACKAGE_FILE else ""
 
 
 def is_theirs(folder: str, config: str) -> bool:
@@ -98,12 +98,15 @@ def _read_json(name: str, text: str) -> Document:
     except (json.JSONDecodeError, RecursionError) as exc:
         where = f"{name}:{exc.lineno}" if isinstance(exc, json.JSONDecodeError) else name
         raise BadConfig([Problem(where, f"is not JSON: {getattr(exc, 'msg', 'too deep')}")]) from exc
-    inside = nodemon.INSIDE_SHARED if name == nodemon.SHARED else ()
+    # Imported here: whoever has no such file, and every command that only asks a service, does without.
+    from midair.config.nodemon import json_lines
+
+    inside = (IN_PACKAGE,) if name == PACKAGE_FILE else ()
     for part in inside:
         content = content.get(part, {}) if isinstance(content, Mapping) else {}
     if not isinstance(content, Mapping):
         raise BadConfig([Problem(name, "is not an object", "write {…}")])
-    return Document(name, content, nodemon.json_lines(text), inside)
+    return Document(name, content, json_lines(text), inside)
 
 
 def read_names(path: str) -> dict[str, str]:
@@ -132,8 +135,8 @@ def _text(path: str) -> str:
 def _has_its_table(path: str) -> bool:
     """A cheap look first: most projects have a pyproject.toml or a package.json, few a part in it that counts here."""
     text = _text(path)
-    if os.path.basename(path) == nodemon.SHARED:
-        return f'"{nodemon.INSIDE_SHARED[0]}"' in text
+    if os.path.basename(path) == PACKAGE_FILE:
+        return f'"{IN_PACKAGE}"' in text
     return "midair" in text and bool(_our_table(path))
 
 

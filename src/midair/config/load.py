@@ -16,11 +16,11 @@ import json
 import os
 import sys
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from midair.config import file, places
-from midair.config.air import read_air
 from midair.config.checks import TARGETS, check
 from midair.config.keys import MIRRORS, Key, all_keys
 from midair.config.layers import (
@@ -34,12 +34,14 @@ from midair.config.layers import (
     flags_layer,
     served_layer,
 )
-from midair.config.nodemon import Package, read_nodemon
 from midair.config.origins import DEFAULT, Origin
 from midair.config.problems import BadConfig, Problem
 from midair.config.schema import Settings
 from midair.config.shell_lines import command_of
 from midair.worker.settings import Served
+
+if TYPE_CHECKING:
+    from midair.config.nodemon import Package
 
 __all__ = ["Loaded", "Override", "RunSources", "ServiceAddress", "load", "load_client", "sources_for_run"]
 
@@ -150,9 +152,13 @@ def _layer_of(whose: str, folder: str, path: str) -> Layer:
     """What another tool's file says."""
     match whose:
         case "Air":
+            from midair.config.air import read_air
+
             home, platform = os.path.expanduser("~"), _AIRS_NAMES.get(sys.platform, "linux")
             return read_air(file.read(path), folder=folder, home=home, platform=platform).layer
         case "nodemon":
+            from midair.config.nodemon import read_nodemon
+
             return read_nodemon(file.read(path), folder=folder, package=_package(folder)).layer
         case _:
             return Layer()
@@ -160,6 +166,8 @@ def _layer_of(whose: str, folder: str, path: str) -> Layer:
 
 def _package(folder: str) -> Package:
     """What package.json says about what runs. One that cannot be read says nothing: it is npm's to complain."""
+    from midair.config.nodemon import Package
+
     content: object = {}
     try:
         with open(os.path.join(folder, "package.json"), encoding="utf-8") as opened:

@@ -23,9 +23,6 @@ from midair.config.shell_lines import command_of
 from midair.config.theirs import FORMS, Note, TheirKey, is_of
 from midair.config.units import read_duration
 
-OWN = "nodemon.json"
-SHARED = "package.json"
-INSIDE_SHARED = ("nodemonConfig",)
 NODEMONS_DEFAULT = "nodemon's default"
 SIGNALS = all_keys()["exit.signal"].choices
 

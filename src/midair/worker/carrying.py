@@ -12,15 +12,18 @@ import asyncio
 import os
 import time
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from midair import carried
-from midair.core.events import Carries
 from midair.errors import ApplicationError, Fault
 from midair.sockets import words
 from midair.worker import parcels
 from midair.worker.server import Server
+
+if TYPE_CHECKING:
+    from midair.core.events import Carries
 
 LOOK_EVERY_S = 0.002
 """While requests in flight are waited for: a fraction of what the pause costs anyhow."""

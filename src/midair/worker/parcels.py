@@ -9,13 +9,15 @@ from __future__ import annotations
 import os
 import traceback
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
 from midair.carried import Carried, Item
-from midair.core.events import Carries
 from midair.errors import ApplicationError
+
+if TYPE_CHECKING:
+    from midair.core.events import Carries
 
 FORMAT = 1
 T = TypeVar("T")
