@@ -28,7 +28,7 @@ SOMEBODY_ELSE = 65534
 
 @pytest.fixture
 def service(tmp_path: Path) -> Iterator[Service]:
-    with Service(tmp_path) as running:
+    with Service(tmp_path, types=True) as running:
         yield running
 
 
@@ -41,7 +41,7 @@ def test_a_hold_refuses_others_and_says_why(service: Service) -> None:
     assert service.midair("hold", "-m", "month end", "--for", "2h").code == 0
     assert service.status()["hold"], service.status()
     service.supervisor.send(signal.SIGUSR1)
-    wait_for(service.log, 5, until=lambda log: "month end" in log, what="the refusal of a signal's update")
+    wait_for(service.log, until=lambda log: "month end" in log, what="the refusal of a signal's update")
     assert service.midair("hold", "--release").code == 0
     service.update("2")
 
@@ -105,16 +105,16 @@ def test_stacks_show_where_a_worker_stands(service: Service) -> None:
 
 def test_scale_starts_and_ends_workers(service: Service) -> None:
     assert service.midair("scale", "4").code == 0
-    wait_for(service.worker_pids, 10, until=lambda pids: len(pids) == 4)
+    wait_for(service.worker_pids, until=lambda pids: len(pids) == 4)
     assert service.midair("scale", "1").code == 0
-    wait_for(service.worker_pids, 10, until=lambda pids: len(pids) == 1)
+    wait_for(service.worker_pids, until=lambda pids: len(pids) == 1)
 
 
 def test_who_does_not_wait_is_told_at_once_and_the_update_goes_on(service: Service) -> None:
     service.write("import_slow", "2")
     assert service.reload("--no-wait").code == 0
     assert service.serving_version() == "1"
-    wait_for(service.serving_version, 20, until="2".__eq__)
+    wait_for(service.serving_version, until="2".__eq__)
 
 
 # --- the control socket -----------------------------------------------------------------------------------------------
