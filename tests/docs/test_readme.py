@@ -126,7 +126,7 @@ def terminal(tmp_path: Path) -> Iterator[Terminal]:
     (terminal.folder / "app.py").write_text(blocks("python", first_screen())[0])
     process = terminal.start(shown()[0].command)
     try:
-        wait_for(lambda: process.poll() is not None or terminal.serving(), 20, what="a service")
+        wait_for(lambda: process.poll() is not None or terminal.serving(), what="a service")
         assert process.poll() is None, terminal.log.read_text()
         yield terminal
     finally:

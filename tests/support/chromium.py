@@ -151,7 +151,7 @@ class Tab:
             raise ProtocolError(f"{script}: {answer['exceptionDetails']}")
         return answer["result"].get("value")
 
-    def until(self, script: str, within_s: float = 10.0, *, until: Callable[[Any], bool] = bool, what: str = "") -> Any:
+    def until(self, script: str, within_s: float = 20.0, *, until: Callable[[Any], bool] = bool, what: str = "") -> Any:
         """The expression's value as soon as ``until`` holds for it. A page that is just being replaced is asked again."""
 
         def look() -> Any:

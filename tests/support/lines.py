@@ -9,7 +9,7 @@ from types import TracebackType
 
 from tests.support.waiting import wait_for
 
-ANSWER_WITHIN_S = 15.0
+ANSWER_WITHIN_S = 20.0
 
 
 class Lines:

@@ -83,13 +83,11 @@ class Prometheus:
     def _await_ready(self) -> None:
         assert self._process is not None
         is_over = self._process.poll
-        wait_for(
-            lambda: is_over() is not None or LISTENS.search(self._log.read_text()), 20.0, what="Prometheus' address"
-        )
+        wait_for(lambda: is_over() is not None or LISTENS.search(self._log.read_text()), what="Prometheus' address")
         found = LISTENS.search(self._log.read_text())
         assert found, self._log.read_text()
         self.address = found[1]
-        wait_for(self._is_ready, 20.0, what="Prometheus")
+        wait_for(self._is_ready, what="Prometheus")
 
     def _end(self) -> None:
         assert self._process is not None

@@ -36,7 +36,7 @@ class WatcherChild:
     def tell(self, word: words.ToWatcher) -> None:
         passing.send(self.channel, words.encode(word))
 
-    def hear(self, within_s: float = 5.0) -> words.FromWatcher | None:
+    def hear(self, within_s: float = 20.0) -> words.FromWatcher | None:
         """The next word; None: nothing was said within that time."""
         message = self._message(within_s)
         if message is None:
@@ -47,17 +47,17 @@ class WatcherChild:
     def ready(self) -> words.Ready:
         """Wait until it watches. Troubles on the way are kept."""
         while True:
-            word = self._must_hear(10.0)
+            word = self._must_hear(20.0)
             if isinstance(word, words.Ready):
                 return word
             assert isinstance(word, words.Trouble), word
             self.troubles.append(word)
 
-    def batch(self, within_s: float = 5.0) -> list[Told]:
+    def batch(self, within_s: float = 20.0) -> list[Told]:
         """The next whole batch. Troubles on the way are kept."""
         return [told(change) for change in self.changes(within_s)]
 
-    def changes(self, within_s: float = 5.0) -> list[Change]:
+    def changes(self, within_s: float = 20.0) -> list[Change]:
         found: list[Change] = []
         while True:
             word = self._must_hear(within_s)
@@ -71,7 +71,7 @@ class WatcherChild:
 
     def digests(self) -> dict[str, tuple[int, int, int, int, bytes]]:
         self.tell(words.TellDigests())
-        message = self._message(5.0)
+        message = self._message(20.0)
         assert message is not None
         try:
             word = words.decode_from_watcher(message.data)

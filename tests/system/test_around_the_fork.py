@@ -26,14 +26,14 @@ def test_each_is_called_once_a_worker_in_its_process(tmp_path: Path) -> None:
         assert _lines(service) == {"before imported-here": 2, "after forked": 2} | frozen
         killed = service.worker_pids()[0]
         Process(killed).kill()
-        wait_for(lambda: _lines(service)[f"exited-{killed} imported-here"], 5, what="the end of a worker, told")
-        wait_for(lambda: _lines(service)["after forked"], 5, until=(3).__eq__, what="its replacement")
+        wait_for(lambda: _lines(service)[f"exited-{killed} imported-here"], what="the end of a worker, told")
+        wait_for(lambda: _lines(service)["after forked"], until=(3).__eq__, what="its replacement")
         assert _lines(service)["before imported-here"] == 3
 
 
 def test_a_worker_that_is_spawned_calls_after_fork_alone(tmp_path: Path) -> None:
     with Service(tmp_path, "hooks_around_fork", settings={"zygote": "never"}) as service:
-        wait_for(lambda: _lines(service)["after imported-here"], 5, until=(2).__eq__)
+        wait_for(lambda: _lines(service)["after imported-here"], until=(2).__eq__)
         assert not _lines(service)["before imported-here"]
 
 

@@ -55,7 +55,7 @@ def test_what_the_proxy_protocol_told_holds_through_updates(tmp_path: Path) -> N
         for version in ("1", "2", "3"):
             if version != "1":
                 service.update(version)
-            answer = wait_for(proxied.ask, 10, until=partial(_is_of, version), what=f"an answer of version {version}")
+            answer = wait_for(proxied.ask, until=partial(_is_of, version), what=f"an answer of version {version}")
             assert answer["client"] == ["192.0.2.1", 56324]
         proxied.close()
         assert json.loads(service.get("/")[1])["client"][0] == "127.0.0.1"

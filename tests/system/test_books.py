@@ -23,7 +23,7 @@ def _books(service: Service, receipt: int, generation: int) -> dict[str, int]:
         assert isinstance(books, dict)
         return books
 
-    books = wait_for(closed, 10, until=lambda found: str(generation) in found, what=f"the books of {generation}")
+    books = wait_for(closed, until=lambda found: str(generation) in found, what=f"the books of {generation}")
     return books[str(generation)]
 
 
@@ -59,10 +59,10 @@ def test_what_a_killed_worker_held_is_lost_and_counted_so(tmp_path: Path) -> Non
     with Service(tmp_path, workers=1) as service:
         with service.asked(Load("/slow?s=20", connections=3, limit=1), Load(connections=1, limit=1)) as client:
             in_flight = lambda: service.status()["generations"][0]["workers"][0]["active"]  # noqa: E731
-            wait_for(in_flight, 5, until=lambda active: active == 3, what="three requests in flight")
+            wait_for(in_flight, until=lambda active: active == 3, what="three requests in flight")
             Process(service.worker_pids()[0]).kill()
-            wait_for(lambda: client.report.failed, 5, until=lambda failed: failed == 3, what="three failures")
-        wait_for(lambda: service.get("/")[0], 10, until=lambda status: status == 200)
+            wait_for(lambda: client.report.failed, until=lambda failed: failed == 3, what="three failures")
+        wait_for(lambda: service.get("/")[0], until=lambda status: status == 200)
         service.update("2")
         books = _books(service, 2, 1)
         assert (books["lost"], books["requests_lost"], books["workers"]) == (3, 3, 2)

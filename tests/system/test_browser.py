@@ -51,11 +51,11 @@ def one_for_all(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
         rest_s = time.monotonic() + 0.7
         wait_for(lambda: time.monotonic() > rest_s)
         developed.save("app.py", (developed.folder / "app.py").read_text() + "\n")
-        wait_for(lambda: generation(developed), 10.0, until=lambda seen: seen > 1)
+        wait_for(lambda: generation(developed), until=lambda seen: seen > 1)
         yield developed
 
 
-def serves(service: Watched, part: bytes, within_s: float = 15.0) -> None:
+def serves(service: Watched, part: bytes, within_s: float = 30.0) -> None:
     """Wait until its page has this in it, and not the stand-in's."""
 
     def page() -> bytes:
@@ -71,7 +71,7 @@ def service(one_for_all: Watched) -> Watched:
     text = (APPS / "shop_page.py").read_text()
     one_for_all.save("app.py", f"{text}\n# {uuid.uuid4()}\n")
     one_for_all.save("static/shop.css", "h1 { color: rgb(1, 2, 3) }")
-    wait_for(lambda: generation(one_for_all), 10.0, until=lambda seen: seen > found)
+    wait_for(lambda: generation(one_for_all), until=lambda seen: seen > found)
     return one_for_all
 
 
@@ -93,12 +93,12 @@ def title(tab: Tab, wanted: str) -> None:
     tab.until("document.title", until=lambda seen: bool(seen == wanted), what=f"the title {wanted!r}")
 
 
-def shown(tab: Tab, part: str, within_s: float = 10.0) -> str:
+def shown(tab: Tab, part: str, within_s: float = 20.0) -> str:
     """The text of a part of the panel."""
     return str(tab.until(f"{PANEL}?.querySelector('{part}')?.textContent", within_s))
 
 
-def gone(tab: Tab, within_s: float = 10.0) -> None:
+def gone(tab: Tab, within_s: float = 20.0) -> None:
     tab.until(f"!({PANEL})", within_s, what="the end of the panel")
 
 
@@ -286,8 +286,6 @@ def test_a_typescript_project_is_compiled_and_refreshed_and_its_compiler_s_error
         serves(service, b"Hello from TypeScript", within_s=50)
         tab = opened(chromium, service.url)
         heading = "document.querySelector('h1')?.textContent"
-        service.change("src/pages.ts", "Hello from", "Good evening from")
-        tab.until(heading, 45, until=lambda seen: bool(seen == "Good evening from TypeScript"))
         service.change("src/pages.ts", "export const greeting =", "export const greeting: number =")
         assert shown(tab, ".title", 45) == "TS2322"
         assert shown(tab, ".phase") == "build"
@@ -295,9 +293,10 @@ def test_a_typescript_project_is_compiled_and_refreshed_and_its_compiler_s_error
         assert shown(tab, ".place") == "src/pages.ts:5:14"
         assert shown(tab, ".row.hit .text").startswith("export const greeting: number")
         assert "is still serving" in shown(tab, ".foot")
-        service.change("src/pages.ts", "export const greeting: number =", "export const greeting =")
-        gone(tab, 45)
-        assert tab.evaluate(heading) == "Good evening from TypeScript"
+        source = (service.folder / "src/pages.ts").read_text()
+        service.save("src/pages.ts", source.replace("greeting: number", "greeting").replace("Hello", "Good evening"))
+        tab.until(heading, 45, until=lambda seen: bool(seen == "Good evening from TypeScript"))
+        gone(tab)
         tab.close()
 
 
@@ -341,6 +340,6 @@ def test_a_page_whose_generation_never_fits_gives_up_reloading(chromium: Chromiu
     never += "URLSearchParams.prototype.get = function (name) { return name === 'g' ? '999' : get.call(this, name) }"
     tab.ask("Page.addScriptToEvaluateOnNewDocument", source=never)
     tab.ask("Page.navigate", url=service.url)
-    wait_for(lambda: tab.until(BADGE), 10.0, until=lambda seen: "click to load it" in seen)
+    wait_for(lambda: tab.until(BADGE), until=lambda seen: "click to load it" in seen)
     assert tab.loads() == 4
     tab.close()

@@ -45,7 +45,7 @@ def test_websockets_keep_their_count_through_versions(tmp_path: Path) -> None:
             for client in clients:
                 assert asked(client, f"hello {number}") == (number, str(number))
             service.update(str(number + 1))
-            wait_for(lambda: _retiring(service), 10, until=(0).__eq__, what="all connections on the new version")
+            wait_for(lambda: _retiring(service), until=(0).__eq__, what="all connections on the new version")
 
 
 def test_what_a_version_pushes_goes_on_without_gap(tmp_path: Path) -> None:
@@ -65,7 +65,6 @@ def test_what_a_version_pushes_goes_on_without_gap(tmp_path: Path) -> None:
             newest = str(number)
             wait_for(
                 lambda: {each[-1][1] if each else "" for each in seen},
-                10,
                 until={newest}.__eq__,
                 what="pushes of the new version",
             )
@@ -81,10 +80,10 @@ def test_what_a_version_pushes_goes_on_without_gap(tmp_path: Path) -> None:
 def test_an_event_stream_runs_through_four_versions(tmp_path: Path) -> None:
     loads = (Load.streams("/events", connections=10), Load(think_s=0.1))
     with Service(tmp_path, "carrying") as service, service.asked(*loads) as client:
-        wait_for(lambda: client.report.streams_open, 10, until=(10).__eq__, what="ten streams")
+        wait_for(lambda: client.report.streams_open, until=(10).__eq__, what="ten streams")
         for number in (2, 3, 4):
             service.update(str(number))
-            wait_for(lambda: _workers(service), 10, until=(2).__eq__, what="only the new workers")
+            wait_for(lambda: _workers(service), until=(2).__eq__, what="only the new workers")
         assert client.report.streams_open == 10
     assert client.report.failed == 0, client.report.summary() + service.log()
     assert client.report.connections == 11
@@ -95,14 +94,14 @@ def test_a_version_that_carries_nothing_leaves_them_with_the_one_before(tmp_path
         for client in clients:
             assert asked(client, "a") == (1, "1")
         service.update("2", "good")
-        wait_for(service.log, 5, until=lambda log: "carry_on" in log, what="why they stay")
+        wait_for(service.log, until=lambda log: "carry_on" in log, what="why they stay")
         for client in clients:
             assert asked(client, "b") == (2, "1")
         events = [event["event"] for event in service.receipt(2)["events"]]
         assert "connections_stay" in events
         # The next version can: they go straight there.
         service.update("3", "carrying")
-        wait_for(lambda: _retiring(service), 10, until=(0).__eq__, what="all connections on the new version")
+        wait_for(lambda: _retiring(service), until=(0).__eq__, what="all connections on the new version")
         for client in clients:
             assert asked(client, "c") == (3, "3")
 
@@ -113,10 +112,10 @@ def test_a_rollback_brings_them_back(tmp_path: Path) -> None:
             assert asked(client, "a") == (1, "1")
         service.write("carrying", "2")
         service.reload("--no-wait")
-        wait_for(lambda: {asked(client, "b")[1] for client in clients}, 10, until={"2"}.__eq__, what="version 2")
+        wait_for(lambda: {asked(client, "b")[1] for client in clients}, until={"2"}.__eq__, what="version 2")
         before = [asked(client, "c")[0] for client in clients]
         assert service.midair("rollback").code == 0
-        wait_for(lambda: _workers(service), 10, until=(2).__eq__, what="only the old workers")
+        wait_for(lambda: _workers(service), until=(2).__eq__, what="only the old workers")
         assert [asked(client, "d") for client in clients] == [(count + 1, "1") for count in before]
 
 
@@ -125,11 +124,11 @@ def test_a_killed_receiver_loses_only_what_was_its_own(tmp_path: Path) -> None:
     with Service(tmp_path, "carrying", settings=slow) as service, sockets(service, 40) as clients:
         service.write("carrying", "2")
         service.reload("--no-wait")
-        wait_for(lambda: sum(asked(client, "a")[1] == "2" for client in clients), 15, until=lambda moved: moved > 8)
+        wait_for(lambda: sum(asked(client, "a")[1] == "2" for client in clients), until=lambda moved: moved > 8)
         Process(service.worker_pids()[0]).kill()
-        wait_for(lambda: service.status()["serving"], 15, until=(1).__eq__, what="the rollback")
-        wait_for(lambda: _workers(service), 15, until=(2).__eq__, what="only the old workers")
-        books = wait_for(lambda: service.receipt(2)["books"].get("2", {}), 10, what="the books of generation 2")
+        wait_for(lambda: service.status()["serving"], until=(1).__eq__, what="the rollback")
+        wait_for(lambda: _workers(service), until=(2).__eq__, what="only the old workers")
+        books = wait_for(lambda: service.receipt(2)["books"].get("2", {}), what="the books of generation 2")
         broken = 0
         for client in clients:
             try:
@@ -164,7 +163,7 @@ def test_those_that_do_not_move_are_told_and_sent_away_one_after_the_other(tmp_p
         assert len(ended) == 20
         times = sorted(at_s for at_s, _ in ended)
         assert times[-1] - times[0] > 0.3, "all at once"
-        books = wait_for(lambda: service.receipt(2)["books"].get("1", {}), 10, what="the books of generation 1")
+        books = wait_for(lambda: service.receipt(2)["books"].get("1", {}), what="the books of generation 1")
         assert books["closed_drained"] == 20, books
 
 

@@ -42,7 +42,7 @@ def _counts(service: Service, slots: int = 2) -> dict[str, int]:
         found[told["slot"]] = told["count"]
         return len(found)
 
-    wait_for(ask, 20.0, until=slots.__eq__, what=f"an answer of each of {slots} slots", every_s=0.0)
+    wait_for(ask, until=slots.__eq__, what=f"an answer of each of {slots} slots", every_s=0.0)
     return found
 
 
@@ -125,19 +125,17 @@ def test_a_worker_killed_while_its_state_is_taken_holds_up_nobody(tmp_path: Path
         _how(service, mode="pair", export="slow")
         service.update("2")
         with service.asked(*ASKING) as client:
-            wait_for(lambda: client.report.requests, 10, until=lambda count: count > 200, what="answers")
+            wait_for(lambda: client.report.requests, until=lambda count: count > 200, what="answers")
             old = service.worker_pids()
             service.write("carries", "3")
             with service.reload_in_background() as reload:
-                new = wait_for(lambda: _of_generation(service, 3), 15, until=lambda found: len(found) == 2)
+                new = wait_for(lambda: _of_generation(service, 3), until=lambda found: len(found) == 2)
                 # Each export takes 0.4 s: it is in the middle of it.
-                wait_for(
-                    lambda: service.log().count("cut over"), 15, until=(3).__eq__, what="a cut-over", every_s=0.002
-                )
+                wait_for(lambda: service.log().count("cut over"), until=(3).__eq__, what="a cut-over", every_s=0.002)
                 Process((old if victims == "old" else new)[0]).kill()
                 reload.communicate(timeout=20)
             before = client.report.requests
-            wait_for(lambda: client.report.requests, 10, until=lambda count: count > before + 100, what="more answers")
+            wait_for(lambda: client.report.requests, until=lambda count: count > before + 100, what="more answers")
         # What the killed one had in its hands is broken off; nobody else notices.
         assert client.report.failed <= 20, client.report.summary() + service.log()
         counts = _counts(service)
@@ -158,11 +156,11 @@ def test_a_rollback_in_the_bake_keeps_what_the_new_version_did(tmp_path: Path, m
         with service.asked(*ASKING) as client:
             service.write("carries", "2")
             with service.reload_in_background() as reload:
-                wait_for(lambda: client.report.versions.get("2", 0), 15, until=lambda n: n > 200, what="version 2")
+                wait_for(lambda: client.report.versions.get("2", 0), until=lambda n: n > 200, what="version 2")
                 assert service.midair("rollback").code == 0
-                reload.communicate(timeout=15)
+                reload.communicate(timeout=20)
             before = client.report.versions["1"]
-            wait_for(lambda: client.report.versions["1"], 10, until=lambda n: n > before + 50, what="version 1")
+            wait_for(lambda: client.report.versions["1"], until=lambda n: n > before + 50, what="version 1")
         _check(service, client)
 
 
@@ -170,13 +168,13 @@ def test_a_rollback_in_the_bake_keeps_what_the_new_version_did(tmp_path: Path, m
 def test_a_version_that_dies_in_the_bake_leaves_the_copy_from_the_cut_over(tmp_path: Path) -> None:
     with _service(tmp_path, bake={"for": "30s"}) as service:
         with service.asked(Load(connections=4, limit=100)) as client:
-            wait_for(lambda: client.report.requests, 15, until=(400).__eq__, what="400 answers")
+            wait_for(lambda: client.report.requests, until=(400).__eq__, what="400 answers")
         service.write("carries", "2")
         with service.reload_in_background() as reload:
-            new = wait_for(service.status, 15, until=lambda status: status["serving"] == 2)["generations"]
+            new = wait_for(service.status, until=lambda status: status["serving"] == 2)["generations"]
             for worker in next(each for each in new if each["number"] == 2)["workers"]:
                 Process(worker["pid"]).kill()
-            reload.communicate(timeout=15)
+            reload.communicate(timeout=20)
         assert sum(_counts(service).values()) == 400, service.log()
 
 
@@ -187,7 +185,7 @@ def test_a_rollback_after_the_commit_carries_the_state_back(tmp_path: Path) -> N
             service.update("2")
             assert service.midair("rollback").code == 0
             before = client.report.versions["1"]
-            wait_for(lambda: client.report.versions["1"], 10, until=lambda n: n > before + 50, what="version 1")
+            wait_for(lambda: client.report.versions["1"], until=lambda n: n > before + 50, what="version 1")
         _check(service, client)
 
 
@@ -197,9 +195,9 @@ def test_other_numbers_of_workers_keep_the_sum(tmp_path: Path, mode: str) -> Non
     with _service(tmp_path, mode, workers=3) as service:
         with service.asked(*ASKING) as client:
             assert service.midair("scale", "2").code == 0
-            wait_for(lambda: _workers(service), 15, until=(2).__eq__, what="two workers")
+            wait_for(lambda: _workers(service), until=(2).__eq__, what="two workers")
             assert service.midair("scale", "3").code == 0
-            wait_for(lambda: _workers(service), 15, until=(3).__eq__, what="three workers")
+            wait_for(lambda: _workers(service), until=(3).__eq__, what="three workers")
             service.configure(workers=2)
             service.update("2")
             service.configure(workers=3)

@@ -56,7 +56,7 @@ def logged(service: Service, event: str) -> str:
     def lines() -> list[str]:
         return [line for line in service.log_path.read_text(errors="replace").splitlines() if event in line]
 
-    return wait_for(lines, 5, what=f"{event!r} in the log")[0]
+    return wait_for(lines, what=f"{event!r} in the log")[0]
 
 
 def says(text: str, *words: str) -> None:
@@ -138,7 +138,7 @@ def test_the_old_one_is_told_to_go_only_after_the_new_has_said_ready(tmp_path: P
         assert old.is_alive
         go.write_text("")  # The program reads to the end of the pipe, and says READY=1.
         assert reload.wait(10) == 0, service.log()
-        wait_for(lambda: not old.is_alive, 5, what="the end of the old one")
+        wait_for(lambda: not old.is_alive, what="the end of the old one")
         assert service.serving_version() == "2"
         reload.communicate()
 
@@ -148,7 +148,7 @@ def test_a_program_that_never_says_ready_is_refused_and_told_how(tmp_path: Path)
         told(service, "silent")
         service.write("program", "2")
         says(refused(service, code="not-ready"), "did not say READY=1", "NOTIFY_SOCKET")
-        wait_for(lambda: len(service.processes()), 5, until=(2).__eq__, what="the refused program's end")
+        wait_for(lambda: len(service.processes()), until=(2).__eq__, what="the refused program's end")
 
 
 def test_a_program_that_ends_before_it_is_ready_is_refused_with_its_last_lines(tmp_path: Path) -> None:
@@ -170,7 +170,7 @@ def test_a_program_that_is_not_there_is_refused_by_name(tmp_path: Path) -> None:
 def test_a_first_start_of_a_program_that_is_not_there_ends_with_the_reason(tmp_path: Path) -> None:
     service = Service(tmp_path, "program", command=("./nothing",), ready_path="")
     with service:
-        assert service.wait_ended(15) == 1, "asking again for the five minutes of a first start would not mend it"
+        assert service.wait_ended() == 1, "asking again for the five minutes of a first start would not mend it"
         assert "./nothing" in service.log()
 
 
@@ -248,7 +248,7 @@ def test_a_program_that_ignores_sigterm_is_killed_after_its_time_and_named(tmp_p
         deaf = Process(service.about()["pid"])
         told(service)
         service.update("2")
-        wait_for(lambda: not deaf.is_alive, 5, what="the end of the deaf one")
+        wait_for(lambda: not deaf.is_alive, what="the end of the deaf one")
         assert "generation=1" in logged(service, "worker killed")
         assert service.figures().ends == {"left": 0, "died": 0, "killed": 1, "failed": 0}
 
@@ -262,7 +262,7 @@ def test_what_a_program_leaves_behind_is_ended(tmp_path: Path, fault: str, withi
         (child,) = leader.children
         told(service)
         service.update("2")
-        wait_for(lambda: not leader.is_alive, 5)
+        wait_for(lambda: not leader.is_alive)
         wait_for(lambda: not child.is_alive, within_s, what="the end of what it left behind")
 
 
@@ -278,7 +278,7 @@ def test_a_killed_program_is_started_again(tmp_path: Path) -> None:
     with program(tmp_path) as service:
         first = Process(service.about()["pid"])
         first.kill()
-        about = wait_for(lambda: _answer(service) if not first.is_alive else {}, 10)
+        about = wait_for(lambda: _answer(service) if not first.is_alive else {})
         assert about["pid"] != first.pid
         assert (about["version"], about["generation"]) == ("1", "1")
         assert service.figures().ends == {"left": 0, "died": 1, "killed": 0, "failed": 0}
@@ -288,9 +288,9 @@ def test_other_code_never_comes_in_under_the_old_number(tmp_path: Path) -> None:
     """Two workers; one is killed after the files changed: the other serves on alone, and status says so."""
     with program(tmp_path, workers=2) as service:
         service.write("program", "2")
-        pids = wait_for(service.worker_pids, 10, until=lambda found: len(found) == 2)
+        pids = wait_for(service.worker_pids, until=lambda found: len(found) == 2)
         Process(pids[0]).kill()
-        wait_for(service.worker_pids, 10, until=[pids[1]].__eq__)
+        wait_for(service.worker_pids, until=[pids[1]].__eq__)
         logged(service, "runs short")
         assert {service.serving_version() for _ in range(5)} == {"1"}
 
@@ -300,9 +300,9 @@ def test_when_no_program_is_left_the_disks_version_starts_as_an_update_of_its_ow
         service.write("program", "2")
         last = Process(service.about()["pid"])
         last.kill()
-        about = wait_for(lambda: _answer(service), 10, until=lambda about: about.get("version") == "2")
+        about = wait_for(lambda: _answer(service), until=lambda about: about.get("version") == "2")
         assert about["generation"] == "2"
-        ended = wait_for(service.receipt, 5, until=lambda receipt: bool(receipt["result"]) and receipt["number"] == 2)
+        ended = wait_for(service.receipt, until=lambda receipt: bool(receipt["result"]) and receipt["number"] == 2)
         assert ended["result"] == "committed"
 
 
@@ -311,7 +311,7 @@ def test_children_leave_when_the_supervisor_is_killed(tmp_path: Path) -> None:
     with program(tmp_path, workers=2) as service:
         service.supervisor.kill()
         service.wait_ended()
-        wait_for(service.processes, 5, until=lambda left: not left, what="the end of the children")
+        wait_for(service.processes, until=lambda left: not left, what="the end of the children")
 
 
 # --- the way back -------------------------------------------------------------------------------------------------
@@ -329,7 +329,7 @@ def test_a_rollback_starts_the_old_files_again_if_they_are_the_same(tmp_path: Pa
         service.write("program", "1")
         done = service.midair("rollback", "--json")
         assert done.code == 0, f"{done}\n{service.log()}"
-        about = wait_for(service.about, 5, until=lambda about: about["version"] == "1")
+        about = wait_for(service.about, until=lambda about: about["version"] == "1")
         assert about["generation"] == "4", "a rollback after the commit has a number of its own"
 
 
@@ -347,7 +347,7 @@ def test_an_upgrade_keeps_the_program_and_goes_on_hearing_it(tmp_path: Path) -> 
         logged(service, "notify ignored")
         service.update("2")
         assert service.serving_version() == "2"
-        wait_for(lambda: not Process(before["pid"]).is_alive, 5)
+        wait_for(lambda: not Process(before["pid"]).is_alive)
 
 
 # --- what it does to the socket that all share ---------------------------------------------------------------------
@@ -424,11 +424,11 @@ def test_own_listeners_are_one_a_slot_and_inherited_by_every_version(tmp_path: P
         first = sockets_of(service)
         assert len(set(first.values())) == 2
         service.update("2")
-        wait_for(lambda: [service.serving_version() for _ in range(8)], 5, until=lambda seen: set(seen) == {"2"})
+        wait_for(lambda: [service.serving_version() for _ in range(8)], until=lambda seen: set(seen) == {"2"})
         assert sockets_of(service) == first
         assert service.midair("upgrade").code == 0
         service.update("3")
-        wait_for(lambda: [service.serving_version() for _ in range(8)], 5, until=lambda seen: set(seen) == {"3"})
+        wait_for(lambda: [service.serving_version() for _ in range(8)], until=lambda seen: set(seen) == {"3"})
         assert sockets_of(service) == first
 
 
@@ -438,12 +438,12 @@ def test_an_own_listener_without_a_program_takes_no_clients(tmp_path: Path) -> N
     with OwnListeners(tmp_path, "program", command=PROGRAM, workers=2, settings=settings) as service:
         kept = sockets_of(service)["0"]
         assert service.midair("scale", "1").code == 0
-        wait_for(service.worker_pids, 5, until=lambda pids: len(pids) == 1)
+        wait_for(service.worker_pids, until=lambda pids: len(pids) == 1)
         asked = [service.about() for _ in range(20)]  # None of them may wait in the queue of nobody.
         assert {about["slot"] for about in asked} == {"0"}
         assert Process(asked[0]["pid"]).descriptors[3] == kept
         assert service.midair("scale", "2").code == 0
-        wait_for(service.worker_pids, 5, until=lambda pids: len(pids) == 2)
+        wait_for(service.worker_pids, until=lambda pids: len(pids) == 2)
         assert {service.about()["version"] for _ in range(20)} == {"1"}
 
 
@@ -463,11 +463,11 @@ def test_a_link_that_is_swapped_back_is_a_rollback(tmp_path: Path) -> None:
             link(version)
             told(service, chdir="current")
             assert service.reload().code == 0, service.log()
-            wait_for(service.serving_version, 5, until=version.__eq__)
+            wait_for(service.serving_version, until=version.__eq__)
         link("1")
         done = service.midair("rollback", "--json")
         assert done.code == 0, f"{done}\n{service.log()}"
-        wait_for(service.serving_version, 5, until="1".__eq__)
+        wait_for(service.serving_version, until="1".__eq__)
 
 
 def test_a_shell_script_says_ready_by_systemd_notify(tmp_path: Path) -> None:
@@ -476,4 +476,4 @@ def test_a_shell_script_says_ready_by_systemd_notify(tmp_path: Path) -> None:
         (service.folder / "start.sh").write_text(f"systemd-notify --ready\nexec {sys.executable} app.py silent\n")
         service.configure(command=["sh", "start.sh"])
         service.update("2")
-        wait_for(service.serving_version, 5, until="2".__eq__)
+        wait_for(service.serving_version, until="2".__eq__)

@@ -57,7 +57,7 @@ def _running(service: Service) -> dict[str, int]:
 
 
 def _wait_noted(service: Service, *lines: str) -> None:
-    wait_for(lambda: _noted(service), 10, until=lambda seen: set(lines) <= set(seen), what=f"{lines} {service.log()}")
+    wait_for(lambda: _noted(service), until=lambda seen: set(lines) <= set(seen), what=f"{lines} {service.log()}")
 
 
 @pytest.mark.slow
@@ -71,7 +71,7 @@ def test_overlapping_ones_run_side_by_side_while_an_update_bakes(tmp_path: Path)
         assert set(_running(service)) == {"queue 1", "queue 2"}
         # Going back ends the new one and never touched the old one.
         assert service.midair("rollback", "--json").code == 0
-        reload.communicate(timeout=10)
+        reload.communicate(timeout=20)
         _wait_noted(service, "queue 2 ended")
         assert _noted(service).count("queue 1 began") == 1
         assert set(_running(service)) == {"queue 1"}
@@ -86,8 +86,8 @@ def test_an_exclusive_one_starts_when_its_predecessor_has_ended_and_a_rollback_u
         reload = service.reload_in_background()
         _wait_noted(service, "clock 2 began")
         assert service.midair("rollback", "--json").code == 0
-        reload.communicate(timeout=10)
-        wait_for(lambda: _noted(service), 5, until=lambda seen: len(seen) == 5, what="the old one again")
+        reload.communicate(timeout=20)
+        wait_for(lambda: _noted(service), until=lambda seen: len(seen) == 5, what="the old one again")
         assert _noted(service) == [
             "clock 1 began",
             "clock 1 ended",
@@ -120,7 +120,7 @@ def test_one_that_dies_is_started_again_later_and_later(tmp_path: Path) -> None:
         _wait_noted(service, "queue 1 began")
         for starts in (2, 3):
             Process(_running(service)["queue 1"]).kill()
-            wait_for(lambda: _noted(service).count("queue 1 began"), 15, until=starts.__eq__)
+            wait_for(lambda: _noted(service).count("queue 1 began"), until=starts.__eq__)
         died = [line for line in service.log().splitlines() if "process died" in line]
         waits = [float(line.split("again_in_s=")[1].split()[0]) for line in died]
         assert waits == sorted(waits), died
@@ -140,7 +140,7 @@ def test_an_upgrade_keeps_them_with_their_pids_and_still_hears_of_their_end(tmp_
         _wait_noted(service, "clock 1 ended", "clock 2 began")
         assert "clock 2 overlaps" not in _noted(service)
         Process(_running(service)["clock 2"]).kill()
-        wait_for(lambda: _noted(service).count("clock 2 began"), 10, until=lambda n: n == 2, what="another one")
+        wait_for(lambda: _noted(service).count("clock 2 began"), until=lambda n: n == 2, what="another one")
 
 
 @pytest.mark.slow
@@ -152,7 +152,7 @@ def test_one_that_does_not_end_in_its_time_is_killed_with_what_it_started(tmp_pa
         child = Process(int((service.folder / "child.pid").read_text()))
         service.configure(process=[])
         service.update("2")
-        wait_for(lambda: not child.is_alive, 5, what="the end of what it had started")
+        wait_for(lambda: not child.is_alive, what="the end of what it had started")
 
 
 @pytest.mark.slow
@@ -162,7 +162,7 @@ def test_a_stop_ends_them_in_good_order_and_a_forced_one_at_once(tmp_path: Path,
     with Service(tmp_path, settings=settings, env={"ENDING_S": "0.5"}) as service:
         _wait_noted(service, "queue 1 began")
         service.supervisor.send(number)
-        service.wait_ended(5)
+        service.wait_ended()
         assert ("queue 1 ended" in _noted(service)) is (number == signal.SIGTERM)
 
 
@@ -172,4 +172,4 @@ def test_they_die_with_a_supervisor_that_is_killed(tmp_path: Path) -> None:
         _wait_noted(service, "queue 1 began")
         one = Process(_running(service)["queue 1"])
         service.supervisor.kill()
-        wait_for(lambda: not one.is_alive, 3, what="its end")
+        wait_for(lambda: not one.is_alive, what="its end")

@@ -44,7 +44,7 @@ def test_keep_alive_connections_live_through_updates(tmp_path: Path, updates: in
         with service.asked(*THINKING) as client:
             for number in range(updates):
                 service.update(str(number + 2))
-            wait_for(lambda: _retiring(service), 15, until=(0).__eq__, what="all connections on the new version")
+            wait_for(lambda: _retiring(service), until=(0).__eq__, what="all connections on the new version")
         report = client.report
         assert (report.failed, report.reconnects) == (0, 0), report.summary() + service.log()
 
@@ -55,7 +55,7 @@ def test_other_numbers_of_workers_and_unix_sockets_move_too(tmp_path: Path) -> N
         for number, workers in enumerate((3, 1, 2)):
             service.configure(workers=workers)
             service.update(str(number + 2))
-            wait_for(lambda: _workers(service), 15, until=workers.__eq__, what=f"{workers} workers")
+            wait_for(lambda: _workers(service), until=workers.__eq__, what=f"{workers} workers")
         assert (client.report.failed, client.report.reconnects) == (0, 0), client.report.summary() + service.log()
 
 
@@ -63,7 +63,7 @@ def test_other_numbers_of_workers_and_unix_sockets_move_too(tmp_path: Path) -> N
 def test_scaling_and_recycled_workers_pass_their_connections_on(tmp_path: Path) -> None:
     with Service(tmp_path, workers=3) as service, service.asked(*THINKING) as client:
         assert service.midair("scale", "1").code == 0
-        wait_for(lambda: _workers(service), 15, until=(1).__eq__, what="one worker")
+        wait_for(lambda: _workers(service), until=(1).__eq__, what="one worker")
         assert (client.report.failed, client.report.reconnects) == (0, 0), client.report.summary() + service.log()
 
 
@@ -73,9 +73,9 @@ def test_a_rollback_brings_them_back_at_once(tmp_path: Path) -> None:
     with Service(tmp_path, settings=slow) as service, service.asked(*THINKING) as client:
         service.write("good", "2")
         service.reload("--no-wait")
-        wait_for(lambda: client.report.versions.get("2", 0), 15, until=lambda answers: answers > 5, what="version 2")
+        wait_for(lambda: client.report.versions.get("2", 0), until=lambda answers: answers > 5, what="version 2")
         assert service.midair("rollback").code == 0
-        wait_for(lambda: _workers(service), 10, until=(2).__eq__, what="only the old workers")
+        wait_for(lambda: _workers(service), until=(2).__eq__, what="only the old workers")
         assert service.serving_version() == "1"
         assert (client.report.failed, client.report.reconnects) == (0, 0), client.report.summary() + service.log()
 
@@ -86,11 +86,11 @@ def test_a_killed_receiver_loses_only_what_was_its_own(tmp_path: Path) -> None:
     with Service(tmp_path, settings=slow) as service, service.asked(Load(connections=60, think_s=0.2)) as client:
         service.write("good", "2")
         service.reload("--no-wait")
-        wait_for(lambda: client.report.versions.get("2", 0), 15, until=lambda answers: answers > 20, what="version 2")
+        wait_for(lambda: client.report.versions.get("2", 0), until=lambda answers: answers > 20, what="version 2")
         Process(service.worker_pids()[0]).kill()
-        wait_for(lambda: service.status()["serving"], 15, until=(1).__eq__, what="the rollback")
-        wait_for(lambda: _workers(service), 15, until=(2).__eq__, what="only the old workers")
-        books = wait_for(lambda: service.receipt(2)["books"].get("2", {}), 10, what="the books of generation 2")
+        wait_for(lambda: service.status()["serving"], until=(1).__eq__, what="the rollback")
+        wait_for(lambda: _workers(service), until=(2).__eq__, what="only the old workers")
+        books = wait_for(lambda: service.receipt(2)["books"].get("2", {}), what="the books of generation 2")
         report = client.report
         # Killed between two requests a connection just ends: its client opens another one.
         assert 0 < report.failed + report.reconnects == books["lost"], report.summary() + service.log()
@@ -104,11 +104,11 @@ def test_a_killed_sender_loses_only_what_it_still_had(tmp_path: Path) -> None:
         old, *_ = service.worker_pids()
         service.write("good", "2")
         service.reload("--no-wait")
-        wait_for(lambda: client.report.versions.get("2", 0), 15, until=lambda answers: answers > 20, what="version 2")
+        wait_for(lambda: client.report.versions.get("2", 0), until=lambda answers: answers > 20, what="version 2")
         Process(old).kill()
-        wait_for(lambda: _retiring(service), 20, until=(0).__eq__, what="all connections on the new version")
+        wait_for(lambda: _retiring(service), until=(0).__eq__, what="all connections on the new version")
         assert service.serving_version() == "2"
-        books = wait_for(lambda: service.receipt(2)["books"].get("1", {}), 15, what="the books of generation 1")
+        books = wait_for(lambda: service.receipt(2)["books"].get("1", {}), what="the books of generation 1")
         report = client.report
         assert 0 < report.failed + report.reconnects == books["lost"] < 60, report.summary() + service.log()
 
@@ -132,7 +132,7 @@ def test_an_upload_across_an_update_is_answered_once_by_one_version(tmp_path: Pa
             answer = connection.getresponse()
             assert (answer.status, answer.read() == body) == (200, True)
             assert answer.headers["x-version"] == str(int(version) - 1), "who began it has answered it"
-            wait_for(lambda: _retiring(service), 10, until=(0).__eq__, what="all connections on the new version")
+            wait_for(lambda: _retiring(service), until=(0).__eq__, what="all connections on the new version")
         connection.request("GET", "/")
         assert connection.getresponse().headers["x-version"] == "3", "on the same connection"
 
@@ -152,7 +152,7 @@ def test_no_second_moves_more_than_the_pace_allows(tmp_path: Path) -> None:
             seen.append((time.monotonic(), now))
             return now
 
-        wait_for(left, 15, until=(0).__eq__, what="the last of them", every_s=0.1)
+        wait_for(left, until=(0).__eq__, what="the last of them", every_s=0.1)
         assert 3.0 < time.monotonic() - began_s < 8.0
         for at_s, count in seen:
             # A look takes a while and is taken a little later than it says: a tenth of a second's worth is forgiven.

@@ -97,13 +97,13 @@ def test_a_deployer_that_is_killed_leaves_current_to_the_service(tmp_path: Path)
         with service.asked(*BUSY) as asking:
             service.write("good", "2")
             deployer = service.put_in_background("two")
-            wait_for(lambda: service.phase == "bake", 20.0, what="the bake")
+            wait_for(lambda: service.phase == "bake", what="the bake")
             deployer.send_signal(signal.SIGKILL)
             deployer.communicate()
             assert service.current == "two"
             # As anybody may ask who knows nothing of release folders:
             client.follow(service.control, Rollback(), told=lambda word: None, timeout_s=20)
-            wait_for(lambda: service.current == "one" and not service.phase, 20.0, what="the end of the update")
+            wait_for(lambda: service.current == "one" and not service.phase, what="the end of the update")
             assert service.serving_version() == "1"
             assert "current followed" in service.log_path.read_text()
         assert asking.report.failed == 0, asking.report.summary() + service.log()
@@ -117,7 +117,7 @@ def test_what_an_old_version_imports_late_comes_from_its_own_release(tmp_path: P
             target=lambda: answers.append(json.loads(service.get(f"/late?after={made}", timeout_s=30)[1])), daemon=True
         )
         asked.start()
-        wait_for(lambda: any(worker.active for each in service.look().generations for worker in each.workers), 20.0)
+        wait_for(lambda: any(worker.active for each in service.look().generations for worker in each.workers))
         service.write("imports_late", "2")
         (service.project / "later.py").write_text('VERSION = "2"\n')
         assert service.put("two").code == 0, service.log()

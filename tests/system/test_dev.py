@@ -23,7 +23,7 @@ ASKING = (Load(connections=2, keep_alive=False, think_s=0.01), Load(connections=
 
 def ready(service: Watched) -> None:
     """Its folder is watched, and its first version serves."""
-    wait_for(lambda: "watching" in service.log() and "start  " in service.log(), 10, what="the start")
+    wait_for(lambda: "watching" in service.log() and "start  " in service.log(), what="the start")
 
 
 def told(service: Watched, pattern: str) -> bool:
@@ -38,22 +38,22 @@ def test_a_save_is_live_and_one_that_is_broken_is_not(tmp_path: Path) -> None:
         assert service.status()["name"] == "shop-dev", "the service of this folder may run beside"
         with service.asked(*ASKING) as client:
             service.write("good", "2")
-            wait_for(service.serving_version, 5, until="2".__eq__, what="version 2")
-            wait_for(lambda: told(service, r"\w+\.py, \w+\.py  fork.*  import "), 5, what="the line of the save")
+            wait_for(service.serving_version, until="2".__eq__, what="version 2")
+            wait_for(lambda: told(service, r"\w+\.py, \w+\.py  fork.*  import "), what="the line of the save")
 
             good = (service.folder / "app.py").read_text()
             service.save("app.py", good + "\nx = (\n")
-            wait_for(lambda: "your save is not live" in service.log(), 5, what="the error")
+            wait_for(lambda: "your save is not live" in service.log(), what="the error")
             assert re.search(r"app.py  kept.*\n  import: SyntaxError: .*\n  app.py:\d+:5\n", service.log())
             assert "is still serving, your save is not live" in service.log()
             assert service.serving_version() == "2"
 
             service.save("app.py", "import no_such_thing\n" + good)
-            wait_for(lambda: "ModuleNotFoundError: No module named 'no_such_thing'" in service.log(), 5)
+            wait_for(lambda: "ModuleNotFoundError: No module named 'no_such_thing'" in service.log())
             service.save("app.py", "while True: pass\n" + good)
-            wait_for(lambda: service.status()["update"], 5, what="a version that is imported for ever")
+            wait_for(lambda: service.status()["update"], what="a version that is imported for ever")
             service.write("good", "3")
-            wait_for(service.serving_version, 5, until="3".__eq__, what="version 3, in the place of the one that hangs")
+            wait_for(service.serving_version, until="3".__eq__, what="version 3, in the place of the one that hangs")
         assert client.report.failed == 0, client.report.summary() + service.log()
         began_s = time.monotonic()
         service.supervisor.send(signal.SIGINT)
@@ -74,21 +74,20 @@ def test_steps_come_before_the_update_and_a_failing_one_keeps_the_version(tmp_pa
     steps = tmp_path / "steps"
     with Watched(tmp_path, "good", settings=settings, ready_path="") as service:
         # Its first build fails: there is nothing to copy yet. The service is there all the same.
-        wait_for(lambda: "build | cp: " in service.log(), 10, what="the first build's failure")
+        wait_for(lambda: "build | cp: " in service.log(), what="the first build's failure")
         source = (service.folder / "app.py").read_text()
         service.save("app.src", source)
-        wait_for(lambda: steps.read_text().split()[-1] == "post", 10, what="the first version")
+        wait_for(lambda: steps.read_text().split()[-1] == "post", what="the first version")
         assert service.serving_version() == "1"
         service.save("app.src", "x = (\n")
-        wait_for(lambda: "  check: " in service.log(), 5, what="what failed, and that it is not live")
+        wait_for(lambda: "  check: " in service.log(), what="what failed, and that it is not live")
         assert service.serving_version() == "1"
         service.save("app.src", source.replace('VERSION = "1"', 'VERSION = "2"'))
-        wait_for(service.serving_version, 5, until="2".__eq__)
+        wait_for(service.serving_version, until="2".__eq__)
         assert re.search(r"app.src.*  fork.*  pre \d+ ms  build \d+ ms  check \d+ ms  import ", service.log())
-        wait_for(lambda: steps.read_text().split().count("post"), 10, until=lambda count: count == 2)
+        wait_for(lambda: steps.read_text().split().count("post"), until=lambda count: count == 2)
         figures = wait_for(
             lambda: service.figures().dev,
-            20,
             until=lambda dev: dev is not None and sum(dev.builds["post"].buckets) == 2,
             what="two whole rounds",
         )
@@ -109,10 +108,10 @@ def test_a_newer_save_ends_the_build_that_runs(tmp_path: Path) -> None:
         service.save("how", "slow")
         builds = tmp_path / "builds"
         before = len(builds.read_text().split())
-        wait_for(lambda: len(builds.read_text().split()) > before, 5, what="the slow build")
+        wait_for(lambda: len(builds.read_text().split()) > before, what="the slow build")
         service.save("how", "quick again")
-        wait_for(lambda: told(service, "how  fork"), 5, what="the quick build's update")
-        wait_for(lambda: [p for p in service.processes() if "sleep" in p.command], 5, until=lambda left: not left)
+        wait_for(lambda: told(service, "how  fork"), what="the quick build's update")
+        wait_for(lambda: [p for p in service.processes() if "sleep" in p.command], until=lambda left: not left)
 
 
 @pytest.mark.slow
@@ -121,10 +120,10 @@ def test_a_build_that_asks_for_the_update_itself_gets_one(tmp_path: Path) -> Non
     with Watched(tmp_path, "good", flags=("--exec", f"test ! -e go || {line}")) as service:
         ready(service)
         service.save("go", "")
-        wait_for(lambda: told(service, "go  fork"), 10)
+        wait_for(lambda: told(service, "go  fork"))
         service.write("good", "2")
-        wait_for(service.serving_version, 10, until="2".__eq__)
-        wait_for(lambda: told(service, r"\w+\.py, \w+\.py  fork"), 5)
+        wait_for(service.serving_version, until="2".__eq__)
+        wait_for(lambda: told(service, r"\w+\.py, \w+\.py  fork"))
         assert [entry["by"] for entry in _history(service) if entry["by"] == "save"] == []
 
 
@@ -138,12 +137,12 @@ def _history(service: Watched) -> list[dict[str, str]]:
 def test_a_build_that_feeds_itself_is_named_and_stopped(tmp_path: Path) -> None:
     line = "date +%s%N > out.js; echo built >> ../builds"
     with Watched(tmp_path, "good", settings={"build": {"build": line}}, ready_path="") as service:
-        wait_for(lambda: "out.js changes again each time something is done here" in service.log(), 10)
-        wait_for(lambda: told(service, r"(start|out\.js)  fork"), 5, what="a version in spite of it")
+        wait_for(lambda: "out.js changes again each time something is done here" in service.log())
+        wait_for(lambda: told(service, r"(start|out\.js)  fork"), what="a version in spite of it")
         builds = (tmp_path / "builds").read_text()
         service.write("good", "2")
-        wait_for(service.serving_version, 5, until="2".__eq__, what="a save by hand, which counts all the same")
-        wait_for((tmp_path / "builds").read_text, 5, until=lambda now: now != builds)
+        wait_for(service.serving_version, until="2".__eq__, what="a save by hand, which counts all the same")
+        wait_for((tmp_path / "builds").read_text, until=lambda now: now != builds)
         # Rounds that feed themselves took some milliseconds each: a second is a hundred of them.
         assert len((tmp_path / "builds").read_text().split()) < 12
 
@@ -156,14 +155,14 @@ def test_who_saves_again_and_again_while_a_build_runs_is_served_in_the_end(tmp_p
     with Watched(tmp_path, "good", settings=settings, ready_path="") as service:
         source = (service.folder / "app.py").read_text()
         builds = tmp_path / "builds"
-        wait_for(builds.exists, 10, what="a build")
+        wait_for(builds.exists, what="a build")
         for number in (2, 3):
             began = builds.read_text()
             service.save("source.txt", f"{source}\nVERSION = '{number}'\n")
-            wait_for(builds.read_text, 10, until=began.__ne__, what="the next build")
+            wait_for(builds.read_text, until=began.__ne__, what="the next build")
         service.save("source.txt", f"{source}\nVERSION = '4'\n")
-        wait_for(lambda: "source.txt changes again each time" in service.log(), 5, what="the suspicion")
-        wait_for(lambda: b'"4"' in service.get("/")[1], 10, what="the last of the saves")
+        wait_for(lambda: "source.txt changes again each time" in service.log(), what="the suspicion")
+        wait_for(lambda: b'"4"' in service.get("/")[1], what="the last of the saves")
 
 
 @pytest.mark.slow
@@ -174,8 +173,8 @@ def test_changed_paths_reach_an_action_and_no_shell(tmp_path: Path) -> None:
         ready(service)
         service.save("$(touch x).txt", "")
         given = tmp_path / "given"
-        wait_for(given.exists, 5)
-        arguments, document = json.loads(wait_for(given.read_text, 5))
+        wait_for(given.exists)
+        arguments, document = json.loads(wait_for(given.read_text))
         assert arguments == ["$(touch x).txt"]
         assert document == {"changes": [{"kind": "create", "path": "$(touch x).txt"}]}
         assert not (service.folder / "x").exists()
@@ -194,11 +193,11 @@ def test_programs_beside_are_started_again_and_ended_with_us(tmp_path: Path) -> 
     ]
     with Watched(tmp_path, "good", settings={"dev.process": beside}) as service:
         ready(service)
-        wait_for(lambda: f"front | development {service.pid}" in service.log(), 5)
+        wait_for(lambda: f"front | development {service.pid}" in service.log())
         assert service.log().count("once | done") == 1
         front = next(p for p in service.processes() if p.command.startswith("sh -c echo $NODE_ENV"))
         front.kill()
-        wait_for(lambda: service.log().count("front | development"), 5, until=lambda times: times == 2)
+        wait_for(lambda: service.log().count("front | development"), until=lambda times: times == 2)
         assert "front has ended (SIGKILL), and is started again" in service.log()
 
 
@@ -207,10 +206,10 @@ def test_a_change_of_the_configuration_counts_at_once(tmp_path: Path) -> None:
     with Watched(tmp_path, "good") as service:
         ready(service)
         service.configure(build={"check": "echo checked"}, watch={"ignore": ["*.md"]})
-        wait_for(lambda: "check | checked" in service.log(), 5, what="the new step, in the round that brings it")
-        wait_for(lambda: service.log().count("watching"), 5, until=lambda times: times == 2)
+        wait_for(lambda: "check | checked" in service.log(), what="the new step, in the round that brings it")
+        wait_for(lambda: service.log().count("watching"), until=lambda times: times == 2)
         (service.folder / "midair.toml").write_text("workers = = 2\n")
-        wait_for(lambda: "  configuration: " in service.log(), 5, what="what is wrong with it")
+        wait_for(lambda: "  configuration: " in service.log(), what="what is wrong with it")
         assert service.serving_version() == "1"
 
 
@@ -238,9 +237,9 @@ server.serve_forever()
         assert service.serving_version() == "one"
         with service.asked(*ASKING) as client:
             service.save("server.src", source.replace("VERSION", "two"))
-            wait_for(service.serving_version, 5, until="two".__eq__)
+            wait_for(service.serving_version, until="two".__eq__)
         assert client.report.failed == 0, client.report.summary() + service.log()
-        wait_for(lambda: re.search(r"server.src  exec  build \d+ ms", service.log()), 5)
+        wait_for(lambda: re.search(r"server.src  exec  build \d+ ms", service.log()))
 
 
 @pytest.mark.slow
@@ -251,14 +250,14 @@ def test_programs_read_events_and_a_save_that_is_held_back_says_so(tmp_path: Pat
             rows = [json.loads(line) for line in service.log().splitlines() if line.startswith("{")]
             return [row for row in rows if row["event"] == name]
 
-        wait_for(lambda: events("saved"), 10, what="the start")
+        wait_for(lambda: events("saved"), what="the start")
         service.write("good", "2")
-        wait_for(lambda: len(events("saved")), 5, until=lambda saves: saves == 2)
+        wait_for(lambda: len(events("saved")), until=lambda saves: saves == 2)
         assert events("saved")[1]["did"] == "fork"
         assert "live_s" in events("saved")[1]
         assert service.midair("hold", "-m", "a demonstration").code == 0
         service.write("good", "3")
-        failed = wait_for(lambda: events("save_failed"), 5)
+        failed = wait_for(lambda: events("save_failed"))
         assert "a demonstration" in failed[0]["error"]
         assert service.serving_version() == "2"
 
@@ -271,8 +270,8 @@ def test_what_is_saved_while_nobody_watches_is_served_when_somebody_does_again(t
         watcher.send(signal.SIGSTOP)
         service.write("good", "2")
         watcher.kill()
-        wait_for(service.serving_version, 10, until="2".__eq__)
+        wait_for(service.serving_version, until="2".__eq__)
         assert "the watcher has ended (SIGKILL) and is started again" in service.log()
-        wait_for(lambda: service.log().count("watching"), 5, until=lambda times: times == 2)
+        wait_for(lambda: service.log().count("watching"), until=lambda times: times == 2)
         service.write("good", "3")
-        wait_for(service.serving_version, 5, until="3".__eq__)
+        wait_for(service.serving_version, until="3".__eq__)

@@ -45,7 +45,7 @@ class Developed(Service):
     def is_left_alone(self) -> None:
         """Wait until a change is a person's: what changes right after a build may be the build's doing."""
         began_s = time.monotonic()
-        wait_for(lambda: time.monotonic() - began_s > 2 * AFTERWARDS_S, 5)
+        wait_for(lambda: time.monotonic() - began_s > 2 * AFTERWARDS_S)
 
     def answer(self) -> str:
         try:
@@ -90,16 +90,14 @@ def test_a_gin_project_that_was_developed_with_air_is_built_and_handed_over(tmp_
         service.wait_for("1", BUILT_WITHIN_S)
         service.is_left_alone()
         with service.asked(ANEW) as client:
-            service.change("main.go", 'version = "1"', 'version = "2"')
-            service.wait_for("2")
-            service.change("main.go", 'version = "2"', 'version = "3" +')
+            service.change("main.go", 'version = "1"', 'version = "2" +')
             service.wait_until_said("still serving, your save is not live")
-            assert service.answer() == "2"
-            service.change("main.go", 'version = "3" +', 'version = "3"')
-            service.wait_for("3")
-            wait_for(lambda: "3" in client.report.versions, what="an answer of version 3 to the client")
+            assert service.answer() == "1"
+            service.change("main.go", 'version = "2" +', 'version = "2"')
+            service.wait_for("2")
+            wait_for(lambda: "2" in client.report.versions, what="an answer of version 2 to the client")
         assert client.report.failed == 0, client.report.summary() + service.log()
-        assert list(client.report.versions) == ["1", "2", "3"]
+        assert list(client.report.versions) == ["1", "2"]
         assert (service.folder / "tmp" / "main").exists()
         log = service.said()
         assert f"http://localhost:{service.url.rpartition(':')[2]}/" in log
@@ -130,14 +128,12 @@ def test_a_typescript_project_is_compiled_and_handed_over_and_what_the_compiler_
         service.wait_for("1", BUILT_WITHIN_S)
         service.is_left_alone()
         with service.asked(ANEW) as client:
-            service.change("src/pages.ts", 'version: string = "1"', 'version: string = "2"')
-            service.wait_for("2")
-            service.change("src/pages.ts", 'version: string = "2"', "version: string = 3")
+            service.change("src/pages.ts", 'version: string = "1"', "version: string = 2")
             service.wait_until_said("TS2322")
             service.wait_until_said("still serving, your save is not live")
-            assert service.answer() == "2"
-            service.change("src/pages.ts", "version: string = 3", 'version: string = "3"')
-            service.wait_for("3")
-            wait_for(lambda: "3" in client.report.versions, what="an answer of version 3 to the client")
+            assert service.answer() == "1"
+            service.change("src/pages.ts", "version: string = 2", 'version: string = "2"')
+            service.wait_for("2")
+            wait_for(lambda: "2" in client.report.versions, what="an answer of version 2 to the client")
         assert client.report.failed == 0, client.report.summary() + service.log()
-        assert list(client.report.versions) == ["1", "2", "3"]
+        assert list(client.report.versions) == ["1", "2"]

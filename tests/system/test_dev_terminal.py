@@ -75,7 +75,7 @@ class Typist:
     def type(self, text: str) -> None:
         os.write(self._master, text.encode())
 
-    def read(self, pattern: str, within_s: float = 10.0) -> re.Match[str]:
+    def read(self, pattern: str, within_s: float = 20.0) -> re.Match[str]:
         """What is on the terminal up to this. Raises DidNotHappen."""
         deadline_s = time.monotonic() + within_s
         place = 0
@@ -173,7 +173,7 @@ def test_a_debugger_has_the_terminal_while_it_asks_and_what_is_saved_waits(tmp_p
         asking.join(10)
         assert answers == [b"changed"]
         one.read(r"app.py  fork ")
-        wait_for(lambda: not one.types_in_lines, 5, what="keys again")
+        wait_for(lambda: not one.types_in_lines, what="keys again")
         one.type("\x03")
         assert one.process.wait(5) == 0
         assert one.modes_now == one.modes
@@ -194,7 +194,7 @@ def test_a_worker_that_dies_with_the_terminal_gives_it_back(tmp_path: Path) -> N
         one.read(r"\(Pdb\) ")
         one.type("import os; os.kill(os.getpid(), 9)\n")
         asking.join(10)
-        wait_for(lambda: not one.types_in_lines, 5, what="keys again")
+        wait_for(lambda: not one.types_in_lines, what="keys again")
         one.type("h")
         one.read(r"r  reload now")
 
@@ -203,9 +203,9 @@ def test_a_worker_that_dies_with_the_terminal_gives_it_back(tmp_path: Path) -> N
 def test_a_debugger_has_the_terminal_although_our_own_streams_are_files(tmp_path: Path) -> None:
     log = tmp_path / "log"
     with typist(tmp_path, ("sh", "-c", f"exec {' '.join(DEV)} < /dev/null > {log} 2>&1")) as one:
-        found = wait_for(lambda: log.exists() and re.search(r"http://\S+", log.read_text()), 10, what="the address")
+        found = wait_for(lambda: log.exists() and re.search(r"http://\S+", log.read_text()), what="the address")
         assert found
-        wait_for(lambda: "start  fork" in log.read_text(), 10)
+        wait_for(lambda: "start  fork" in log.read_text())
         answers: list[bytes] = []
         asking = threading.Thread(
             target=lambda: answers.append(urllib.request.urlopen(f"{found[0]}stop", timeout=30).read())
@@ -244,7 +244,7 @@ def test_in_the_background_nothing_is_read_and_in_the_foreground_again_keys_are_
         one.read(r"app.py  fork ")
         one.type("fg\n")
         one.read(r"midair dev")
-        wait_for(lambda: not one.types_in_lines, 5, what="keys")
+        wait_for(lambda: not one.types_in_lines, what="keys")
         one.type("h")
         one.read(r"r  reload now")
         one.type("q")

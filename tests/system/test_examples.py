@@ -123,7 +123,7 @@ def test_the_upgrader_example_runs_from_its_own_configuration(tmp_path: Path) ->
     (service.folder / "server.py").write_text(text.replace(address, service.url.removeprefix("http://")))
     host, _, port = service.url.removeprefix("http://").partition(":")
     with service:
-        wait_for(lambda: "update done" in service.log(), 15, what="the first version")
+        wait_for(lambda: "update done" in service.log(), what="the first version")
         with Lines(host, int(port)) as lines:
             for version in ("2", "3"):
                 _save(service, "server.py", version)
@@ -147,4 +147,4 @@ def test_the_example_of_state_keeps_what_it_has_in_memory(tmp_path: Path) -> Non
         assert service.reload().code == 0, service.log()
         assert told("/players", "scores") == {"ada": 3}
         assert told("/", "hits") > hits
-        wait_for(lambda: told("/", "ticks"), 10, until=lambda now: now > ticks, what="the clock of the new version")
+        wait_for(lambda: told("/", "ticks"), until=lambda now: now > ticks, what="the clock of the new version")

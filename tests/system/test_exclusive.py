@@ -36,7 +36,7 @@ def _inside(service: Service) -> Line | None:
     return lines[-1] if lines and lines[-1].what == "in" else None
 
 
-def _wait_inside(service: Service, version: str, but: int = 0, within_s: float = 10.0) -> Line:
+def _wait_inside(service: Service, version: str, but: int = 0, within_s: float = 20.0) -> Line:
     def look() -> Line | None:
         line = _inside(service)
         return line if line and line.version == version and line.pid != but else None
@@ -86,7 +86,7 @@ def test_a_rollback_gives_it_back(tmp_path: Path) -> None:
         with service.reload_in_background() as reload:
             _wait_inside(service, "2")
             assert service.midair("rollback").code == 0
-            reload.communicate(timeout=10)
+            reload.communicate(timeout=20)
         assert _wait_inside(service, "1").pid in {first.pid, *service.worker_pids()}
         _check(service)
 

@@ -25,7 +25,7 @@ def _serving_generation(service: Service) -> dict[str, Any]:
 
 def _query_and_update(service: Service, path: str = "/query") -> None:
     with service.asked(Load(path, connections=6, think_s=0.005)) as client:
-        wait_for(lambda: client.report.requests >= 100, 15, what="a hundred queries")
+        wait_for(lambda: client.report.requests >= 100, what="a hundred queries")
         service.update("2")
         assert service.serving_version() == "2"
     assert client.report.failed == 0, client.report.summary() + service.log()
@@ -110,5 +110,5 @@ def test_workers_draw_different_random_numbers(tmp_path: Path) -> None:
             drawn[told["pid"]] = told["n"]
             return len(drawn)
 
-        wait_for(ask, 10, until=lambda seen: seen >= 2, every_s=0, what=f"two workers besides {os.getpid()}")
+        wait_for(ask, until=lambda seen: seen >= 2, every_s=0, what=f"two workers besides {os.getpid()}")
         assert len(set(drawn.values())) == len(drawn), drawn

@@ -119,7 +119,7 @@ def _updated(service: Service, write: Callable[[str], None], versions: Sequence[
             done = service.reload()
             assert done.code == 0, f"{done}\n{service.log()}"
             # For a command "cut over" is the SIGTERM to the old one: both serve until it has left.
-            wait_for(service.serving_version, 10, until=version.__eq__)
+            wait_for(service.serving_version, until=version.__eq__)
     print(client.report.summary())
     assert set(client.report.versions) == {"1", *versions}, client.report.summary()
     return client.report

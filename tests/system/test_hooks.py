@@ -154,10 +154,10 @@ def test_a_newer_request_neither_cuts_a_hook_short_nor_runs_beside_it(tmp_path: 
         wait_for((service.folder / "lock").exists, what="the first hook")
         service.write("good", "3")
         second = service.reload_in_background()
-        out, _ = first.communicate(timeout=10)
+        out, _ = first.communicate(timeout=20)
         assert (first.returncode, json.loads(out.splitlines()[-1])["result"]) == (4, "superseded"), out
         (service.folder / "gate/open").touch()
-        out, err = second.communicate(timeout=10)
+        out, err = second.communicate(timeout=20)
         assert second.returncode == 0, out + err + service.log()
         assert (service.folder / "ran.log").read_text().splitlines() == ["ran", "ran"]
         assert not (service.folder / "overlapped").exists()

@@ -44,11 +44,11 @@ def test_a_worker_that_hangs_is_replaced_and_the_log_says_where_it_stood(tmp_pat
     with Service(tmp_path, settings=IMPATIENT) as service:
         before = set(service.worker_pids())
         with _hanging(service, 30.0):
-            wait_for(lambda: _lines(service, "worker hung"), 6, what="the warning")
+            wait_for(lambda: _lines(service, "worker hung"), what="the warning")
             assert "in http" in service.log(), "the stack names the function that blocks"
             assert _lines(service, "worker worn") == [], "told of first, replaced later"
-            replaced = wait_for(lambda: _lines(service, "worker replaced"), 8, what="the replacement")
-            pids = wait_for(service.worker_pids, 5, until=lambda pids: len(pids) == 2, what="two workers")
+            replaced = wait_for(lambda: _lines(service, "worker replaced"), what="the replacement")
+            pids = wait_for(service.worker_pids, until=lambda pids: len(pids) == 2, what="two workers")
             after = set(pids)
             (victim,) = before - after
             assert len(before & after) == 1
@@ -66,7 +66,7 @@ def test_one_that_comes_to_itself_again_stays(tmp_path: Path) -> None:
     with Service(tmp_path, settings={"worker": {"hang_warn": "1s", "hang_timeout": "10s"}}) as service:
         before = service.worker_pids()
         with _hanging(service, 2.5):
-            wait_for(lambda: _lines(service, "worker hung"), 6, what="the warning")
+            wait_for(lambda: _lines(service, "worker hung"), what="the warning")
         assert sorted(service.worker_pids()) == sorted(before)
         assert _lines(service, "worker worn") == []
 
@@ -84,7 +84,7 @@ def test_a_service_that_was_paused_as_a_whole_has_no_hung_workers(tmp_path: Path
             process.send(signal.SIGCONT)
         with service.asked(Load(connections=2, keep_alive=False, think_s=0.02)) as client:
             enough = client.report.ok + 50
-            wait_for(lambda: client.report.ok, 10, until=lambda ok: ok >= enough)
+            wait_for(lambda: client.report.ok, until=lambda ok: ok >= enough)
         assert client.report.failed == 0, client.report.summary()
         assert sorted(service.worker_pids()) == sorted(before)
         assert _lines(service, "worker hung") == []
@@ -93,9 +93,9 @@ def test_a_service_that_was_paused_as_a_whole_has_no_hung_workers(tmp_path: Path
 @pytest.mark.slow
 def test_an_upgrade_forgets_no_hanging_worker(tmp_path: Path) -> None:
     with Service(tmp_path, settings=IMPATIENT) as service, _hanging(service, 30.0):
-        wait_for(lambda: _lines(service, "worker hung"), 6, what="the warning")
+        wait_for(lambda: _lines(service, "worker hung"), what="the warning")
         assert service.midair("upgrade").code == 0, service.log()
-        wait_for(lambda: _lines(service, "worker replaced"), 10, what="the replacement")
+        wait_for(lambda: _lines(service, "worker replaced"), what="the replacement")
 
 
 # --- how the version before did ---------------------------------------------------------------------------------------
@@ -112,6 +112,6 @@ def test_errors_count_against_a_version_only_if_the_one_before_did_better(
         service.asked(Load(connections=4, keep_alive=False, think_s=0.02)) as client,
     ):
         enough = client.report.requests + 100
-        wait_for(lambda: client.report.requests, 10, until=lambda n: n >= enough, what="answers to compare with")
+        wait_for(lambda: client.report.requests, until=lambda n: n >= enough, what="answers to compare with")
         service.write("health_ok_rest_500", "2")
         assert service.reload().code == code, service.log()

@@ -36,7 +36,7 @@ class Edited(Developed):
 
     def start(self) -> None:
         super().start()
-        wait_for(lambda: self.get("/")[0], 10.0, until=lambda status: status == 200)
+        wait_for(lambda: self.get("/")[0], until=lambda status: status == 200)
 
     @property
     def address(self) -> ServiceAddress:
@@ -135,4 +135,4 @@ def test_an_import_that_never_ends_is_ended_by_the_next_save(tmp_path: Path) -> 
         main.write_text(good + "\n\n")
         assert service.take() == 0
         assert "from a checkpoint before app.py" in service.way()
-        wait_for(lambda: [p for p in spinning if p.is_alive], 5.0, until=lambda alive: not alive)
+        wait_for(lambda: [p for p in spinning if p.is_alive], until=lambda alive: not alive)

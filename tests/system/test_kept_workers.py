@@ -22,7 +22,7 @@ def test_a_rollback_after_the_commit_is_at_once_though_the_files_are_gone(tmp_pa
     with Service(tmp_path, settings=SPAWNED) as service:
         before = sorted(service.worker_pids())
         service.update("2")
-        wait_for(lambda: service.worker_pids(1), 5, until=lambda pids: sorted(pids) == before, what="parked workers")
+        wait_for(lambda: service.worker_pids(1), until=lambda pids: sorted(pids) == before, what="parked workers")
         for file in service.folder.glob("*.py"):
             file.unlink()
         with service.asked(*LOADS) as client:

@@ -52,7 +52,7 @@ class Binding(Service):
     def start(self) -> None:
         path, self._ready_path = self._ready_path, ""
         super().start()
-        wait_for(lambda: "update done" in self.log() or self.exit_code is not None, 20, what="the first version")
+        wait_for(lambda: "update done" in self.log() or self.exit_code is not None, what="the first version")
         self._ready_path = path
 
     def told(self, *faults: str) -> None:
@@ -99,7 +99,7 @@ def test_a_port_that_a_stranger_has_is_the_programs_own_error(tmp_path: Path) ->
         stranger.bind(("127.0.0.1", int(service.url.rpartition(":")[2])))
         stranger.listen()
         with service:
-            wait_for(lambda: service.exit_code is not None, 15, what="the end")
+            wait_for(lambda: service.exit_code is not None, what="the end")
             assert "Address already in use" in service.log()
 
 
@@ -108,7 +108,7 @@ def test_what_a_shell_line_has_started_is_told_to_leave_in_the_way_that_was_chos
     with Binding(tmp_path, exit={"signal": "INT", "timeout": "3s"}, command=["/bin/sh", "-c", line]) as service:
         first = service.about()["pid"]
         changed(service, "2")
-        wait_for(lambda: not os.path.exists(f"/proc/{first}"), 5, what="the end of the first version")
+        wait_for(lambda: not os.path.exists(f"/proc/{first}"), what="the end of the first version")
         assert "SIGKILL" not in service.log()
 
 
@@ -170,10 +170,10 @@ class NotHere(Binding):
 def test_where_nothing_can_be_lent_versions_take_turns_and_it_is_said(tmp_path: Path) -> None:
     with NotHere(tmp_path) as service:
         assert "each version starts when the one before it has ended" in service.log()
-        wait_for(lambda: _version(service), 10, until=lambda now: now == "1", what="version 1")
+        wait_for(lambda: _version(service), until=lambda now: now == "1", what="version 1")
         service.write("binds", "2")
         assert service.reload().code == 0, service.log()
-        wait_for(lambda: _version(service), 10, until=lambda now: now == "2", what="version 2")
+        wait_for(lambda: _version(service), until=lambda now: now == "2", what="version 2")
 
 
 def _version(service: Service) -> str:

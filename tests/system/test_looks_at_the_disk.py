@@ -20,18 +20,18 @@ def scouts(service: Service) -> list[Process]:
 
 
 def wait_for_first_version(service: Service) -> None:
-    wait_for(lambda: service.get()[0], 20, until=(200).__eq__, what="the first version")
+    wait_for(lambda: service.get()[0], until=(200).__eq__, what="the first version")
 
 
 def test_one_that_stays_looks_at_each_save_and_another_one_if_it_dies(tmp_path: Path) -> None:
     with Developed(tmp_path, "good") as service:
         wait_for_first_version(service)
-        (scout,) = wait_for(lambda: scouts(service), 10, what="somebody who looks")
+        (scout,) = wait_for(lambda: scouts(service), what="somebody who looks")
         assert (service.update("2").code, service.update("3").code) == (0, 0)
         assert scouts(service) == [scout]
         scout.kill()
         assert service.update("4").code == 0
-        (other,) = wait_for(lambda: scouts(service), 10, what="another one")
+        (other,) = wait_for(lambda: scouts(service), what="another one")
         assert other != scout
         assert service.update("5").code == 0
         assert service.serving_version() == "5"

@@ -45,7 +45,7 @@ class Saved(Developed):
             state, body, roles = now
             return (state, roles) == ("serving", ["serving"]) and f'"version": "{version}"'.encode() in body
 
-        wait_for(seen, 15.0, until=is_alone, what=f"version {version} alone")
+        wait_for(seen, until=is_alone, what=f"version {version} alone")
 
     @property
     def address(self) -> tuple[str, int]:
@@ -62,11 +62,11 @@ def test_a_save_ends_an_import_that_never_ends(tmp_path: Path, app: str) -> None
     with Saved(tmp_path, "good") as service:
         serving = service.zygotes
         service.save(app, "2")
-        wait_for(lambda: [each for each in service.zygotes if each not in serving], 5.0)
+        wait_for(lambda: [each for each in service.zygotes if each not in serving])
         service.save("good", "3")
         # By its name: the process that was seen first may be a checkpoint by now, and another one hang.
         hanging = "midair z2"
-        wait_for(lambda: hanging not in [each.name for each in service.zygotes], 1.0, what="its end", every_s=0.002)
+        wait_for(lambda: hanging not in [each.name for each in service.zygotes], what="its end", every_s=0.002)
         service.until_alone("3")
 
 

@@ -54,7 +54,7 @@ class Group:
         return 0
 
     def remove(self) -> None:
-        wait_for((self.folder / "cgroup.procs").read_text, 5, until=lambda left: not left, what="its end")
+        wait_for((self.folder / "cgroup.procs").read_text, until=lambda left: not left, what="its end")
         self.folder.rmdir()
 
 

@@ -245,7 +245,6 @@ def test_while_connections_move_it_is_told_what_is_left_and_how_quickly_they_go(
         url = _url(service)
         figures = wait_for(
             lambda: _scrape(url),
-            20,
             until=lambda f: _value(f, "midair_connections", state="stream") == 2,
             what="streams",
         )
@@ -261,7 +260,6 @@ def test_while_connections_move_it_is_told_what_is_left_and_how_quickly_they_go(
         # A connection may move between the reading of the two.
         figures = wait_for(
             lambda: _scrape(url),
-            20,
             until=lambda f: of_all(f)[1] > 0 and sum(of_all(f)) == 20,
             what="some that have moved",
         )
@@ -289,9 +287,7 @@ def test_who_waits_to_be_accepted_is_seen(tmp_path: Path, unix: bool) -> None:
         assert _value(figures, "midair_listener_queue") == 3
         assert _value(figures, "midair_listener_queue_max") > 3
         worker.send(signal.SIGCONT)
-        wait_for(
-            lambda: _scrape(url), 20, until=lambda f: _value(f, "midair_listener_queue") == 0, what="an empty queue"
-        )
+        wait_for(lambda: _scrape(url), until=lambda f: _value(f, "midair_listener_queue") == 0, what="an empty queue")
 
 
 @pytest.mark.slow

@@ -55,7 +55,7 @@ def _serves_a_save(service: Service, source: str, *, within_s: float = 20.0) -> 
         wait_for(page, within_s, until=lambda text: "<h1>Hello from" in text, what="the first version")
         style = "/style.css" if 'href="/style.css"' in page() else "/static/style.css"
         # A program accepts as soon as it listens, a moment before who stands in for it is told to accept no more.
-        wait_for(lambda: "  live " in service.log(), 10, what="the end of the first update")
+        wait_for(lambda: "  live " in service.log(), what="the end of the first update")
         assert b"font-family" in service.get(style)[1]
         path = service.folder / source
         with service.asked(ASKING) as client:

@@ -24,10 +24,10 @@ def test_updates_leave_no_process_and_no_descriptor_behind(tmp_path: Path) -> No
         # From the second update on there is a kept zygote of the version before: the state that lasts.
         for number in (2, 3):
             service.update(str(number))
-        wait_for(retired, 10, until=lambda left: not left, what="the end of the retired generations")
+        wait_for(retired, until=lambda left: not left, what="the end of the retired generations")
         before = settled()
         for number in range(4, 8):
             service.update(str(number))
-        after = wait_for(settled, 10, until=lambda seen: seen <= before, what=f"no more than {before} (processes, fds)")
+        after = wait_for(settled, until=lambda seen: seen <= before, what=f"no more than {before} (processes, fds)")
         assert after == before
         assert client.report.failed == 0, client.report.summary()

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.slow
 
 def address(service: Watched) -> str:
     """Where a page that it has sent listens, with the token."""
-    page = wait_for(service.get, 15.0, until=lambda answer: b"client.js" in answer[1], what="a page")[1]
+    page = wait_for(service.get, until=lambda answer: b"client.js" in answer[1], what="a page")[1]
     found = re.search(rb"client\.js\?t=([^&]+)&amp;", page)
     assert found is not None
     return f"{service.url.replace('http', 'ws')}/__midair/live?t={found[1].decode()}"

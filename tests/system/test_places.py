@@ -39,14 +39,13 @@ def test_as_the_first_process_it_reaps_strangers_updates_and_stops(tmp_path: Pat
         subprocess.run(["nsenter", "-t", str(supervisor.pid), "-p", "sh", "-c", two_orphans], check=True, timeout=10)
         wait_for(
             lambda: [str(each) for each in supervisor.children if each.state == "Z" or "sleep" in each.command],
-            5,
             until=lambda strangers: not strangers,
             what="the end of all strangers",
         )
         service.update("2")
         assert service.serving_version() == "2"
         supervisor.send(signal.SIGTERM)
-        assert service.wait_ended(8) == 0
+        assert service.wait_ended() == 0
 
 
 @contextmanager
@@ -76,11 +75,11 @@ def _active(service: Service) -> int:
 def test_keys_in_the_terminal_stop_the_service_and_reach_no_worker(tmp_path: Path, keys: bytes) -> None:
     with terminal() as (master, slave), Service(tmp_path, prefix=IN_THE_FOREGROUND, terminal=slave) as service:
         with service.asked(Load(limit=1), Load("/slow?s=3", connections=2, limit=1)) as client:
-            wait_for(lambda: _active(service), 5, until=(2).__eq__, what="two requests in flight")
+            wait_for(lambda: _active(service), until=(2).__eq__, what="two requests in flight")
             for key in keys:  # one by one: the kernel keeps one pending signal of a kind
                 os.write(master, bytes([key]))
-                wait_for(lambda: _state(service), 5, until="serving".__ne__, what="the stop")
-            assert service.wait_ended(6) == 0
+                wait_for(lambda: _state(service), until="serving".__ne__, what="the stop")
+            assert service.wait_ended() == 0
         failed = 0 if keys == CTRL_C else 2
         assert client.report.failed == failed, client.report.summary()
 
@@ -90,7 +89,7 @@ def test_a_terminal_that_is_gone_is_a_stop_not_an_update(tmp_path: Path) -> None
     with terminal() as (master, slave), Service(tmp_path, prefix=IN_THE_FOREGROUND, terminal=slave) as service:
         os.close(slave)
         os.close(master)
-        assert service.wait_ended(6) == 0
+        assert service.wait_ended() == 0
 
 
 @pytest.mark.slow
@@ -102,5 +101,5 @@ def test_a_paused_terminal_stops_nobody(tmp_path: Path) -> None:
     ):
         with service.asked(Load(connections=4, limit=500)) as client:
             service.update("2")
-            wait_for(lambda: client.report.ok, 20, until=lambda done: done >= 2000, what="2,000 answers")
+            wait_for(lambda: client.report.ok, until=lambda done: done >= 2000, what="2,000 answers")
         assert client.report.failed == 0, client.report.summary()

@@ -25,9 +25,9 @@ def test_workers_that_have_served_enough_are_replaced_under_load(tmp_path: Path)
     with Service(tmp_path, settings=settings) as service:
         before = set(service.worker_pids())
         with service.asked(*LOADS) as client:
-            wait_for(lambda: _replaced(service, "requests"), 20, until=lambda n: n >= 4, what="four replacements")
+            wait_for(lambda: _replaced(service, "requests"), until=lambda n: n >= 4, what="four replacements")
         assert client.report.failed == 0, client.report.summary() + service.log()
-        wait_for(lambda: set(service.worker_pids()), 5, until=lambda now: len(now) == 2 and not now & before)
+        wait_for(lambda: set(service.worker_pids()), until=lambda now: len(now) == 2 and not now & before)
         assert service.serving_version() == "1"
 
 
@@ -36,7 +36,7 @@ def test_a_worker_that_has_grown_too_large_is_replaced_under_load(tmp_path: Path
         before = service.worker_pids()
         with service.asked(*LOADS) as client:
             assert service.get("/leak?bytes=200000000")[0] == 200
-            wait_for(lambda: _replaced(service, "memory"), 20, what="its replacement")
+            wait_for(lambda: _replaced(service, "memory"), what="its replacement")
         assert client.report.failed == 0, client.report.summary() + service.log()
-        after = wait_for(service.worker_pids, 5, until=lambda now: len(now) == 1)
+        after = wait_for(service.worker_pids, until=lambda now: len(now) == 1)
         assert after != before

@@ -19,7 +19,7 @@ SHORT: dict[str, Setting] = {"drain": {"rate": "100%", "timeout": "1s"}, "exit":
 def test_a_shutdown_that_never_ends_is_named_and_ended(tmp_path: Path) -> None:
     with Service(tmp_path, "never_lets_go", settings=SHORT) as service:
         service.update("2", "good")
-        wait_for(lambda: service.worker_pids(1), 8, until=lambda left: not left, what="the end of the old version")
+        wait_for(lambda: service.worker_pids(1), until=lambda left: not left, what="the end of the old version")
         assert "shutdown did not finish within 1 s" in service.log()
 
 
@@ -28,7 +28,7 @@ def test_a_request_that_swallows_its_cancellation_is_named_with_its_stack_and_en
         with contextlib.suppress(OSError):
             service.get("/stubborn", timeout_s=0.5)
         service.update("2", "good")
-        wait_for(lambda: service.worker_pids(1), 8, until=lambda left: not left, what="the end of the old version")
+        wait_for(lambda: service.worker_pids(1), until=lambda left: not left, what="the end of the old version")
         named = " ".join(service.receipt(1)["cut"] + service.receipt(2)["cut"]) + service.log()
         assert "still running after it was cancelled" in named, service.log()
         assert "stay_whatever_comes" in named, named

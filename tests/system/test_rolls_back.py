@@ -26,10 +26,10 @@ def _roll_back(service: Service, client: BackgroundClient, app: str) -> int:
     assert rolled_back.code == 4, f"{rolled_back}\n{service.log()}"
     assert rolled_back.data["result"] == "rolled-back", rolled_back
     # Its other worker goes on with what it had begun, and may break that, too.
-    wait_for(lambda: service.worker_pids(2), 10, until=lambda pids: not pids, what="the end of the bad version")
+    wait_for(lambda: service.worker_pids(2), until=lambda pids: not pids, what="the end of the bad version")
     failed_until_then = client.report.failed
     enough = client.report.ok + 60
-    wait_for(lambda: client.report.ok, 10, until=lambda ok: ok >= enough, what="answers after the rollback")
+    wait_for(lambda: client.report.ok, until=lambda ok: ok >= enough, what="answers after the rollback")
     assert service.serving_version() == "1"
     return failed_until_then
 

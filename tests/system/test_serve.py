@@ -211,7 +211,7 @@ def test_a_main_file_that_is_not_there_is_said(tmp_path: Path) -> None:
 def test_a_command_of_midair_run_is_not_made_a_second_service(tmp_path: Path) -> None:
     with Service(tmp_path, "serves_itself", command=("{python}", "app.py", "0", "2"), ready_path="") as service:
         wait_for(
-            lambda: "midair run --main FILE" in service.log() or "ServeMisplaced" in service.log(), 10, what="the error"
+            lambda: "midair run --main FILE" in service.log() or "ServeMisplaced" in service.log(), what="the error"
         )
 
 

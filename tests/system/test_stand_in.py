@@ -27,7 +27,7 @@ def until_serving(service: Service, version: str) -> None:
         status, body = service.get("/")
         return service.serving_version() if status == 200 else body.decode()
 
-    wait_for(version_now, 10.0, until=lambda seen: seen == version, what=f"version {version}")
+    wait_for(version_now, until=lambda seen: seen == version, what=f"version {version}")
     # A command answers as soon as it accepts, which may be before it is known to be ready.
     wait_for(lambda: service.status()["state"], until=lambda state: state == "serving")
 
@@ -52,7 +52,7 @@ def test_a_first_version_that_is_broken_is_waited_for(tmp_path: Path) -> None:
         assert service.serving_version() == "2"
         assert [line["result"] for line in service.status()["last"]] == ["committed", "refused", "refused"]
         left = [p for p in service.processes() if p.name == "midair w0.0"]
-        wait_for(lambda: [p for p in left if p.is_alive], 5.0, until=lambda alive: not alive)
+        wait_for(lambda: [p for p in left if p.is_alive], until=lambda alive: not alive)
 
 
 def test_a_connection_to_it_goes_on_with_the_first_version(tmp_path: Path) -> None:
@@ -114,7 +114,7 @@ def test_where_it_cannot_come_back_who_asks_is_told_so(tmp_path: Path, kind: str
 
 def test_a_version_that_dies_at_each_request_is_given_up(tmp_path: Path) -> None:
     with Developed(tmp_path, "crashes_after", env={"CRASH_AFTER_S": "0.05"}) as service:
-        wait_for(lambda: "update done" in service.log(), 10.0)
+        wait_for(lambda: "update done" in service.log())
         until_stood_in_for(service)
         assert "ended again and again" in service.log()
         assert "exit 7" in service.log()

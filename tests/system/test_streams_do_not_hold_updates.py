@@ -18,7 +18,7 @@ def test_three_of_three_updates_take_effect_while_streams_are_open(tmp_path: Pat
     busy = (Load.streams(connections=50), Load("/slow?s=2", connections=20, keep_alive=False))
     with Service(tmp_path) as service:
         with service.asked(*busy) as client:
-            wait_for(lambda: client.report.streams_open == 50, 10, what="fifty open streams")
+            wait_for(lambda: client.report.streams_open == 50, what="fifty open streams")
             for version in ("2", "3", "4"):
                 began_s = time.monotonic()
                 service.update(version)

@@ -48,7 +48,7 @@ def test_a_slot_that_fails_half_way_leads_back_to_a_whole_old_version(tmp_path: 
             service.write("startup_raises_in_slot_1", "2")
             done = service.reload()
             assert (done.code, done.data["result"]) == (4, "rolled-back"), f"{done}\n{service.log()}"
-            wait_for(lambda: _full(service), 15, what="a whole old version")
+            wait_for(lambda: _full(service), what="a whole old version")
         assert client.report.failed == 0, client.report.summary() + service.log()
         assert "slot 1 of this version fails on purpose" in service.receipt()["fault"]["message"]
         assert service.serving_version() == "1"
@@ -59,11 +59,11 @@ def test_a_rollback_in_the_bake_brings_every_old_slot_back(tmp_path: Path) -> No
         with service.asked(*LOADS) as client:
             service.write("good", "2")
             reload = service.reload_in_background()
-            wait_for(service.log, 20, until=lambda log: "bake" in log, what="the bake")
+            wait_for(service.log, until=lambda log: "bake" in log, what="the bake")
             assert service.midair("rollback").code == 0
             assert reload.wait(20) == 4
             reload.communicate()
-            wait_for(lambda: _full(service), 15, what="a whole old version")
+            wait_for(lambda: _full(service), what="a whole old version")
         assert client.report.failed == 0, client.report.summary() + service.log()
         assert service.serving_version() == "1"
 

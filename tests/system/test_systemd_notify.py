@@ -67,9 +67,9 @@ def test_ready_is_said_once_the_first_version_serves_and_never_which_process_is_
     tmp_path: Path, systemd: Systemd
 ) -> None:
     with Service(tmp_path, "import_slow", env=_under(systemd, IMPORT_S="1"), ready_path="") as service:
-        wait_for(lambda: systemd.said("STATUS"), 5, what="a first status")
+        wait_for(lambda: systemd.said("STATUS"), what="a first status")
         assert systemd.said("READY") == []
-        wait_for(lambda: systemd.said("READY"), 10, what="READY")
+        wait_for(lambda: systemd.said("READY"), what="READY")
         assert service.get("/", timeout_s=1)[0] == 200
         assert systemd.said("RELOADING") == []
         assert systemd.said("MAINPID") == []
@@ -79,7 +79,7 @@ def test_ready_is_said_once_the_first_version_serves_and_never_which_process_is_
 @pytest.mark.slow
 def test_a_service_that_cannot_start_never_says_ready(tmp_path: Path, systemd: Systemd) -> None:
     with Service(tmp_path, "import_error", env=_under(systemd), ready_path="") as service:
-        assert service.wait_ended(20) == 1
+        assert service.wait_ended() == 1
         assert systemd.said("READY") == []
 
 
@@ -89,7 +89,7 @@ def test_an_update_is_a_reload_that_is_over_before_who_asked_is_told(
     tmp_path: Path, systemd: Systemd, app: str, code: int, result: str
 ) -> None:
     with Service(tmp_path, env=_under(systemd)) as service:
-        wait_for(lambda: systemd.said("READY"), 5)
+        wait_for(lambda: systemd.said("READY"))
         before_us = time.monotonic_ns() // 1000
         service.write(app, "2")
         assert service.reload().code == code
@@ -115,7 +115,7 @@ def test_a_stop_is_said_and_asks_for_the_time_it_needs(tmp_path: Path, systemd: 
     with Service(tmp_path, env=_under(systemd)) as service:
         with service.asked(slow, quick) as client:
             service.supervisor.send(signal.SIGTERM)
-            wait_for(lambda: systemd.said("STOPPING"), 3, what="STOPPING")
+            wait_for(lambda: systemd.said("STOPPING"), what="STOPPING")
             assert service.exit_code is None
             service.wait_ended()
         assert client.report.failed == 0, client.report.summary()
@@ -129,13 +129,13 @@ def test_the_watchdog_hears_twice_an_interval_also_over_an_upgrade(tmp_path: Pat
     interval_s = 1.0
     watched = _under(systemd, WATCHDOG_USEC=str(int(interval_s * 1e6)))
     with Service(tmp_path, env=watched) as service:
-        wait_for(lambda: systemd.said("WATCHDOG"), 5, until=lambda said: len(said) >= 3, every_s=0.01)
+        wait_for(lambda: systemd.said("WATCHDOG"), until=lambda said: len(said) >= 3, every_s=0.01)
         upgrade = service.midair_in_background("upgrade")
-        wait_for(lambda: (systemd.heard(), upgrade.poll())[1] is not None, 20, every_s=0.01)
-        upgrade.communicate(timeout=5)
+        wait_for(lambda: (systemd.heard(), upgrade.poll())[1] is not None, every_s=0.01)
+        upgrade.communicate(timeout=20)
         assert upgrade.returncode == 0, service.log()
         count = len(systemd.said("WATCHDOG"))
-        wait_for(lambda: systemd.said("WATCHDOG"), 5, until=lambda said: len(said) >= count + 3, every_s=0.01)
+        wait_for(lambda: systemd.said("WATCHDOG"), until=lambda said: len(said) >= count + 3, every_s=0.01)
         beats = [at_s for at_s, message in systemd._heard if "WATCHDOG" in message]
         gaps = [b - a for a, b in pairwise(beats)]
         assert max(gaps) < interval_s, gaps
@@ -145,7 +145,7 @@ def test_the_watchdog_hears_twice_an_interval_also_over_an_upgrade(tmp_path: Pat
 @pytest.mark.slow
 def test_a_watchdog_that_is_meant_for_another_process_is_left_alone(tmp_path: Path, systemd: Systemd) -> None:
     with Service(tmp_path, env=_under(systemd, WATCHDOG_USEC="200000", WATCHDOG_PID="1")) as service:
-        wait_for(lambda: systemd.said("READY"), 5)
+        wait_for(lambda: systemd.said("READY"))
         service.update("2")
         assert systemd.said("WATCHDOG") == []
 
@@ -158,7 +158,7 @@ def test_words_meant_for_the_supervisor_reach_nobody_else(tmp_path: Path, system
         "hooks": {"before": ["sh", "-c", "env > hook.env"]},
     }
     with Service(tmp_path, settings=settings, env=_under(systemd, WATCHDOG_USEC="60000000")) as service:
-        wait_for(lambda: [p for p in service.processes() if p.command == "sleep 1000"], 5, what="the process")
+        wait_for(lambda: [p for p in service.processes() if p.command == "sleep 1000"], what="the process")
         children = [p for p in service.processes() if p != Process(service.pid)]
         assert len(children) >= 5
         for child in children:
@@ -175,7 +175,6 @@ def test_a_systemd_that_does_not_read_holds_up_nothing(tmp_path: Path, systemd: 
         # What it had no room for comes late, in order, and the last word stands.
         wait_for(
             lambda: systemd.said("STATUS"),
-            5,
             until=lambda said: bool(said) and "(generation 3)" in said[-1],
             every_s=0.01,
         )

@@ -51,6 +51,11 @@ def der(pair: Pair) -> bytes:
     return ssl.PEM_cert_to_DER_cert(pair.certfile.read_text())
 
 
+def wait_for_certificate(service: Service, authority: Authority, wanted: Pair) -> None:
+    """Until all workers show it: a few connections in a row, since the kernel chooses."""
+    wait_for(lambda: {shown(service, authority) for _ in range(8)} == {der(wanted)}, what="the new certificate")
+
+
 def drained(service: Service) -> int:
     """Workers of generations that do not serve."""
     status = service.status()
@@ -58,7 +63,7 @@ def drained(service: Service) -> int:
 
 
 def _gone(service: Service) -> None:
-    wait_for(lambda: drained(service), 20, until=(0).__eq__, what="the end of the old workers")
+    wait_for(lambda: drained(service), until=(0).__eq__, what="the end of the old workers")
 
 
 @pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
@@ -69,7 +74,7 @@ def test_updates_lose_no_request_behind_tls(authority: Authority, tmp_path: Path
             for number in range(2, 5):
                 service.update(str(number))
                 _gone(service)
-            wait_for(lambda: client.report.versions.get("4", 0), 10, what="an answer of the last version")
+            wait_for(lambda: client.report.versions.get("4", 0), what="an answer of the last version")
         report = client.report
         assert report.failed == 0, report.summary() + service.log()
         assert report.reconnects == 0
@@ -88,7 +93,7 @@ def test_plain_connections_move_beside_those_that_cannot(authority: Authority, t
     with Service(tmp_path, authority=authority, flags=flags) as service, contextlib.ExitStack() as clients:
         behind = clients.enter_context(service.asked(Load(connections=20, think_s=0.1)))
         beside = clients.enter_context(BackgroundClient(f"unix:{path}", Load(connections=20, think_s=0.1)))
-        wait_for(lambda: beside.report.ok, 10, what="a first answer")
+        wait_for(lambda: beside.report.ok, what="a first answer")
         for number in (2, 3):
             service.update(str(number))
             _gone(service)
@@ -112,7 +117,7 @@ def test_clients_are_sent_off_at_the_pace(authority: Authority, tmp_path: Path) 
                 seen.append((time.monotonic(), client.report.planned_reconnects))
                 return seen[-1][1]
 
-            wait_for(told, 15, until=(40).__eq__, what="the last of them", every_s=0.05)
+            wait_for(told, until=(40).__eq__, what="the last of them", every_s=0.05)
             for at_s, count in seen:
                 within = [other for other_s, other in seen if at_s <= other_s <= at_s + 1.0]
                 # A quarter a second and one; a look takes a while and is taken a little later than it says.
@@ -141,7 +146,7 @@ def test_a_rollback_keeps_them(authority: Authority, tmp_path: Path) -> None:
         with service.asked(Load(connections=20, think_s=0.05)) as client:
             service.write("good", "2")
             service.reload("--no-wait")
-            wait_for(lambda: client.report.versions.get("2", 0), 15, until=lambda count: count > 5, what="version 2")
+            wait_for(lambda: client.report.versions.get("2", 0), until=lambda count: count > 5, what="version 2")
             assert service.midair("rollback").code == 0
             _gone(service)
             assert service.serving_version() == "1"
@@ -166,7 +171,7 @@ def test_websockets_behind_tls_go_on_and_are_told_to_come_again_at_the_deadline(
             await websocket.send("version")
             assert await websocket.recv() == "2"
 
-    with Service(tmp_path, authority=authority, settings={"drain": {"rate": "100%", "timeout": "2s"}}) as service:
+    with Service(tmp_path, authority=authority, settings={"drain": {"rate": "100%", "timeout": "4s"}}) as service:
         asyncio.run(talk(service))
 
 
@@ -179,12 +184,7 @@ def test_a_renewed_certificate_is_shown_without_an_update_and_under_load(authori
             for _ in range(3):
                 new = authority.issue(days=30)
                 new.install(service.folder)
-                # All workers: a few connections in a row, since the kernel chooses.
-                wait_for(
-                    lambda new=new: {shown(service, authority) for _ in range(8)} == {der(new)},  # type: ignore[misc]
-                    10,
-                    what="the new certificate",
-                )
+                wait_for_certificate(service, authority, new)
         assert (client.report.failed, client.report.reconnects) == (0, 0), client.report.summary() + service.log()
         assert client.report.planned_reconnects == 0
         assert service.status()["serving"] == 1
@@ -197,20 +197,19 @@ def test_half_a_renewal_changes_nothing_and_a_worker_that_dies_meanwhile_is_repl
     with Service(tmp_path, authority=authority, settings=LOOKING) as service:
         before, new = shown(service, authority), authority.issue()
         new.install(service.folder, only="cert")
-        wait_for(lambda: "certificate refused" in service.log(), 5, what="the refusal")
+        wait_for(lambda: "certificate refused" in service.log(), what="the refusal")
         assert shown(service, authority) == before
         first = service.worker_pids()
         Process(first[0]).kill()
         wait_for(
             service.worker_pids,
-            10,
             until=lambda pids: len(pids) == 2 and first[0] not in pids,
             what="another worker",
         )
-        wait_for(lambda: service.status()["state"], 10, until="serving".__eq__, what="the service")
+        wait_for(lambda: service.status()["state"], until="serving".__eq__, what="the service")
         assert {shown(service, authority) for _ in range(8)} == {before}
         new.install(service.folder, only="key")
-        wait_for(lambda: {shown(service, authority) for _ in range(8)} == {der(new)}, 10, what="the new certificate")
+        wait_for_certificate(service, authority, new)
         refusals = [line for line in service.log().splitlines() if "certificate refused" in line]
         assert 1 <= len(refusals) <= 2, refusals  # the worker that came says it of itself
 
@@ -279,13 +278,13 @@ def test_clients_show_certificates(authority: Authority, tmp_path: Path) -> None
     bob = authority.issue("bob")
     service._tls = authority.client(bob)
     with service:
-        wait_for(lambda: service.midair("status", "--json").code, 10, until=(0).__eq__, what="the service")
+        wait_for(lambda: service.midair("status", "--json").code, until=(0).__eq__, what="the service")
         with service.asked(Load(connections=5, think_s=0.05)) as client:
             service.update("2")
             _gone(service)
         assert client.report.failed == 0, client.report.summary() + service.log()
         with BackgroundClient(Target.parse(service.url, authority.client()), Load(limit=1)) as nobody:
-            wait_for(lambda: nobody.report.failed, 5, what="the refusal")
+            wait_for(lambda: nobody.report.failed, what="the refusal")
         assert nobody.report.ok == 0
 
 
@@ -293,7 +292,7 @@ def test_scanners_are_counted_and_leave_no_line(authority: Authority, tmp_path: 
     chosen = {"tls": {"handshake_timeout": "200ms"}}
     with Service(tmp_path, authority=authority, settings=chosen) as service:
         address = ("127.0.0.1", int(service.url.rpartition(":")[2]))
-        lines = wait_for(service.log, 5, until=lambda log: "update done" in log).count("\n")
+        lines = wait_for(service.log, until=lambda log: "update done" in log).count("\n")
         for data in (b"", b"GET / HTTP/1.0\r\n\r\n", b"\x16\x03\x01\x02\x00" + b"\xff" * 100, b"SSH-2.0-x\r\n"):
             with socket.create_connection(address, 5) as scanner:
                 scanner.sendall(data)
@@ -311,7 +310,7 @@ def test_an_in_place_upgrade_keeps_tls_as_it_is(authority: Authority, tmp_path: 
         assert service.midair("upgrade").code == 0
         new = authority.issue()
         new.install(service.folder)
-        wait_for(lambda: {shown(service, authority) for _ in range(8)} == {der(new)}, 10, what="the new certificate")
+        wait_for_certificate(service, authority, new)
         service.update("2")
         _gone(service)
         assert (client.report.failed, client.report.reconnects) == (0, 0), client.report.summary() + service.log()

@@ -82,7 +82,7 @@ def test_receipts_that_cannot_be_written_stop_no_update(tmp_path: Path) -> None:
     with Service(tmp_path) as service:
         # A full disk, as far as the writer can see: no file can be made there any more.
         receipts = tmp_path / "state" / "receipts"
-        wait_for(receipts.exists, 5)
+        wait_for(receipts.exists)
         shutil.rmtree(receipts)
         receipts.write_text("in the way")
         with service.asked(Load(connections=2, think_s=0.02)) as client:

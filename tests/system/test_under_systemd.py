@@ -238,8 +238,8 @@ def test_tests_that_are_killed_leave_no_systemd_behind() -> None:
         family = Process(tests.pid).descendants
         assert {"systemd-nspawn", "systemd", "systemd-journal"} <= {process.name for process in family}
         tests.send_signal(signal.SIGKILL)
-    wait_for(lambda: [each for each in family if each.is_alive], 20, until=lambda left: not left, what="their end")
-    wait_for(lambda: _groups(tests.pid), 20, until=lambda left: not left, what="the end of its control groups")
+    wait_for(lambda: [each for each in family if each.is_alive], until=lambda left: not left, what="their end")
+    wait_for(lambda: _groups(tests.pid), until=lambda left: not left, what="the end of its control groups")
     assert not [each for each in all_processes() if f"midair-tested-{tests.pid}" in each.command]
     assert "/run/place" not in Path("/proc/mounts").read_text()
 

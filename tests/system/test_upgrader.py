@@ -29,7 +29,7 @@ class LineServer(Service):
 
     def start(self) -> None:
         super().start()
-        wait_for(lambda: "update done" in self.log(), 15, what="the first version")
+        wait_for(lambda: "update done" in self.log(), what="the first version")
 
     def write(self, app: str, version: str) -> None:
         if app != "example":
@@ -87,7 +87,7 @@ def test_state_without_a_connection_is_passed_on_too(tmp_path: Path) -> None:
         with service.lines(3) as lines:
             service.update("2", "example")
             lines.wait_for("2", 10)
-        wait_for(lambda: len(service.children()) == 1, 10, what="the end of version 1")
+        wait_for(lambda: len(service.children()) == 1, what="the end of version 1")
         address = urlsplit(service.url)
         with socket.create_connection((address.hostname, address.port), 10) as asking:
             asking.sendall(b"total\n")
@@ -100,7 +100,7 @@ def test_a_follower_that_is_killed_in_the_middle_takes_nothing_with_it(tmp_path:
             (service.folder / "hang").touch()
             service.update("2", "blocking_lines")
             follower = service.child()
-            wait_for(lambda: follower.state == "T", 10, what="the follower to stop in the middle")
+            wait_for(lambda: follower.state == "T", what="the follower to stop in the middle")
             (service.folder / "hang").unlink()
             os.kill(follower.pid, signal.SIGKILL)
             lines.wait_for("2", 100)
@@ -112,7 +112,7 @@ def test_what_a_follower_cannot_take_stays_and_goes_to_the_one_after(tmp_path: P
         with service.lines(5) as lines:
             (service.folder / "raise").touch()
             service.update("2", "blocking_lines")
-            wait_for(lambda: "this version cannot read that" in service.log(), 10, what="the error")
+            wait_for(lambda: "this version cannot read that" in service.log(), what="the error")
             lines.wait_for("1", 50)
             (service.folder / "raise").unlink()
             lines.wait_for("2", 50)
@@ -131,12 +131,12 @@ def test_an_upgrade_of_the_supervisor_keeps_the_way_from_program_to_program(tmp_
 def test_workers_of_one_version_follow_each_other_when_there_are_fewer(tmp_path: Path) -> None:
     with server(tmp_path, "example") as service:
         assert service.midair("scale", "2", "--json").code == 0
-        wait_for(lambda: sum(e["state"] == "serving" for e in service.children()) == 2, 15, what="two workers")
+        wait_for(lambda: sum(e["state"] == "serving" for e in service.children()) == 2, what="two workers")
         with service.lines() as lines:
             assert service.midair("scale", "1", "--json").code == 0
-            wait_for(lambda: len(service.children()) == 1, 15, what="one worker")
+            wait_for(lambda: len(service.children()) == 1, what="one worker")
             before = lines.answered
-            wait_for(lambda: lines.answered > before + 100, 10, what="answers")
+            wait_for(lambda: lines.answered > before + 100, what="answers")
         assert lines.broken == [], service.log()
 
 
@@ -161,9 +161,9 @@ def test_alone_it_binds_says_so_once_and_ends_at_sigterm(tmp_path: Path) -> None
     with alone.stderr:
         try:
             assert "midair run --bind" in alone.stderr.readline()
-            wait_for(lambda: connects(port), 10, what="the server")
+            wait_for(lambda: connects(port), what="the server")
             with Lines("127.0.0.1", port, 3) as lines:
-                wait_for(lambda: lines.answered > 50, 10, what="answers")
+                wait_for(lambda: lines.answered > 50, what="answers")
             assert lines.broken == []
             alone.terminate()
             assert alone.wait(10) == 0

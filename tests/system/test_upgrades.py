@@ -40,7 +40,7 @@ def test_upgrades_of_the_supervisor_with_signals_thrown_in_lose_nothing(tmp_path
             def settled() -> tuple[int, int]:
                 return len(service.processes()), len(service.supervisor.descriptors)
 
-            wait_for(settled, 10, until=lambda seen: seen <= before, what=f"no more than {before} (processes, fds)")
+            wait_for(settled, until=lambda seen: seen <= before, what=f"no more than {before} (processes, fds)")
         assert client.report.failed == 0, client.report.summary() + service.log()
 
 
@@ -50,7 +50,7 @@ def test_a_signal_upgrades_and_then_updates(tmp_path: Path) -> None:
         with service.asked(*ASKING) as client:
             service.write("good", "2")
             service.supervisor.send(signal.SIGUSR2)
-            wait_for(lambda: "2" in client.report.versions, 20, what="an answer of version 2")
+            wait_for(lambda: "2" in client.report.versions, what="an answer of version 2")
         assert client.report.failed == 0, client.report.summary() + service.log()
         assert list(client.report.versions) == ["1", "2"]
 

@@ -88,7 +88,7 @@ def test_a_midair_that_cannot_be_imported_is_refused_before_anything_happens(
             # With SIGUSR2 no update follows: it would start workers of a midair that is broken.
             service.write("good", "2")
             service.supervisor.send(signal.SIGUSR2)
-            wait_for(lambda: service.log().count("upgrade refused"), 15, until=lambda count: count == 2)
+            wait_for(lambda: service.log().count("upgrade refused"), until=lambda count: count == 2)
             after = service.status()
             assert (after["pid"], after["serving"]) == (before["pid"], before["serving"])
             installed.swap("first")

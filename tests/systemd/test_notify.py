@@ -35,7 +35,7 @@ def inbox(tmp_path: Path) -> Iterator[Inbox]:
     made.close()
 
 
-def heard(inbox: Inbox, within_s: float = 5) -> Notification:
+def heard(inbox: Inbox, within_s: float = 20) -> Notification:
     assert select.select([inbox.fd], [], [], within_s)[0], "nothing was said"
     (notification,) = inbox.receive()
     return notification

@@ -37,7 +37,7 @@ def grow(root: Path, files: int, ignored_folders: int) -> int:
 def rests(child: WatcherChild, for_s: float) -> float:
     """Processor seconds a minute that it uses while nothing happens."""
     # First it takes digests ahead; then it is asleep.
-    wait_for(lambda: child.process.state == "S", 20, every_s=0.3)
+    wait_for(lambda: child.process.state == "S", every_s=0.3)
     before_s, began_s = child.process.cpu_s, time.monotonic()
     assert child.hear(for_s) is None
     return (child.process.cpu_s - before_s) * 60 / (time.monotonic() - began_s)
