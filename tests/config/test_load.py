@@ -9,8 +9,9 @@ import msgspec
 import pytest
 
 from midair.config.changes import shown_value
+from midair.config.client import load_client
 from midair.config.file import Unreadable
-from midair.config.load import Loaded, Override, load, load_client, sources_for_run
+from midair.config.load import Loaded, Override, load, sources_for_run
 from midair.config.problems import BadConfig
 from midair.worker.settings import Served, ServeSettings
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Self
 
-from midair.config.load import load_client
+from midair.config.client import load_client
 from midair.control import client
 from midair.control.words import FiguresReport, Metrics
 from tests.support.waiting import wait_for

@@ -6,7 +6,7 @@ import json
 import signal
 from pathlib import Path
 
-from midair.config.load import ServiceAddress
+from midair.config.client import ServiceAddress
 from midair.control import client
 from midair.control import words as control
 from midair.testing.client import Load

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from midair.config.load import ServiceAddress
+from midair.config.client import ServiceAddress
 from midair.control.client import ask_one
 from midair.control.place import control_socket
 from midair.control.words import Metrics, MetricsReport

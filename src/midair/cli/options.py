@@ -5,14 +5,17 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Callable
-from typing import Concatenate, ParamSpec
+from typing import TYPE_CHECKING, Concatenate, ParamSpec
 
 import click
 from msgspec import Struct
 
 from midair.cli.show import Show
-from midair.config.load import Override, RunSources, ServiceAddress, load_client, sources_for_run
+from midair.config.client import ServiceAddress, load_client
 from midair.config.units import DURATION, RATE, BadUnit, read_duration, read_rate
+
+if TYPE_CHECKING:
+    from midair.config.load import Override, RunSources
 
 P = ParamSpec("P")
 
@@ -31,6 +34,8 @@ class Service(Struct, frozen=True):
 
     def sources(self, overrides: dict[str, Override], *, is_dev: bool = False) -> RunSources:
         """What its configuration is read from."""
+        from midair.config.load import Override, sources_for_run
+
         named = {"name": Override(self.name, "--name")} if self.name else {}
         return sources_for_run(
             folder=self.folder,

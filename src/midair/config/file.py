@@ -6,15 +6,16 @@ from __future__ import annotations
 import json
 import os
 import re
-import tomllib
 from collections.abc import Mapping
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from midair.config.layers import Document
-from midair.config.lines import key_lines
+from midair.config import places
+from midair.config.names import AIR, INSIDE_NODEMON_SHARED, NODEMON_OWN, NODEMON_SHARED
 from midair.config.problems import BadConfig, Problem
-from midair.config.theirs import AIR_FILES, IN_PACKAGE, NODEMON_FILE, PACKAGE_FILE
 from midair.errors import ConfigError
+
+if TYPE_CHECKING:
+    from midair.config.layers import Document
 
 OWN = "midair.toml"
 SHARED = "pyproject.toml"
@@ -37,7 +38,7 @@ class NotForProduction(ConfigError):
         super().__init__(f"{path} is {whose}'s: it says how the service is developed, not how it runs")
 
 
-THEIRS = (*AIR_FILES, NODEMON_FILE, PACKAGE_FILE)
+THEIRS = (*AIR, NODEMON_OWN, NODEMON_SHARED)
 """What is read where there is no file of ours, while a service is developed."""
 
 
@@ -55,7 +56,7 @@ def find(folder: str, config: str, *, is_dev: bool = False) -> str:
         return path
     for name in (OWN, SHARED, *(THEIRS if is_dev else ())):
         path = os.path.join(folder, name)
-        if os.path.isfile(path) and (name not in (SHARED, PACKAGE_FILE) or _has_its_table(path)):
+        if os.path.isfile(path) and (name not in (SHARED, NODEMON_SHARED) or _has_its_table(path)):
             return path
     return ""
 
@@ -66,7 +67,20 @@ def tool_of(path: str) -> Literal["", "Air", "nodemon"]:
     name = os.path.basename(path).lstrip(".")
     if name.startswith("air.") and name.endswith(".toml"):
         return "Air"
-    return "nodemon" if (name.startswith("nodemon.") and name.endswith(".json")) or name == PACKAGE_FILE else ""
+    return "nodemon" if (name.startswith("nodemon.") and name.endswith(".json")) or name == NODEMON_SHARED else ""
+
+
+def typed_place(folder: str, config: str, environ: Mapping[str, str]) -> tuple[str, str]:
+    """The folder of a service, and its file if one was named. folder: ``-C``; config: ``--config``; both as typed or empty.
+
+    The folder is the typed one; without one that of ``config``; without either where we are. Another tool's file names none: its
+    commands run where they were typed.
+    """
+    base = places.folder_as_typed(folder, environ)
+    if config and not folder and not tool_of(config):
+        whole = os.path.join(base, config)
+        return places.folder_as_typed(os.path.dirname(whole), environ), os.path.basename(whole)
+    return base, config
 
 
 def is_theirs(folder: str, config: str) -> bool:
@@ -76,10 +90,22 @@ def is_theirs(folder: str, config: str) -> bool:
 
 def read(path: str) -> Document:
     """The document at ``path``. Raises Unreadable, and BadConfig for what is not TOML."""
+    # Here: whoever only looks for a service reads a name, and does not pay for what reads all the rest.
+    from midair.config.layers import Document
+    from midair.config.lines import key_lines
+
     name = os.path.basename(path)
     text = _text(path)
     if name.endswith(".json"):
         return _read_json(name, text)
+    content = _toml(name, text)
+    return Document(name, content, key_lines(text), INSIDE_SHARED if name == SHARED else ())
+
+
+def _toml(name: str, text: str) -> Mapping[str, object]:
+    """Our part of a TOML file. Raises BadConfig."""
+    import tomllib  # Here: where nothing is configured it is not needed.
+
     try:
         content: object = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as exc:
@@ -89,19 +115,19 @@ def read(path: str) -> Document:
         content = content.get(part, {}) if isinstance(content, Mapping) else {}
     if not isinstance(content, Mapping):
         raise BadConfig([Problem(name, "tool.midair is not a table", "write [tool.midair]")])
-    return Document(name, content, key_lines(text), inside)
+    return content
 
 
 def _read_json(name: str, text: str) -> Document:
+    from midair.config.layers import Document
+    from midair.config.nodemon import json_lines
+
     try:
         content: object = json.loads(text)
     except (json.JSONDecodeError, RecursionError) as exc:
         where = f"{name}:{exc.lineno}" if isinstance(exc, json.JSONDecodeError) else name
         raise BadConfig([Problem(where, f"is not JSON: {getattr(exc, 'msg', 'too deep')}")]) from exc
-    # Imported here: whoever has no such file, and every command that only asks a service, does without.
-    from midair.config.nodemon import json_lines
-
-    inside = (IN_PACKAGE,) if name == PACKAGE_FILE else ()
+    inside = INSIDE_NODEMON_SHARED if name == NODEMON_SHARED else ()
     for part in inside:
         content = content.get(part, {}) if isinstance(content, Mapping) else {}
     if not isinstance(content, Mapping):
@@ -114,10 +140,11 @@ def read_names(path: str) -> dict[str, str]:
 
     A service must be found and stopped although somebody is in the middle of editing its configuration.
     """
+    name, text = os.path.basename(path), _text(path)
     try:
-        content = read(path).content
+        content = _toml(name, text) if name.endswith(".toml") else read(path).content
     except BadConfig:
-        return _scan_names(_text(path), os.path.basename(path) == SHARED)
+        return _scan_names(text, name == SHARED)
     found = {key: content.get(key) for key in ("name", "runtime_dir")}
     return {key: value for key, value in found.items() if isinstance(value, str)}
 
@@ -135,17 +162,18 @@ def _text(path: str) -> str:
 def _has_its_table(path: str) -> bool:
     """A cheap look first: most projects have a pyproject.toml or a package.json, few a part in it that counts here."""
     text = _text(path)
-    if os.path.basename(path) == PACKAGE_FILE:
-        return f'"{IN_PACKAGE}"' in text
+    if os.path.basename(path) == NODEMON_SHARED:
+        return f'"{INSIDE_NODEMON_SHARED[0]}"' in text
     return "midair" in text and bool(_our_table(path))
 
 
 def _our_table(path: str) -> bool:
+    text = _text(path)
     try:
-        return bool(read(path).content)
+        return bool(_toml(os.path.basename(path), text))
     except BadConfig:
         # Broken, and perhaps ours: reading it again says what is wrong with it.
-        return "tool.midair" in _text(path)
+        return "tool.midair" in text
 
 
 _AT_LINE = re.compile(r"\s*\(at line (\d+), column \d+\)$")

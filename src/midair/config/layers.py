@@ -214,8 +214,6 @@ DEV: Mapping[str, Written] = {
     "state_dir": "",
 }
 """What ``midair dev`` has instead of what the file says: by key, as written."""
-DEV_SUFFIX = "-dev"
-"""Of the name: the same folder's service may run beside."""
 
 
 def dev_layer() -> Layer:

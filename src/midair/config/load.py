@@ -22,9 +22,9 @@ import msgspec
 
 from midair.config import file, places
 from midair.config.checks import TARGETS, check
+from midair.config.client import ServiceAddress, load_client
 from midair.config.keys import MIRRORS, Key, all_keys
 from midair.config.layers import (
-    DEV_SUFFIX,
     Layer,
     Override,
     Setting,
@@ -35,7 +35,8 @@ from midair.config.layers import (
     served_layer,
 )
 from midair.config.origins import DEFAULT, Origin
-from midair.config.problems import BadConfig, Problem
+from midair.config.places import DEV_SUFFIX
+from midair.config.problems import BadConfig
 from midair.config.schema import Settings
 from midair.config.shell_lines import command_of
 from midair.worker.settings import Served
@@ -97,15 +98,9 @@ def sources_for_run(
     environ: Mapping[str, str],
     is_dev: bool = False,
 ) -> RunSources:
-    """The sources of a service, from what was typed. folder: ``-C``; config: ``--config``; both as typed or empty.
-
-    The folder is the typed one; without one that of ``config``; without either where we are. Another tool's file names none: its
-    commands run where they were typed.
-    """
-    base = places.folder_as_typed(folder, environ)
-    if config and not folder and not file.tool_of(config):
-        whole = os.path.join(base, config)
-        base, config = places.folder_as_typed(os.path.dirname(whole), environ), os.path.basename(whole)
+    """The sources of a service, from what was typed. folder: ``-C``; config: ``--config``; both as typed or empty
+    (``file.typed_place``)."""
+    base, config = file.typed_place(folder, config, environ)
     kept = {name: value for name, value in environ.items() if name in KEPT_VARIABLES or name.startswith("MIDAIR_")}
     return RunSources(folder=base, config=config, overrides=dict(overrides or {}), environment=kept, is_dev=is_dev)
 
@@ -283,55 +278,6 @@ def _is_shadowed(folder: str) -> bool:
         return os.path.isfile(shared) and bool(file.read(shared).content)
     except (BadConfig, file.Unreadable):
         return False
-
-
-# --- for commands that look for a running service ------------------------------------------------------------------
-
-
-class ServiceAddress(msgspec.Struct, frozen=True, kw_only=True):
-    """What a command needs to find its service."""
-
-    name: str
-    folder: str
-    runtime_dirs: tuple[str, ...]
-    """Where its control socket may be, likeliest first."""
-    bases: tuple[str, ...] = ()
-    """Folders that hold one folder a service: where others are listed from."""
-    is_by_folder: bool = False
-    """The name is only the folder's: another folder of that name is another service."""
-
-
-def load_client(*, folder: str = "", config: str = "", name: str = "", environ: Mapping[str, str]) -> ServiceAddress:
-    """Where to look for the service of this folder (or the one called ``name``).
-
-    Only ``name`` and ``runtime_dir`` are read, and the rest of the file may be wrong. With ``name`` no file is read at
-    all. Raises Unreadable if ``config`` is not there, BadConfig if the name cannot be one.
-    """
-    sources = sources_for_run(folder=folder, config=config, environ=environ)
-    found: dict[str, str] = {}
-    if not name:
-        path = file.find(sources.folder, sources.config)
-        found = file.read_names(path) if path else {}
-    is_typed = bool(name or environ.get("MIDAIR_NAME", ""))
-    name = name or environ.get("MIDAIR_NAME", "") or found.get("name", "")
-    is_by_folder = not name
-    name = name or places.default_name(sources.folder)
-    if reason := places.name_problem(name):
-        raise BadConfig([_name_problem(name, reason)])
-    uid = places.own_uid()
-    given = environ.get("MIDAIR_RUNTIME_DIR", "") or found.get("runtime_dir", "")
-    dirs = (os.path.join(sources.folder, given),) if given else places.runtime_dirs(name, environ, uid)
-    if not is_typed:
-        # Where the service itself does not run, who develops it here is meant.
-        dirs = tuple(dict.fromkeys((*dirs, *places.runtime_dirs(name + DEV_SUFFIX, environ, uid))))
-    bases = places.runtime_bases(environ, uid)
-    return ServiceAddress(
-        name=name, folder=sources.folder, runtime_dirs=dirs, bases=bases, is_by_folder=is_by_folder and not given
-    )
-
-
-def _name_problem(name: str, reason: str) -> Problem:
-    return Problem("", f"the name {name!r} {reason}", "give another with --name")
 
 
 def key_of(name: str) -> Key | None:

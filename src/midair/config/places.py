@@ -12,6 +12,8 @@ import stat
 from collections.abc import Mapping
 
 PLACE_VARIABLES = ("RUNTIME_DIRECTORY", "STATE_DIRECTORY", "XDG_RUNTIME_DIR", "XDG_STATE_HOME", "HOME")
+DEV_SUFFIX = "-dev"
+"""Of the name: the same folder's service may run beside."""
 NAME_MAX_BYTES = 64
 """Names stand in paths, units, logs and metrics."""
 

@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from enum import Enum, auto
 from typing import Literal
 
 from msgspec import Struct
 
 from midair.config.units import BadUnit, read_duration
-
-AIR_FILES = (".air.toml", os.path.join(".config", "air.toml"))
-"""Where Air looks, first one first."""
-NODEMON_FILE = "nodemon.json"
-PACKAGE_FILE = "package.json"
-IN_PACKAGE = "nodemonConfig"
-"""Where nodemon's configuration stands in a package.json."""
 
 Verdict = Literal["same", "better", "refused"]
 """same: does what it does there. better: what it is for is done, and what is wrong with their way is not. refused: has no effect

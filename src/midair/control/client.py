@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import msgspec
 
-from midair.config.load import ServiceAddress
+from midair.config.client import ServiceAddress
 from midair.control.framing import ANSWER_MAX_BYTES, FrameDecoder, FramingError, decode_answer, encode_request
 from midair.control.place import control_socket, services_in, short_path
 from midair.control.words import GOING_ON, Accepted, AnyAnswer, Outcome, Progress, Refused, Request, Stop, Wait, Watch

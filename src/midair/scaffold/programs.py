@@ -11,7 +11,7 @@ from itertools import pairwise
 from midair.config import nodemon
 from midair.config.keys import all_keys
 from midair.config.layers import Document
-from midair.config.theirs import NODEMON_FILE
+from midair.config.names import NODEMON_OWN
 from midair.scaffold.evidence import NOWHERE, Files, Old, Process, Project
 from midair.scaffold.flags import as_written, simple_commands
 
@@ -135,7 +135,7 @@ def front_end(files: Files) -> Process | None:
 def _nodemon(files: Files, package: Mapping[str, object], scripts: Mapping[str, str]) -> Iterator[Old]:
     """What nodemon was told to watch: in its file, in package.json, or on the line of a script."""
     try:
-        own = json.loads(files.get(NODEMON_FILE, "{}"))
+        own = json.loads(files.get(NODEMON_OWN, "{}"))
     except ValueError:
         own = {}
     line = next((words for text in scripts.values() for words in simple_commands(text) if words[0] == "nodemon"), [])

@@ -13,7 +13,7 @@ from midair.config.air import read_air, without_rules
 from midair.config.keys import all_keys
 from midair.config.layers import Document, Layer
 from midair.config.lines import key_lines
-from midair.config.theirs import AIR_FILES
+from midair.config.names import AIR
 from midair.errors import UsageError
 from midair.scaffold.applications import applications
 from midair.scaffold.evidence import NOWHERE, Application, Files, Interface, Old, Process, Project, Start, Value
@@ -81,7 +81,7 @@ def propose(files: Files, table: Table, *, app: str = "", first: Sequence[str] =
     basis = _basis(before, app)
     if app or found or (basis and basis.target):
         _of_application(proposal, _chosen(found, basis, app), basis, files, table)
-    elif air := next((path for path in AIR_FILES if path in files), ""):
+    elif air := next((path for path in AIR if path in files), ""):
         _of_air(proposal, air, files[air])
     elif program := next((each for each in others if each.command), None):
         _of_project(proposal, program, files)
