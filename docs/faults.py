@@ -66,6 +66,7 @@ FAULTS: dict[str, tuple[str, str]] = {
     "no-receipt": (REQUEST, "There is no receipt of that number."),
     "no-update": (REQUEST, "There is nothing to look on at."),
     "no-worker": (REQUEST, "There is no such worker; `midair status` lists them."),
+    "no-generation": (REQUEST, "There is no such generation, or nothing has started yet; `midair status` lists them."),
     "not-built": (REQUEST, "This part of the supervisor is not available."),
     "other-folder": (
         REQUEST,

@@ -19,6 +19,11 @@ def main(argv: list[str] | None = None) -> int:
         if text := plain_answer(args[0] if args else "--help"):
             sys.stdout.write(text)
             return 0
+    if args[:1] == ["status"] and set(args[1:]) <= {"--json"} and "_MIDAIR_COMPLETE" not in os.environ:
+        from midair.cli.quick import status
+
+        if (code := status(as_json="--json" in args)) is not None:
+            return code
     from midair.cli.app import run
 
     return run(args)

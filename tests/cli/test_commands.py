@@ -367,7 +367,7 @@ def test_logs_name_generation_and_slot(ask: Ask) -> None:
         dropped=3,
     )
     code, out, err, requests = ask("logs -g 7 -n 5", lines, words.Done())
-    assert (code, requests) == (DONE, [words.Logs(generation=7, limit=5)])
+    assert (code, requests) == (DONE, [words.Logs(generation=7, limit=5, events=True)])
     assert out == "7.0 | hello\n7   | hook\n"
     assert err == "3 lines before these were not kept\n"
 
@@ -394,6 +394,8 @@ def test_stacks_of_one_worker_a_generation_or_all(ask: Ask, which: str, request_
         ("scale 3", words.Scale(workers=3)),
         ("hold -m freeze --for 2h", words.Hold(reason="freeze", for_s=7200)),
         ("hold --release", words.Release()),
+        ("drain", words.Drain()),
+        ("drain --within 1m -m late", words.Drain(within_s=60, reason="late")),
     ],
 )
 def test_what_is_done_at_once_is_said(ask: Ask, line: str, request_: Request) -> None:

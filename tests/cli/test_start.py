@@ -22,8 +22,10 @@ from midair.cli.running import KEYS, RunCommand
 from midair.config.checks import value_at
 from midair.config.keys import all_keys
 from midair.config.load import Loaded, RunSources
-from midair.errors import USAGE
+from midair.errors import BUG, DONE, NOT_RUNNING, USAGE
 from midair.worker.settings import TlsSettings
+from tests.cli.fake_service import FakeService
+from tests.cli.reports import draining
 from tests.support.authority import Authority
 from tests.support.service import clean_environment
 
@@ -195,6 +197,44 @@ def test_help_and_version_import_next_to_nothing() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=clean_environment(), timeout=20
     )
     assert not {"click", "rich", "msgspec", "tomllib", "asyncio", "re"} & set(done.stdout.split())
+
+
+STATUS_IMPORTS_MAX = 165
+"""Modules, those of Python's own start included: 148 at the time of writing, of which 27 are ours."""
+
+
+def test_a_status_imports_no_parser_of_a_command_line_and_little_else(tmp_path: Path) -> None:
+    """Its time is that of its imports: milliseconds cannot be held where tests run side by side, these can."""
+    with FakeService(tmp_path, lambda _: [draining()]) as service:
+        code = "import sys; from midair.__main__ import main; main(['status', '--json']); print(); print(*sys.modules)"
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=service.folder,
+            capture_output=True,
+            text=True,
+            check=True,
+            env=clean_environment(),
+            timeout=20,
+        )
+    imported = set(done.stdout.splitlines()[-1].split())
+    assert not {"click", "rich", "asyncio", "ipaddress", "logging", "subprocess"} & imported
+    assert not {"midair.config.schema", "midair.config.layers", "midair.supervisor"} & imported
+    assert len(imported) <= STATUS_IMPORTS_MAX, sorted(imported)
+
+
+def test_a_status_that_goes_wrong_is_told_as_by_any_command(tmp_path: Path) -> None:
+    line = [sys.executable, "-m", "midair", "status"]
+    done = subprocess.run(
+        line, cwd=tmp_path, capture_output=True, text=True, env=clean_environment(), timeout=20, check=False
+    )
+    assert done.returncode == NOT_RUNNING
+    assert done.stderr.startswith("error: nothing runs under the name")
+    with FakeService(tmp_path, lambda _: [b"rubbish!"]) as service:
+        done = subprocess.run(
+            line, cwd=service.folder, capture_output=True, text=True, env=clean_environment(), timeout=20, check=False
+        )
+    assert done.returncode not in (DONE, BUG)
+    assert done.stderr.startswith("error: ")
 
 
 def test_the_words_of_a_client_do_without_rich_asyncio_and_the_supervisor() -> None:

@@ -29,8 +29,8 @@ LEVELS = (
 )
 """From the top down. A folder imports from those below it; the two of one level do not know each other."""
 
-VALUES = {"worker.settings", "worker.asgi"}
-"""Plain values that cross to the worker, and the names of what ASGI passes around: whoever configures the one or speaks
+VALUES = {"worker.settings", "worker.asgi", "observe.holding"}
+"""Plain values that cross to the worker and from it, and the names of what ASGI passes around: whoever configures the one or speaks
 the other may know them."""
 
 

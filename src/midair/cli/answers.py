@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from midair.cli.follow import json_of
 from midair.cli.options import Service
+from midair.cli.show import json_of
 from midair.control import client
 from midair.control.words import Done, Request
 

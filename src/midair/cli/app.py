@@ -7,7 +7,6 @@ import os
 import sys
 
 import click
-from click.shell_completion import shell_complete
 
 from midair import __version__
 from midair.cli import commands
@@ -27,7 +26,7 @@ class Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in commands.COMMANDS:
             return None
-        module = importlib.import_module(f"midair.cli.{cmd_name}")
+        module = importlib.import_module(f"midair.cli.{commands.module_of(cmd_name)}")
         found: click.Command = module.command
         found.short_help = commands.COMMANDS[cmd_name]
         return found
@@ -72,6 +71,8 @@ def run(args: list[str]) -> int:
     show = Show(as_json="--json" in _before_dashes(args))
     try:
         if instruction := os.environ.get("_MIDAIR_COMPLETE"):
+            from click.shell_completion import shell_complete  # Half of what click costs beside its core.
+
             return shell_complete(midair, {}, "midair", "_MIDAIR_COMPLETE", instruction)
         # Not midair.main(): that one has its own idea of a reader that has gone (exit 1, whatever was asked for).
         with midair.make_context("midair", args) as context:

@@ -14,6 +14,9 @@ COMMANDS = {
     "new": "Make a project that runs at once.",
     "check": "Check the configuration and import the application, without running it.",
     "status": "Show what serves, what is on disk, and what is going on.",
+    "top": "Watch the service: versions, connections, requests, the drain; keys to act.",
+    "why-alive": "Show what keeps an old version: connections, tasks, threads, processes.",
+    "drain": "Have old versions end now that take too long over it.",
     "history": "List the updates, newest first.",
     "receipt": "Show everything about one update.",
     "scale": "Change the number of workers.",
@@ -21,12 +24,12 @@ COMMANDS = {
     "upgrade": "Put the supervisor itself on the installed midair, in place.",
     "stop": "Stop the service.",
     "config": "Show every setting, its value and where it came from.",
-    "logs": "Show what the service's workers printed.",
+    "logs": "Show what the service's workers printed, and what midair said.",
     "stacks": "Show where the workers' threads and tasks stand.",
     "systemd": "Print, write or check the units that run the service under systemd.",
     "completion": "Print the completion script of a shell.",
 }
-"""In the order in which they are listed. The module is ``midair.cli.NAME``, its command ``command``."""
+"""In the order in which they are listed. The module is ``midair.cli.NAME`` (``module_of``), its command ``command``."""
 
 ANYWHERE = frozenset({"init", "new", "config", "completion"})
 """Commands that work on other systems than Linux, too."""
@@ -37,6 +40,11 @@ Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 a bug in midair,
 name, 6 outcome unknown (the update goes on), 7 held."""
 
 SUMMARY = "Update a running service to new code with nothing lost."
+
+
+def module_of(name: str) -> str:
+    """``why-alive`` → ``why_alive``"""
+    return name.replace("-", "_")
 
 
 def plain_answer(word: str) -> str:

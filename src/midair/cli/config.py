@@ -5,9 +5,8 @@ from __future__ import annotations
 import click
 import msgspec
 
-from midair.cli.follow import json_of
 from midair.cli.options import Service, service_options
-from midair.cli.show import Show
+from midair.cli.show import Show, json_of
 from midair.config.changes import values
 from midair.config.file import is_theirs
 from midair.config.load import load

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 
 import click
 
-from midair.cli.follow import Watcher, json_of
+from midair.cli.follow import Watcher
 from midair.cli.options import REASON, TIMEOUT, Service, service_options
 from midair.cli.preflight import check_certificate, check_program, import_application
-from midair.cli.show import Progress, age, clean, moment, size
+from midair.cli.show import Progress, age, clean, json_of, moment, size
 from midair.config.load import Loaded, ServiceAddress, load, load_client, sources_for_run
 from midair.config.schema import Deploy
 from midair.control import client

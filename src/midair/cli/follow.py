@@ -6,7 +6,7 @@ import msgspec
 
 from midair.cli.curve import Curve, sentence
 from midair.cli.options import Service
-from midair.cli.show import BOLD, Progress, Show, age, clean, version
+from midair.cli.show import BOLD, Progress, Show, age, clean, json_of, version
 from midair.control import client
 from midair.control.words import Accepted, MovingStatus, Outcome, Request, Wait
 from midair.control.words import Progress as ProgressWord
@@ -153,11 +153,3 @@ def _moved(word: ProgressWord) -> str:
     moved, seconds = int(word.fields.get("moved") or 0), float(word.fields.get("seconds") or 0)
     most = word.fields.get("most_in_1_s")
     return f"{moved:,} connections moved in {age(seconds)}" + (f", at most {most:,} in a second" if most else "")
-
-
-def json_of(answer: msgspec.Struct) -> dict[str, object]:
-    """An answer as the command line prints it: its fields, without the word that the wire needs."""
-    fields = msgspec.to_builtins(answer)
-    assert isinstance(fields, dict)
-    fields.pop("word", None)
-    return fields

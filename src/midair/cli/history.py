@@ -6,9 +6,8 @@ from collections.abc import Sequence
 
 import click
 
-from midair.cli.follow import json_of
 from midair.cli.options import Service, service_options
-from midair.cli.show import age, moment
+from midair.cli.show import age, json_of, moment, why
 from midair.control import client
 from midair.control.words import History, HistoryReport, ReceiptLine
 
@@ -40,7 +39,7 @@ def receipt_rows(receipts: Sequence[ReceiptLine]) -> tuple[tuple[str, ...], list
             receipt.target,
             age(receipt.duration_s),
             receipt.by,
-            "; ".join(filter(None, (receipt.reason, receipt.fault.partition("\n")[0]))),
+            why(receipt),
         )
         for receipt in receipts
     ]

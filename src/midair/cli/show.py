@@ -7,17 +7,21 @@ the same words. With ``--json`` standard output has JSON and nothing else, error
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TextIO
 
 from midair.errors import Fault
 
 if TYPE_CHECKING:
+    from msgspec import Struct
     from rich.status import Status
     from rich.text import Text
+
+    from midair.control.words import ReceiptLine
 
 RED, GREEN, YELLOW, DIM, BOLD = "31", "32", "33", "2", "1"
 PLAIN_EVERY_S = 5.0
@@ -51,18 +55,21 @@ class Show:
         self.out.flush()
 
     def table(
-        self, heads: Sequence[str], rows: Iterable[Sequence[str]], *, right: frozenset[int] = frozenset()
+        self,
+        heads: Sequence[str],
+        rows: Iterable[Sequence[str]],
+        *,
+        right: frozenset[int] = frozenset(),
+        width: int = 0,
     ) -> None:
-        """Aligned columns. right: numbers of the columns that are aligned at their right."""
-        cleaned = [[clean(cell) for cell in row] for row in rows]
-        widths = [max(len(cell) for cell in column) for column in zip(heads, *cleaned, strict=True)]
-        for number, row in enumerate([list(heads), *cleaned]):
-            cells = [
-                cell.rjust(width) if place in right else cell.ljust(width)
-                for place, (cell, width) in enumerate(zip(row, widths, strict=True))
-            ]
-            text = "  ".join(cells).rstrip()
-            self.out.write((text if number else self.styled(text, DIM, self.out)) + "\n")
+        """Aligned columns. right: numbers of the columns that are aligned at their right. width: longer lines are cut; 0: none."""
+        for number, text in enumerate(aligned(heads, rows, right=right)):
+            line = fitting(text, width) if width else text
+            self.out.write((line if number else self.styled(line, DIM, self.out)) + "\n")
+
+    def width(self) -> int:
+        """Columns of the terminal that data goes to; 0: it goes somewhere else, where nothing needs to be cut."""
+        return shutil.get_terminal_size().columns if self.out.isatty() else 0
 
     # --- the rest ---------------------------------------------------------------------------------------------------
 
@@ -184,11 +191,54 @@ class Progress:
             self._status = None
 
 
+def json_of(answer: Struct) -> dict[str, object]:
+    """An answer as the command line prints it: its fields, without the word that the wire needs."""
+    from msgspec import to_builtins
+
+    fields = to_builtins(answer)
+    assert isinstance(fields, dict)
+    fields.pop("word", None)
+    return fields
+
+
 # --- words for figures ---------------------------------------------------------------------------------------------
 
 
 def has_colour(stream: TextIO) -> bool:
     return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def aligned(
+    heads: Sequence[str], rows: Iterable[Sequence[str]], *, right: frozenset[int] = frozenset()
+) -> Iterator[str]:
+    """A line for the heads and one for each row, in columns. right: numbers of those that are aligned at their right."""
+    cleaned = [[clean(cell) for cell in row] for row in rows]
+    widths = [max(len(cell) for cell in column) for column in zip(heads, *cleaned, strict=True)]
+    for row in [list(heads), *cleaned]:
+        cells = [
+            cell.rjust(width) if place in right else cell.ljust(width)
+            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        yield "  ".join(cells).rstrip()
+
+
+def narrowed(
+    heads: Sequence[str], rows: Sequence[Sequence[str]], drop: Sequence[str], width: int
+) -> tuple[list[str], list[list[str]]]:
+    """Heads and rows without as many of the columns ``drop``, in that order, as it takes to fit; width 0: all of them."""
+    left = list(heads)
+    shown = [list(row) for row in rows]
+    for name in drop:
+        if not width or max(map(len, aligned(left, shown))) <= width:
+            break
+        place = left.index(name)
+        left, shown = [*left[:place], *left[place + 1 :]], [[*row[:place], *row[place + 1 :]] for row in shown]
+    return left, shown
+
+
+def fitting(text: str, width: int) -> str:
+    """``text`` in at most ``width`` columns."""
+    return text if len(text) <= width else f"{text[: max(0, width - 1)]}…"
 
 
 def clean(text: str) -> str:
@@ -218,6 +268,16 @@ def moment(time_s: float) -> str:
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(time_s))
 
 
+def clock(time_s: float) -> str:
+    """Local time of day."""
+    return time.strftime("%H:%M:%S", time.localtime(time_s))
+
+
 def version(name: str, generation: int) -> str:
     """``1.9.0 (generation 8)``."""
     return f"{name} (generation {generation})" if name else f"generation {generation}"
+
+
+def why(receipt: ReceiptLine) -> str:
+    """Why an update was asked for, and why it failed, in one line."""
+    return "; ".join(filter(None, (receipt.reason, receipt.fault.partition("\n")[0])))

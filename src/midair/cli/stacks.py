@@ -6,8 +6,8 @@ import re
 
 import click
 
-from midair.cli.follow import json_of
 from midair.cli.options import Service, service_options
+from midair.cli.show import json_of
 from midair.control import client
 from midair.control.words import Stacks, StacksReport
 

@@ -36,7 +36,7 @@ class Holders:
         self._reporting = reporting
 
     def chosen(self, asked: int) -> GenerationId | None:
-        """The generation that is meant: the oldest that is on its way out, if none was named; else the serving one."""
+        """The generation that is meant: if none was named the oldest on its way out, else the one that serves, or is to."""
         service = self._estate.service
         if asked:
             return GenerationId(asked) if GenerationId(asked) in service.generations else None
@@ -45,7 +45,8 @@ class Holders:
             for g in service.generations.values()
             if g.role in {Role.RETIRING, Role.PARKED} and self._estate.has_workers(g.id)
         )
-        return going[0] if going else service.serving
+        candidate = service.candidate.generation if service.candidate else None
+        return going[0] if going else service.serving if service.serving is not None else candidate
 
     def ask(self, generation: GenerationId, done: Done) -> None:
         """What keeps this generation; ``done`` is called once, within some seconds."""

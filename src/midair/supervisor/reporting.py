@@ -162,7 +162,7 @@ class Reporting:
             id=worker.id,
             slot=worker.slot,
             pid=worker.pid,
-            state=worker.state,
+            state="hung" if self._hangs(worker, now_s) else worker.state,
             connections=cells[Cell.OPEN],
             active=cells[Cell.ACTIVE],
             websockets=cells[Cell.WEBSOCKETS],
@@ -172,6 +172,12 @@ class Reporting:
             age_s=now_s - worker.started_s,
             ends_in_s=ends_in_s(self._estate, worker.id, now_s),
         )
+
+    def _hangs(self, worker: fleets.Worker, now_s: float) -> bool:
+        """Its event loop has stood still for so long that the log says so, too."""
+        beat_ns, warn_s = worker.page.cells[Cell.BEAT_NS], self._estate.settings.worker.hang_warn_s
+        is_looked_at = worker.id in self._estate.debugged
+        return bool(beat_ns and warn_s) and not is_looked_at and now_s - beat_ns / 1e9 > warn_s
 
     def _command_status(self, child: Command, now_s: float) -> control.WorkerStatus:
         """Of its connections nothing is known: it accepts them itself."""

@@ -124,10 +124,11 @@ def _request(call: Call) -> str:
 
 
 def _stack(call: Call) -> tuple[str, ...]:
-    """The application's part of it: what is below it is ours each time."""
+    """The application's part of it: what is below it is ours each time, and above it what every wait ends in."""
     if call.task is None:
         return ()
-    return _shortened(line for line in whereabouts.stack(call.task) if not line.startswith(OURS))
+    calls = whereabouts.stack(call.task)
+    return _shortened([line for line in calls if not line.startswith((OURS, ASYNCIO))] or calls)
 
 
 def _shortened(calls: Iterable[str]) -> tuple[str, ...]:
