@@ -147,3 +147,18 @@ def test_a_pace_under_way_can_be_written_down_and_goes_on() -> None:
     again = msgspec.msgpack.decode(msgspec.msgpack.encode(pace), type=Pace)
     assert again == pace
     assert again.grant(0.9, [(WorkerId(3), 50)]) == pace.grant(0.9, [(WorkerId(3), 50)])
+
+
+def test_a_worker_with_nothing_that_can_move_does_not_use_up_the_others_allowance() -> None:
+    """A few connections, so one grant at a time; the first worker's wait for their application."""
+    pace, left, now_s = Pace(0.05, 40, 0.0), 20, 0.0
+    tried = 0
+    while left:
+        now_s += 0.1
+        for worker, part in pace.grant(now_s, [(ONE, 5), (TWO, left)]):
+            used = part if worker == TWO else 0
+            tried += worker == ONE
+            left -= used
+            pace.answered(worker, used, now_s + 0.1)
+        assert now_s < 20.0, f"{left} are left: at 2 a second they are over after 10 s"
+    assert tried >= 2, "what could not move may do so by now"

@@ -26,6 +26,8 @@ UNPACED = 1.0
 WINDOW_S = 1.0
 CREDIT_S = 0.1
 """Unused allowance lapses after this long."""
+PASSED_OVER_S = 5.0
+"""A worker that had nothing to move comes after the others for so long: trying it again costs what it was granted."""
 AT_ONCE = 1_000_000
 """What an unpaced worker is granted: all that it has."""
 
@@ -45,6 +47,8 @@ class Pace(Struct):
     """Answers of the last second: when, how many. Plain, like all here: it is written down at an upgrade of midair."""
     busiest: int = 0
     """The most that moved in any second so far."""
+    unused_s: dict[WorkerId, float] = field(default_factory=dict)
+    """When a worker has used nothing of its latest grant: what it has cannot move, for now or ever."""
 
     @property
     def per_s(self) -> float:
@@ -62,6 +66,8 @@ class Pace(Struct):
 
         waiting: workers with connections to move and how many, in the order in which they are served (oldest generation
         first). share: 0..1, how much of the rate the new side can take at present; 0 halts.
+
+        A worker whose connections wait for their applications would use up the allowance of the others by being asked first.
         """
         if self.rate_per_s >= UNPACED and share > 0:
             return [(worker, AT_ONCE) for worker, count in waiting if count and self._open(worker, AT_ONCE)]
@@ -69,7 +75,7 @@ class Pace(Struct):
             self.credit = 0.0  # What was in hand would still go.
         self._earn(now_s, share)
         grants = []
-        for worker, count in waiting:
+        for worker, count in sorted(waiting, key=lambda each: self._is_passed_over(each[0], now_s)):
             part = min(count, int(self.credit), self.most_in_window - self._in_window(now_s))
             if part > 0 and self._open(worker, part):
                 self.credit -= part
@@ -78,19 +84,27 @@ class Pace(Struct):
 
     def answered(self, worker: WorkerId, used: int, now_s: float) -> None:
         """A worker has moved ``used`` of what it was granted, and will not use the rest."""
-        if self.granted.pop(worker, 0) and used:
+        granted = self.granted.pop(worker, 0)
+        if granted and used:
             self.moved.append((now_s, used))
             self.busiest = max(self.busiest, self._moved_in_window(now_s))
+            self.unused_s.pop(worker, None)
+        elif granted:
+            self.unused_s[worker] = now_s
 
     def gone(self, worker: WorkerId, now_s: float) -> None:
         """A worker has ended without an answer: nobody knows how much it used, so all of it."""
         if self.rate_per_s < UNPACED:
             self.answered(worker, self.granted.get(worker, 0), now_s)
         self.granted.pop(worker, None)
+        self.unused_s.pop(worker, None)
 
     def left_s(self, waiting: int) -> float:
         """For how many seconds ``waiting`` connections will go on moving, if they can and nothing slows them."""
         return 0.0 if self.rate_per_s >= UNPACED else waiting / self.per_s
+
+    def _is_passed_over(self, worker: WorkerId, now_s: float) -> bool:
+        return now_s - self.unused_s.get(worker, -PASSED_OVER_S) < PASSED_OVER_S
 
     def _open(self, worker: WorkerId, part: int) -> bool:
         if worker in self.granted:
