@@ -16,6 +16,7 @@ def worker(number: int, slot: int, state: str, **more: float | None) -> words.Wo
     fields = {
         "connections": 0,
         "active": 0,
+        "streams": 0,
         "websockets": 0,
         "requests": 0,
         "processor_s": 0.0,
@@ -44,7 +45,17 @@ def draining(at_s: float = 0.0) -> words.StatusReport:
         role="retiring",
         mode="fork",
         workers=(
-            worker(3, 0, "leaving", connections=400, active=3, websockets=12, processor_s=90.0, ends_in_s=240.0 - at_s),
+            worker(
+                3,
+                0,
+                "leaving",
+                connections=400,
+                active=4,
+                streams=1,
+                websockets=12,
+                processor_s=90.0,
+                ends_in_s=240.0 - at_s,
+            ),
             worker(4, 1, "leaving", connections=360, processor_s=80.0, ends_in_s=240.0 - at_s),
         ),
         age_s=7262.0,

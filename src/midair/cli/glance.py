@@ -22,6 +22,8 @@ class Connections:
 
     open: int
     active: int
+    streams: int
+    """Of the active ones."""
     websockets: int
 
     @property
@@ -32,10 +34,11 @@ class Connections:
         """``745 idle, 3 with a request in flight, 12 WebSockets``; nothing if there are none."""
         parts = (
             (self.idle, "idle"),
-            (self.active, "with a request in flight"),
+            (self.active - self.streams, "with a request in flight"),
+            (self.streams, "stream" if self.streams == 1 else "streams"),
             (self.websockets, "WebSocket" if self.websockets == 1 else "WebSockets"),
         )
-        return ", ".join(f"{count:,} {what}" for count, what in parts if count)
+        return ", ".join(f"{count:,} {what}" for count, what in parts if count > 0)
 
 
 def connections_of(generation: GenerationStatus) -> Connections:
@@ -43,6 +46,7 @@ def connections_of(generation: GenerationStatus) -> Connections:
     return Connections(
         open=sum(worker.connections for worker in workers),
         active=sum(worker.active for worker in workers),
+        streams=sum(worker.streams for worker in workers),
         websockets=sum(worker.websockets for worker in workers),
     )
 

@@ -109,6 +109,7 @@ def _generation_document(each: GenerationStatus, rates: Rates | None) -> dict[st
         "open": connections.open,
         "idle": connections.idle,
         "active": connections.active,
+        "streams": connections.streams,
         "websockets": connections.websockets,
         "rss_bytes": sum(worker.rss_bytes for worker in each.workers),
         "ends_in_s": max((w.ends_in_s for w in each.workers if w.ends_in_s is not None), default=None),

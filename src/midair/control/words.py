@@ -286,8 +286,10 @@ class WorkerStatus(Part, frozen=True, kw_only=True):
     connections: int = 0
     active: int = 0
     """Of these: with a request in flight."""
+    streams: int = 0
+    """Of those in flight: a part of the response was sent, and more is to come."""
     websockets: int = 0
-    """Of these: WebSockets."""
+    """Of the connections: WebSockets."""
     requests: int = 0
     rss_bytes: int = 0
     processor_s: float = 0.0

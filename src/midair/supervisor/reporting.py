@@ -165,6 +165,7 @@ class Reporting:
             state="hung" if self._hangs(worker, now_s) else worker.state,
             connections=cells[Cell.OPEN],
             active=cells[Cell.ACTIVE],
+            streams=cells[Cell.STREAMS],
             websockets=cells[Cell.WEBSOCKETS],
             requests=cells[Cell.REQUESTS],
             rss_bytes=_resident_bytes(worker.pid),
