@@ -18,8 +18,8 @@ def commands(report: words.StatusReport) -> list[str]:
 
 def test_connections_are_told_by_what_they_are_at() -> None:
     old = reports.draining().generations[0]
-    assert str(connections_of(old)) == "744 idle, 3 with a request in flight, 1 stream, 12 WebSockets"
-    assert drain_sentence(old) == "744 idle, 3 with a request in flight, 1 stream, 12 WebSockets; cut in 4 min"
+    assert str(connections_of(old)) == "744 idle, 3 requests, 1 stream, 12 WebSockets"
+    assert drain_sentence(old) == "744 idle, 3 requests, 1 stream, 12 WebSockets; cut in 4 min"
 
 
 def test_who_serves_does_not_drain() -> None:

@@ -85,7 +85,7 @@ def test_what_keeps_an_old_version_is_told_and_it_ends_when_somebody_says_so(tmp
         assert rows["websocket"].why_not == "its application carries nothing (midair.carry_on)"
         assert 200 < (worker.ends_in_s or 0) <= 300
         text = service.midair("status").out
-        assert "g1 drains  1 with a request in flight, 1 WebSocket; cut in 5 min" in text
+        assert "g1 drains  1 request, 1 WebSocket; cut in 5 min" in text
         assert "midair why-alive 1" in text
         assert "secret" not in text + service.midair("why-alive", "1").out
         assert why_alive(service, 2).role == "serving"

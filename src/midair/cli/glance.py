@@ -31,10 +31,11 @@ class Connections:
         return max(0, self.open - self.active - self.websockets)
 
     def __str__(self) -> str:
-        """``745 idle, 3 with a request in flight, 12 WebSockets``; nothing if there are none."""
+        """``744 idle, 3 requests, 1 stream, 12 WebSockets``; nothing if there are none."""
+        requests = self.active - self.streams
         parts = (
             (self.idle, "idle"),
-            (self.active - self.streams, "with a request in flight"),
+            (requests, "request" if requests == 1 else "requests"),
             (self.streams, "stream" if self.streams == 1 else "streams"),
             (self.websockets, "WebSocket" if self.websockets == 1 else "WebSockets"),
         )
@@ -65,7 +66,7 @@ def draining(report: StatusReport) -> list[GenerationStatus]:
 
 
 def drain_sentence(generation: GenerationStatus) -> str:
-    """``745 idle, 12 WebSockets; cut in 4 min``: what holds it, and until when."""
+    """``744 idle, 12 WebSockets; cut in 4 min``: what holds it, and until when."""
     held = str(connections_of(generation))
     if not held:
         held = (
