@@ -7,6 +7,7 @@ not on its page fails the suite. ``python -m docs.reference --check`` says which
 from __future__ import annotations
 
 import ast
+import dataclasses
 import importlib
 import inspect
 import pkgutil
@@ -25,7 +26,7 @@ from tests.differential.websocket_cases import all_cases
 from tests.differential.websocket_differences import DEVIATIONS, DIFFERENCES
 
 import midair
-from docs import airs, differences, habits, nodemons, seeings
+from docs import airs, differences, doctors, habits, nodemons
 from midair.cli.app import midair as command_line
 from midair.cli.commands import COMMANDS
 from midair.cli.foreign import FLAGS
@@ -175,7 +176,7 @@ def configuration() -> str:
 
 def _inside(array: str, key: Key) -> Key:
     """The key of one table of an array under the name that its meaning has."""
-    return msgspec.structs.replace(key, name=f"{array}.{key.name}")
+    return dataclasses.replace(key, name=f"{array}.{key.name}")
 
 
 def _table_of(name: str) -> str:
@@ -367,8 +368,6 @@ holds a path, a client, a PID or a worker: {alone} series, {each} more for each 
 {buckets}
 ## What is counted, and how
 
-- **Updates** replace a version: a first start is none. `hot_update_duration` is that of committed ones, the phases are those of
-  all, and an update that was begun anew within (its files had changed meanwhile) spends time in a phase twice.
 - **Requests** are responses begun. What midair refuses without asking the application (a broken head, 413, 431) is no request,
   but a connection that ended with `why="refused"`. A response that moves with its connection is counted once, where it began.
 - **Connections** are each in one `state`. All connections of a worker that accepts no more are `draining`, whatever they do:
@@ -716,7 +715,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "air.md": airs.page,
     "nodemon.md": nodemons.page,
     "differences.md": differences.page,
-    "seeing.md": seeings.page,
+    "doctor.md": doctors.page,
 }
 
 

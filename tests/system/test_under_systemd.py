@@ -226,6 +226,31 @@ def test_the_template_runs_a_program_that_binds_by_itself_as_a_user_of_its_own(m
     machine.must("systemctl", "stop", "midair@daemon")
 
 
+def test_the_doctor_judges_the_unit_that_the_service_runs_under(machine: Machine) -> None:
+    machine.write("/srv/ill", "good", "1")
+    machine.place("/srv/ill/midair.toml", 'app = "app:app"\nbind = "127.0.0.1:8011"\nbake = { for = "0s" }\n')
+    machine.install(
+        "ill.service",
+        f"[Service]\nType=notify\nWorkingDirectory=/srv/ill\nExecStart={MIDAIR} run\nRuntimeDirectory=midair/ill\n"
+        "KillMode=process\nTimeoutStopSec=5\nLimitNOFILE=1000\n",
+    )
+    machine.start("ill.service")
+    done = machine.run(str(MIDAIR), "doctor", "--json", folder="/srv/ill")
+    told = json.loads(done.stdout)
+    levels = {finding["code"]: finding["level"] for finding in told["findings"]}
+    assert (done.returncode, told["unit"]) == (1, "ill.service"), done
+    expected = {
+        "unit-kill-mode": "warning",
+        "unit-oom-policy": "warning",
+        "unit-stop-timeout": "problem",
+        "unit-restart": "warning",
+        "open-files": "warning",
+    }
+    assert expected.items() <= levels.items(), levels
+    assert "unit-type" not in levels
+    machine.must("systemctl", "kill", "--signal=SIGKILL", "--kill-whom=all", "ill.service")
+
+
 def test_tests_that_are_killed_leave_no_systemd_behind() -> None:
     script = (
         "from tests.support.systemd import Machine\nwith Machine() as m: print(m.must('hostname'), flush=True); input()"

@@ -13,6 +13,7 @@ COMMANDS = {
     "init": "Look at a project and write its midair.toml.",
     "new": "Make a project that runs at once.",
     "check": "Check the configuration and import the application, without running it.",
+    "doctor": "Look for what is not right around the service, and say what to type.",
     "status": "Show what serves, what is on disk, and what is going on.",
     "top": "Watch the service: versions, connections, requests, the drain; keys to act.",
     "why-alive": "Show what keeps an old version: connections, tasks, threads, processes.",
