@@ -45,6 +45,15 @@ def problems(read: Load, text: str, **rest: object) -> list[str]:
     return [str(problem) for problem in refused.value.problems]
 
 
+def test_in_release_folders_the_service_is_called_as_the_folder_above(tmp_path: Path) -> None:
+    release = tmp_path / "shop" / "releases" / "20261126"
+    release.mkdir(parents=True)
+    (tmp_path / "shop" / "current").symlink_to("releases/20261126")
+    (tmp_path / "current").mkdir()
+    for folder, name in (("shop/current", "shop"), ("shop/releases/20261126", "shop"), ("current", "current")):
+        assert load(sources_for_run(folder=str(tmp_path / folder), environ={})).settings.name == name
+
+
 def test_without_any_layer_the_defaults_of_the_schema_hold(read: Load, folder: Path) -> None:
     loaded = read()
     assert loaded.settings.name == "shop"

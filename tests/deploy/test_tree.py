@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import socket
 import stat
 import tarfile
@@ -225,6 +226,7 @@ def test_what_cannot_be_deployed_is_said_with_what_can(name: str, hint: str, tmp
     assert hint in caught.value.hint
 
 
+@pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
 def test_a_commit_is_deployed_as_it_was_committed_and_known_by_it(project: Path, target: Path) -> None:
     def git(*words: str) -> None:
         line = ["git", "-C", str(project), "-c", "user.name=a", "-c", "user.email=a@b", *words]

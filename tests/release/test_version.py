@@ -99,6 +99,18 @@ def git(folder: Path, *words: str) -> str:
     return done.stdout.strip()
 
 
+def test_a_release_that_was_deployed_from_git_is_known_by_its_commit(
+    make_settings: MakeSettings, project: Path
+) -> None:
+    commit = "0123456789abcdef0123456789abcdef01234567"
+    write(project / "REVISION", f"{commit}\n")
+    write(project.parent / ".git" / "HEAD", "f" * 40)
+    (project / "inner").mkdir()
+    assert named(make_settings, "git", chdir="inner") == commit[:10]
+    write(project / "REVISION", "r1234\n")
+    assert named(make_settings, "git") == "f" * 10, "another tool's file of that name"
+
+
 @needs_git
 def test_git_is_read_without_git(make_settings: MakeSettings, project: Path) -> None:
     git(project, "init", "-q")

@@ -58,7 +58,7 @@ def version_name(
         case "file":
             name = _from_file(source, os.path.join(settings.folder, rest))
         case "git":
-            name = _from_git(source, folder)
+            name = _from_git(source, folder, settings.folder)
         case "package":
             name = _from_package(source, rest, interpreter)
         case "env":
@@ -93,13 +93,13 @@ def _from_file(source: str, path: str) -> str:
         raise VersionUnknown(source, f"{path} is not UTF-8") from exc
 
 
-def _from_git(source: str, folder: str) -> str:
+def _from_git(source: str, folder: str, home: str) -> str:
+    # A release has no .git: its commit stands in a file, where Capistrano puts it, too. A checkout above it is another's.
+    if deployed := revision_in(home):
+        return deployed[:COMMIT_DIGITS]
     try:
         return head_commit(folder)[:COMMIT_DIGITS]
     except NotARepository as exc:
-        # A release folder has no .git: its commit stands in a file, where Capistrano puts it, too.
-        if (deployed := revision_in(folder)) is not None:
-            return deployed[:COMMIT_DIGITS]
         raise VersionUnknown(source, str(exc), hint="deploy a git checkout, or use `auto`") from exc
 
 
