@@ -199,6 +199,7 @@ CASES = (
     case("stop-delay", "warning", "stop.delay is 0", machine=machine(is_container=True, is_kubernetes=True)),
     case("current", "problem", "release a serves, and current names b", releases=Releases("/srv/shop", "b", "a")),
     case("current", "warning", "was killed", releases=Releases("/srv/shop", "b", "b", is_unfinished=True)),
+    case("started-in-current", "problem", "/srv/shop/releases/a", running=running(folder="/srv/shop/releases/a")),
     case(
         "supervisor-in-release",
         "warning",

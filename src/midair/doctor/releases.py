@@ -29,6 +29,20 @@ def current(facts: Facts) -> Finding | None:
     return None
 
 
+@check("started-in-current", "releases")
+def started_in_current(facts: Facts) -> Finding | None:
+    """whether the service sees the release that `current` names"""
+    releases, running = facts.releases, facts.running
+    if releases is None or running is None or not running.folder.startswith(f"{releases.root}/releases/"):
+        return None
+    return Finding(
+        "problem",
+        f"the service was started in {running.folder}, and not in {releases.root}/current",
+        "it stays with that release: an update sees no other (WorkingDirectory= follows the link once, when the unit starts)",
+        f"start it with midair run -C {releases.root}/current; midair systemd -C {releases.root}/current writes its unit",
+    )
+
+
 @check("supervisor-in-release", "releases")
 def supervisor_in_release(facts: Facts) -> Finding | None:
     """whether the supervisor outlives the releases"""
