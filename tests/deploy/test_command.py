@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +15,8 @@ from midair.__main__ import main
 from midair.errors import DONE, FAILED, USAGE
 from midair.release.folders import Layout, held
 from tests.release.conftest import write
+from tests.support.processes import Process
+from tests.support.service import clean_environment
 
 Type = Callable[..., tuple[int, str, str]]
 
@@ -62,6 +66,18 @@ def test_what_cannot_be_imported_is_not_switched_to(type_in: Type, tmp_path: Pat
     code, _, err = type_in("shop", "--to", "root")
     assert (code, "nothing_of_that_name" in err) == (FAILED, True)
     assert os.listdir(tmp_path / "root" / "releases") == []
+
+
+def test_a_deployment_that_is_told_to_end_leaves_nothing_behind(type_in: Type, tmp_path: Path) -> None:
+    """As when ssh goes away: what a line of ``prepare`` has started is ended with it."""
+    configured = f'app = "app:app"\n[deploy]\nprepare = ["echo $$ > {tmp_path}/pid; kill -HUP $PPID; sleep 60"]\n'
+    write(tmp_path / "shop" / "midair.toml", configured)
+    # In a process of its own, whose one thread can say when it is interrupted.
+    line = [sys.executable, "-m", "midair", "deploy", "shop", "--to", "root"]
+    done = subprocess.run(line, cwd=tmp_path, env=clean_environment(), capture_output=True, check=False, timeout=50)
+    assert done.returncode == 130, done
+    assert os.listdir(tmp_path / "root" / "releases") == []
+    assert not Process(int((tmp_path / "pid").read_text())).is_alive
 
 
 def test_releases_are_listed_and_gone_back_to(type_in: Type, tmp_path: Path) -> None:

@@ -176,6 +176,20 @@ def test_a_request_that_is_not_taken_up_changes_nothing(place: Place) -> None:
     assert place.agrees()
 
 
+def test_an_interruption_between_switch_and_update_is_taken_back(place: Place) -> None:
+    running(place)
+
+    def interrupt(step: Step) -> None:
+        if step.name == "update":
+            raise KeyboardInterrupt
+
+    place.begins = interrupt
+    with pytest.raises(KeyboardInterrupt):
+        place.deploy("two")
+    assert current_release(place.layout) == "one"
+    assert place.agrees()
+
+
 def test_a_folder_without_a_configuration_is_no_release(place: Place) -> None:
     (running(place).project / "midair.toml").unlink()
     with pytest.raises(SourceUnusable, match=r"no midair\.toml"):

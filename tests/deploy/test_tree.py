@@ -142,6 +142,11 @@ HOSTILE: dict[str, tuple[tarfile.TarInfo, ...]] = {
         member("s", link="a/b/c"),
         member("s2", link="s/../../../../evil"),
     ),
+    "two links where nobody looks": (
+        member("__pycache__/a/b", kind=tarfile.DIRTYPE),
+        member("__pycache__/s", link="a/b"),
+        member("__pycache__/s2", link="s/../../../../evil"),
+    ),
     "a device": (member("null", kind=tarfile.CHRTYPE),),
     "a hard link": (member("a"), member("b", link="/etc/passwd", kind=tarfile.LNKTYPE)),
     "a file twice": (member("a"), member("a")),

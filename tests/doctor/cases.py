@@ -22,7 +22,7 @@ RUNNING = Running(
 )
 PROPERTIES = {
     "Type": "notify",
-    "KillMode": "mixed",
+    "KillMode": "process",
     "OOMPolicy": "continue",
     "TimeoutStartUSec": "1min 40s",
     "TimeoutStopUSec": "40s",
@@ -175,7 +175,8 @@ CASES = (
     case("clock", "note", "not synchronized", machine=machine(kernel=Kernel(is_clock_synchronized=False))),
     case("unit-type", "problem", "Type=simple", properties=unit(Type="simple")),
     case("unit-kill-mode", "warning", "KillMode=control-group", properties=unit(KillMode="control-group")),
-    case("unit-kill-mode", "warning", "KillMode=process", properties=unit(KillMode="process")),
+    case("unit-kill-mode", "warning", "KillMode=none", properties=unit(KillMode="none")),
+    case("unit-kill-mode", "note", "KillMode=mixed", properties=unit(KillMode="mixed")),
     case("unit-oom-policy", "warning", "OOMPolicy=stop", properties=unit(OOMPolicy="stop")),
     case("unit-start-timeout", "warning", "TimeoutStartSec=90", properties=unit(TimeoutStartUSec="1min 30s")),
     case(

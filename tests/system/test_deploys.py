@@ -69,6 +69,7 @@ BAKES: dict[str, Setting] = {"bake": {"for": "4s"}}
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(180)
 def test_good_and_bad_deployments_and_the_way_back_lose_nothing(tmp_path: Path) -> None:
     with Deployed(tmp_path) as service:
         with service.asked(*BUSY) as asking:
@@ -92,6 +93,7 @@ def test_good_and_bad_deployments_and_the_way_back_lose_nothing(tmp_path: Path) 
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(180)
 def test_a_deployer_that_is_killed_leaves_current_to_the_service(tmp_path: Path) -> None:
     with Deployed(tmp_path, settings=BAKES) as service:
         with service.asked(*BUSY) as asking:
@@ -110,6 +112,7 @@ def test_a_deployer_that_is_killed_leaves_current_to_the_service(tmp_path: Path)
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(180)
 def test_what_an_old_version_imports_late_comes_from_its_own_release(tmp_path: Path) -> None:
     with LateImports(tmp_path, "imports_late") as service:
         made, answers = tmp_path / "made", list[dict[str, str]]()

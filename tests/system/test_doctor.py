@@ -15,6 +15,7 @@ def found(done: Done) -> dict[str, Any]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(180)
 def test_what_is_wrong_on_disk_is_a_problem_before_the_next_update_meets_it(tmp_path: Path) -> None:
     with Service(tmp_path, settings={"bake": {"for": "0s"}}, flags=("--set", "rollback.keep=none")) as service:
         done = service.midair("doctor", "--json")

@@ -232,7 +232,7 @@ def test_the_doctor_judges_the_unit_that_the_service_runs_under(machine: Machine
     machine.install(
         "ill.service",
         f"[Service]\nType=notify\nWorkingDirectory=/srv/ill\nExecStart={MIDAIR} run\nRuntimeDirectory=midair/ill\n"
-        "KillMode=process\nTimeoutStopSec=5\nLimitNOFILE=1000\n",
+        "KillMode=control-group\nTimeoutStopSec=5\nLimitNOFILE=1000\n",
     )
     machine.start("ill.service")
     done = machine.run(str(MIDAIR), "doctor", "--json", folder="/srv/ill")

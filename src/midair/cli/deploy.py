@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
+import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import click
@@ -149,13 +151,28 @@ def _deploy(service: Service, live: _Live, deployer: Deployer, order: Order, kno
             raise problem
         return _show_plan(service, facts, order, known)
     os.makedirs(deployer.layout.releases, exist_ok=True)
-    with held(deployer.layout, f"midair deploy {order.source.shown}"):
+    with _ended_in_order(), held(deployer.layout, f"midair deploy {order.source.shown}"):
         facts = deployer.facts(need_bytes)
         order = _named(facts, order)
         if problem := plan.objection(facts):
             raise problem
         done = live.watched(lambda: deployer.deploy(facts, order))
     return _tell(service, live, deployer.layout, done)
+
+
+@contextlib.contextmanager
+def _ended_in_order() -> Iterator[None]:
+    """SIGTERM and a terminal that goes away (ssh) end it as Ctrl-C does: what was begun is removed, what it started is ended."""
+
+    def end(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _named(facts: Facts, order: Order) -> Order:
@@ -172,7 +189,7 @@ def _go_back(service: Service, live: _Live, deployer: Deployer, name: str, is_dr
         facts = deployer.facts()
         steps = plan.steps_back(facts, name or plan.release_before(facts))
         return _show_steps(service, facts, steps)
-    with held(deployer.layout, "midair deploy --rollback"):
+    with _ended_in_order(), held(deployer.layout, "midair deploy --rollback"):
         facts = deployer.facts()
         problem = plan.objection(facts)
         # What is being watched may be taken back; anything else has to wait until the update is over.
@@ -340,7 +357,7 @@ def _tell(service: Service, live: _Live, layout: Layout, done: Done) -> int:
     took = age(time.monotonic() - live.times.began_s)
     if outcome is None:
         show.line(f"prepared: {done.current} is current; {took}; nothing runs here yet")
-        show.note(f"start it with midair run -C {layout.current}, or write its unit with midair systemd")
+        show.note(f"start it with midair run -C {layout.current}; midair systemd -C {layout.current} writes its unit")
     else:
         version = f"version {clean(outcome.version)}, " if outcome.version else ""
         show.line(f"deployed: {done.current} serves ({version}generation {outcome.generation}); {took}")

@@ -276,6 +276,9 @@ class Deployer:
         except OSError as exc:
             self._take_back(before, name)
             raise NoRoom(f"current cannot be changed: {exc.strerror}; what served serves") from exc
+        except KeyboardInterrupt:
+            self._take_back(before, name)  # Once the service has been asked, it is an outcome that is not known.
+            raise
         except MidairError as exc:
             # It was not even taken up (held, gone meanwhile), or its outcome is not known.
             if exc.exit_code != UNKNOWN:

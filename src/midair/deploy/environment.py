@@ -10,7 +10,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from midair import __version__
@@ -18,6 +18,7 @@ from midair.config.schema import Deploy
 from midair.deploy.errors import BuildFailed
 
 FOLDER = ".venv"
+INTERRUPTING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 OUTPUT_KEPT = 8000
 """Characters of a failed command's last words."""
 
@@ -126,8 +127,31 @@ def run(line: list[str], folder: str, variables: Mapping[str, str], timeout_s: f
     being made behind our back.
     """
     shown = line[2] if line[:2] == ["/bin/sh", "-c"] else " ".join(line)
+    process: subprocess.Popen[bytes] | None = None
+    # What interrupts us comes when we know whom to end, and not while the process is being made.
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, INTERRUPTING)
     try:
-        process = subprocess.Popen(
+        process = _start(line, folder, variables, mask)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        output, _ = process.communicate(timeout=timeout_s)
+    except subprocess.TimeoutExpired as exc:
+        hint = "mend it, or allow it more: `timeout` under [deploy]"
+        raise BuildFailed(f"{shown} did not end within {timeout_s:g} s", hint=hint) from exc
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        if process is not None and process.returncode is None:
+            _end(process)
+    if process.returncode:
+        detail = output.decode(errors="replace")[-OUTPUT_KEPT:]
+        raise BuildFailed(f"{shown} failed (exit {process.returncode})", detail=detail)
+
+
+def _start(line: list[str], folder: str, variables: Mapping[str, str], mask: Iterable[int]) -> subprocess.Popen[bytes]:
+    def before_it_executes() -> None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+    try:
+        return subprocess.Popen(
             line,
             cwd=folder,
             env=dict(variables),
@@ -135,30 +159,20 @@ def run(line: list[str], folder: str, variables: Mapping[str, str], timeout_s: f
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             process_group=0,
+            preexec_fn=before_it_executes,  # noqa: PLW1509 - the command line has one thread
         )
     except OSError as exc:
         hint = 'pip install uv, or write venv = "pip" under [deploy]' if line[0] == "uv" else ""
         raise BuildFailed(f"{line[0]} cannot be started: {exc.strerror}", hint=hint) from exc
-    with process:
-        try:
-            output, _ = process.communicate(timeout=timeout_s)
-        except subprocess.TimeoutExpired as exc:
-            _kill(process.pid)
-            hint = "mend it, or allow it more: `timeout` under [deploy]"
-            raise BuildFailed(f"{shown} did not end within {timeout_s:g} s", hint=hint) from exc
-        except BaseException:
-            _kill(process.pid)
-            raise
-    if process.returncode:
-        detail = output.decode(errors="replace")[-OUTPUT_KEPT:]
-        raise BuildFailed(f"{shown} failed (exit {process.returncode})", detail=detail)
 
 
-def _kill(group: int) -> None:
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Kill it and all that it started, and wait for it: after an interruption nobody else does."""
     try:
-        os.killpg(group, signal.SIGKILL)
+        os.killpg(process.pid, signal.SIGKILL)
     except ProcessLookupError:
         pass
+    process.communicate()
 
 
 def _text(path: str) -> str | None:

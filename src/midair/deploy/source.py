@@ -17,7 +17,7 @@ from typing import IO, Literal
 
 from midair.config.file import OWN, SHARED
 from midair.deploy.errors import SourceUnusable, UnsafeSource
-from midair.deploy.tree import Entry, Writer, copy_folder, entries_of
+from midair.deploy.tree import Entry, Writer, check_links, copy_folder, entries_of
 from midair.release.git import NotARepository, head_commit
 
 ARCHIVES = (".tar", ".tar.gz", ".tgz", ".tar.xz", ".tar.bz2", ".zip")
@@ -94,8 +94,7 @@ def fetch(source: Source, entries: list[Entry], revision: str, target: str) -> N
     if source.kind in ("archive", "stream"):
         _without_top(target)
     if source.kind != "folder":
-        for _ in entries_of(target):  # Also what leads out by way of two links, each of which looks harmless.
-            pass
+        check_links(target)  # Also by way of two, each of which looks harmless.
     if revision and not os.path.lexists(os.path.join(target, REVISION)):
         with open(os.path.join(target, REVISION), "x", encoding="ascii") as file:
             file.write(revision + "\n")

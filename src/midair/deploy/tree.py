@@ -93,6 +93,16 @@ def check_link(name: str, target: str) -> None:
         raise UnsafeSource(f"{name} is a link that leads out of what is deployed, to {target}")
 
 
+def check_links(root: str) -> None:
+    """Raises UnsafeSource if a link below ``root`` leads out of it in the end, by whatever way."""
+    top = f"{os.path.realpath(root)}/"
+    for where, folders, names in os.walk(root):
+        for name in (*folders, *names):
+            path = os.path.join(where, name)
+            if os.path.islink(path) and not f"{os.path.realpath(path)}/".startswith(top):
+                raise UnsafeSource(f"{os.path.relpath(path, root)} is a link that leads out of what is deployed")
+
+
 class Writer:
     """Writes below ``root``, which must be there, and nowhere else. A context."""
 

@@ -5,10 +5,15 @@ from __future__ import annotations
 import re
 
 from midair.doctor.facts import Facts
-from midair.doctor.finding import Finding, check
+from midair.doctor.finding import Finding, Level, check
 from midair.systemd.timeouts import STOP_SPARE_S, start_timeout, stop_timeout
 
 _UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
+_KILL_MODES = {
+    "mixed": "if the supervisor is killed, systemd kills its workers in that moment, and the requests that they would still answer",
+    "control-group": "SIGTERM goes to every worker at once, while the supervisor wants to end them in order",
+    "none": "a stop is told to nobody: all that runs stays, and keeps its memory and its connections",
+}
 _AND_THEN = "systemctl daemon-reload, then systemctl restart"
 
 
@@ -42,14 +47,10 @@ def unit_type(facts: Facts) -> Finding | None:
 def unit_kill_mode(facts: Facts) -> Finding | None:
     """whom systemd tells to stop"""
     mode = facts.properties.get("KillMode", "")
-    if not mode or mode == "mixed":
+    if not mode or mode == "process":
         return None
-    why = (
-        "SIGTERM goes to every worker at once, while the supervisor wants to end them in order"
-        if mode == "control-group"
-        else "what is left after a stop is not killed, and keeps its memory and its connections"
-    )
-    return Finding("warning", f"{facts.unit} has KillMode={mode}", why, _fix(facts, "KillMode=mixed"))
+    level: Level = "note" if mode == "mixed" else "warning"
+    return Finding(level, f"{facts.unit} has KillMode={mode}", _KILL_MODES[mode], _fix(facts, "KillMode=process"))
 
 
 @check("unit-oom-policy", "systemd")
