@@ -22,6 +22,7 @@ import msgspec
 from docs.faults import ELSEWHERE, FAULTS, REQUEST, WHOLE_UPDATE
 from docs.markdown import markdown_table, plain
 from docs.queries import QUERIES
+from docs.units import with_units
 from tests.differential.websocket_cases import all_cases
 from tests.differential.websocket_differences import DEVIATIONS, DIFFERENCES
 
@@ -719,15 +720,21 @@ PAGES: dict[str, Callable[[], str]] = {
 }
 
 
+PARTS: dict[str, Callable[[str], str]] = {"systemd.md": with_units}
+"""Pages that are written by hand, and what puts in the parts that are made."""
+
+
 def page(name: str) -> str:
     """The page as it should be."""
+    if name in PARTS:
+        return PARTS[name](_read(FOLDER / name))
     title, _, rest = PAGES[name]().partition("\n")
     return f"{title}\n\n{MADE}\n{rest}".rstrip() + "\n"
 
 
 def stale() -> list[str]:
     """The pages that are not as they should be."""
-    return [name for name in PAGES if _read(FOLDER / name) != page(name)]
+    return [name for name in (*PAGES, *PARTS) if _read(FOLDER / name) != page(name)]
 
 
 def _read(path: Path) -> str:

@@ -13,7 +13,7 @@ from docs import reference
 from midair.config.keys import MIRRORS, all_keys
 
 
-@pytest.mark.parametrize("name", reference.PAGES)
+@pytest.mark.parametrize("name", [*reference.PAGES, *reference.PARTS])
 def test_a_page_of_the_reference_is_what_the_code_makes(name: str) -> None:
     committed = (reference.FOLDER / name).read_text()
     assert committed == reference.page(name), f"docs/{name} is stale: python -m docs.reference writes it"

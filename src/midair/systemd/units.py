@@ -5,7 +5,7 @@
     midair@.service     one unit for all services of this machine, each in a folder of its own
 
 Hardening: only what neither midair nor an ordinary application does. Left out on purpose: SystemCallFilter (a lent socket needs
-pidfd_getfd and process_vm_readv), MemoryDenyWriteExecute (ctypes, cffi, compilers at run time), PrivateDevices and ProtectClock
+seccomp and pidfd_getfd), MemoryDenyWriteExecute (ctypes, cffi, compilers at run time), PrivateDevices and ProtectClock
 (graphics cards go), RestrictNamespaces (browsers in a sandbox), ProtectSystem=strict (only the application knows where it writes).
 """
 
