@@ -26,7 +26,7 @@ from tests.support.systemd import MIDAIR, ROOT, Machine
 from tests.support.toml import Setting, toml
 from tests.support.waiting import wait_for
 
-pytestmark = [pytest.mark.slow, pytest.mark.root]
+pytestmark = [pytest.mark.slow, pytest.mark.root, pytest.mark.timeout(180)]
 
 USER = "daemon"
 """A user that every machine has."""
@@ -173,13 +173,13 @@ def test_midair_replaces_workers_and_systemd_a_supervisor_that_dies_or_hangs(mac
     # What was under way in that worker, one request a connection, and nothing else.
     assert client.report.failed <= 4, client.report.summary()
     for restarts, number in enumerate((signal.SIGKILL, signal.SIGSTOP)):
-        with machine.asked(till.address, *LOADS) as client:
-            assert till.show()["NRestarts"] == str(restarts)
-        assert client.report.failed == 0, client.report.summary()
+        assert till.show()["NRestarts"] == str(restarts)
         with machine.asked(till.address, *LOADS) as client:
             before.send(number)
             till.came_back(before, restarts + 1)
             _asks_on(client)
+        # Whoever came meanwhile has waited in the listener's queue.
+        assert client.report.failed == 0, client.report.summary()
         before = machine.main_process(till.service)
     machine.must("systemctl", "stop", "till")
 
