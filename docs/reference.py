@@ -7,7 +7,6 @@ not on its page fails the suite. ``python -m docs.reference --check`` says which
 from __future__ import annotations
 
 import ast
-import dataclasses
 import importlib
 import inspect
 import pkgutil
@@ -177,7 +176,7 @@ def configuration() -> str:
 
 def _inside(array: str, key: Key) -> Key:
     """The key of one table of an array under the name that its meaning has."""
-    return dataclasses.replace(key, name=f"{array}.{key.name}")
+    return msgspec.structs.replace(key, name=f"{array}.{key.name}")
 
 
 def _table_of(name: str) -> str:

@@ -130,8 +130,8 @@ def test_an_installed_unit_that_is_out_of_date_is_found(
 ) -> None:
     needs("systemd-analyze")
     monkeypatch.setattr("midair.cli.systemd.SYSTEM_DIR", str(tmp_path / "units"))
-    assert main(["systemd", "--user", "daemon", "--write"]) == 0
-    # The user is taken from the unit that is installed.
+    assert main(["systemd", "--user", "daemon", "--socket", "--write"]) == 0
+    # The user and the sockets are those of the units that are installed.
     assert main(["systemd", "--check"]) == 0
     assert "what is installed is what is asked for" in capsys.readouterr().out
     (shop / "midair.toml").write_text('app = "web:app"\nbind = "127.0.0.1:8000"\nstop = { timeout = "2m" }\n')

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from midair.systemd.unit_text import command_line, literal, word
 from midair.testing.background import Background
 from midair.testing.client import Load
 from midair.testing.report import Report
@@ -249,6 +250,39 @@ def test_the_doctor_judges_the_unit_that_the_service_runs_under(machine: Machine
     assert expected.items() <= levels.items(), levels
     assert "unit-type" not in levels
     machine.must("systemctl", "kill", "--signal=SIGKILL", "--kill-whom=all", "ill.service")
+
+
+def test_a_user_has_a_unit_without_root(machine: Machine) -> None:
+    uid = 4321
+    machine.must("useradd", f"--uid={uid}", "--create-home", "ann")
+    machine.start(f"user@{uid}.service")
+    unit = Unit(machine, "hers", 8007)
+    machine.must("chown", "-R", "ann:", unit.folder)
+    who = ("setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups")
+    hers = (*who, "env", "HOME=/home/ann", f"XDG_RUNTIME_DIR=/run/user/{uid}")
+    wrote = machine.must(*hers, str(MIDAIR), "systemd", "--user-unit", "--write", folder=unit.folder)
+    assert "systemctl --user enable --now hers.service" in wrote
+    machine.must(*hers, "systemctl", "--user", "enable", "--now", "hers.service")
+    assert unit.version() == "1"
+    assert machine.path(f"/run/user/{uid}/midair/hers/control.sock").exists()
+    machine.must(*hers, "systemctl", "--user", "stop", "hers.service")
+
+
+def test_systemd_reads_any_word_as_it_was_meant(machine: Machine) -> None:
+    odd = ["a b", "", 'say "x"', "it's", "$HOME ${HOME} $$", "50% %n %%", "back\\slash \\n", "tab\there", ";", "é", "#"]
+    folder, script = (
+        "/srv/50% of\ta $HOME",
+        "import json, os, sys; json.dump([sys.argv[1:], os.environ['ODD']], open('said', 'w'))",
+    )
+    machine.path(folder).mkdir(parents=True)
+    command = command_line([sys.executable, "-c", script, *odd])
+    machine.install(
+        "odd.service",
+        f"[Service]\nType=oneshot\nWorkingDirectory={literal(folder)}\nEnvironment={word('ODD=' + ' '.join(odd))}\n"
+        f"ExecStart={command}\n",
+    )
+    machine.start("odd.service")
+    assert json.loads(machine.path(f"{folder}/said").read_text()) == [odd, " ".join(odd)]
 
 
 def test_tests_that_are_killed_leave_no_systemd_behind() -> None:

@@ -6,7 +6,7 @@ import os
 import shlex
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import click
 import msgspec
@@ -19,7 +19,7 @@ from midair.config.load import KEPT_VARIABLES, Loaded
 from midair.config.places import PLACE_VARIABLES, own_uid
 from midair.config.schema import Settings
 from midair.errors import DONE, FAILED, WorldError
-from midair.systemd.unit_text import Unit, difference
+from midair.systemd.unit_text import Unit, difference, escaped_name, said
 from midair.systemd.units import Wanted, template_unit, units
 from midair.systemd.verify import verify
 
@@ -52,11 +52,18 @@ class _Asked:
 @click.command
 @click.argument("target", default="", metavar="[TARGET]")
 @click.option("--main", "main_file", default="", metavar="FILE", help="A program that calls midair.serve().")
-@click.option("--socket", "has_socket", is_flag=True, help="systemd opens the listeners: a socket unit each, too.")
+@click.option(
+    "--socket",
+    "has_socket",
+    is_flag=True,
+    help="systemd opens the listeners: a socket unit each, too; default: if one is installed.",
+)
 @click.option(
     "--template", "is_template", is_flag=True, help="midair@.service: one unit for all services beside this one."
 )
-@click.option("--user", default="", metavar="NAME", help="Who runs it; default: who owns the folder.")
+@click.option(
+    "--user", default="", metavar="NAME", help="Who runs it; default: as installed, else who owns the folder."
+)
 @click.option("--user-unit", "is_user_unit", is_flag=True, help="For a user's own systemd, without root.")
 @click.option(
     "--environment", "-e", multiple=True, metavar="NAME=VALUE", help="For the supervisor and all versions; several."
@@ -139,7 +146,9 @@ def _made(service: Service, asked: _Asked, where: str) -> tuple[Unit, ...]:
         return (template_unit(os.path.dirname(folder), wanted),)
     loaded = service.sources(override_of_target((asked.target,) if asked.target else (), (), asked.main)).load()
     settings = _as_a_unit_has_it(loaded)
-    user = "" if asked.is_user_unit else asked.user or _user(settings, where)
+    name = os.path.join(where, escaped_name(settings.name))
+    asked = replace(asked, has_socket=asked.has_socket or bool(_installed(f"{name}.socket")))
+    user = "" if asked.is_user_unit else asked.user or _user(settings.folder, _installed(f"{name}.service"))
     if not user and not asked.is_user_unit:
         service.show.warning("it will run as root: --user NAME names another user")
     elif user and not _is_known(user):
@@ -191,14 +200,14 @@ def midair_command() -> tuple[str, ...]:
     return (beside,) if os.access(beside, os.X_OK) else (sys.executable, "-m", "midair")
 
 
-def _user(settings: Settings, where: str) -> str:
+def _user(folder: str, installed: str) -> str:
     """Who the installed unit says, else who owns the folder; empty: root."""
     import pwd
 
-    for row in _installed(os.path.join(where, f"{settings.name}.service")).splitlines():
+    for row in said(installed):
         if row.startswith("User="):
-            return row.removeprefix("User=").strip()
-    uid = os.stat(settings.folder).st_uid
+            return row.removeprefix("User=")
+    uid = os.stat(folder).st_uid
     try:
         return "" if uid == 0 else pwd.getpwuid(uid).pw_name
     except KeyError:
