@@ -11,7 +11,7 @@ and is not there is taken for a unit's. A write goes into memory: numbers at onc
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Literal
 
 import msgspec
@@ -51,6 +51,7 @@ class Kept(msgspec.Struct, kw_only=True):
 
     state: StoreState = "none"
     have: dict[str, StoredListener] = {}
+    left: list[Left] = []
 
 
 class Keeping:
@@ -72,6 +73,8 @@ class Keeping:
         self._write_timer: Timer | None = None
         self._store_timer: Timer | None = None
         self._began: dict[int, int] = {}
+        self._left: list[Left] = []
+        """Processes of those before us that have not had their time yet."""
         self._has_failed = False
         estate.stored = self.status
         estate.commands.on_listeners = self._store_soon
@@ -102,15 +105,14 @@ class Keeping:
         estate = self._estate
         self._have = dict(state.listeners)  # Those that were given up are not wanted, and will be removed.
         self._record, returned.record = returned.record, None
+        self._state, self._left = "used", state.processes
         highest = estate.service.last_update
         recall(state, estate.service)
         # Receipts may be of a service that ran without systemd in between.
         estate.service.last_update = max(highest, estate.service.last_update)
         estate.ledger.take_back(state.receipts)
         self._hand_out(returned)
-        # They have had the time that they would have at a stop.
-        wait_s = estate.settings.stop.timeout_s + estate.settings.exit.timeout_s
-        estate.loop.call_later(wait_s, lambda: self._end_leftovers(state.processes))
+        self._wait_for_leftovers()
         if returned.is_after_crash:
             fields = {
                 "served": state.served.version if state.served else None,
@@ -129,10 +131,16 @@ class Keeping:
         for name, address in returned.given_up:
             self._estate.say("listener_given_up", {"address": address, "name": name})
 
-    def _end_leftovers(self, processes: Iterable[Left]) -> None:
-        for left in processes:
+    def _wait_for_leftovers(self) -> None:
+        """They have the time that they would have at a stop."""
+        settings = self._estate.settings
+        self._estate.loop.call_later(settings.stop.timeout_s + settings.exit.timeout_s, self._end_leftovers)
+
+    def _end_leftovers(self) -> None:
+        for left in self._left:
             if leftovers.end(left):
                 self._estate.say("leftover_killed", {"pid": left.pid})
+        self._left = []
 
     # --- whether it is used ---------------------------------------------------------------------------------------
 
@@ -275,9 +283,10 @@ class Keeping:
             self._estate.say("stored_state_unwritten", {"error": exc.strerror or str(exc)})
 
     def _processes(self) -> list[Left]:
+        """Who is left behind if we are killed: our own, and those that we were to end."""
         pids = self._estate.processes.pids
         self._began = {pid: self._began.get(pid) or leftovers.began(pid) for pid in pids}
-        return [Left(pid=pid, began=ticks) for pid, ticks in self._began.items() if ticks]
+        return [*self._left, *(Left(pid=pid, began=ticks) for pid, ticks in self._began.items() if ticks)]
 
     # --- over an upgrade (a Room of supervisor/upgrade.py) --------------------------------------------------------
 
@@ -287,13 +296,14 @@ class Keeping:
     def freeze(self) -> tuple[bytes, list[int]]:
         self._drop_question()
         self._write()
-        kept = Kept(state=self._state, have=self._have)
+        kept = Kept(state=self._state, have=self._have, left=self._left)
         return msgspec.msgpack.encode(kept), [self._record.fd] if self._record else []
 
     def thaw(self, state: bytes, fds: list[int]) -> None:
         if self._record is None and fds:
             kept = msgspec.msgpack.decode(state, type=Kept)
-            self._state, self._have = kept.state, kept.have
+            self._state, self._have, self._left = kept.state, kept.have, kept.left
+            self._wait_for_leftovers()
             os.set_inheritable(fds[0], False)
             self._record, self._document = Record.adopt(fds[0])
         self.ask()
