@@ -243,12 +243,15 @@ def test_while_connections_move_it_is_told_what_is_left_and_how_quickly_they_go(
     asking = (Load(connections=18, think_s=0.02), Load.streams(connections=2))
     with Service(tmp_path, settings=settings) as service, service.asked(*asking):
         url = _url(service)
+
+        def open_now(figures: Figures, state: str) -> float:
+            return _value(figures, "midair_connections", state=state)
+
         figures = wait_for(
             lambda: _scrape(url),
-            until=lambda f: _value(f, "midair_connections", state="stream") == 2,
-            what="streams",
+            until=lambda f: open_now(f, "stream") == 2 and open_now(f, "active") + open_now(f, "idle") == 18,
+            what="all connections",
         )
-        assert _value(figures, "midair_connections") == 20
         for name in ("connections_left", "rate_per_second", "oldest_age_seconds"):
             assert _value(figures, f"midair_drain_{name}") == 0
         service.update("2")
@@ -269,7 +272,7 @@ def test_while_connections_move_it_is_told_what_is_left_and_how_quickly_they_go(
         assert _value(figures, "midair_connections", generation="2", state="draining") == 0
         assert _value(figures, "midair_streams", generation="1") == 2
         assert _value(figures, "midair_drain_rate_per_second") == 2
-        assert 0 < _value(figures, "midair_drain_oldest_age_seconds") < 20
+        assert _value(figures, "midair_drain_oldest_age_seconds") > 0
 
 
 @pytest.mark.slow
