@@ -19,6 +19,7 @@ BENCHES = (
     "websockets",
     "pace",
     "idle",
+    "commands",
     "memory",
 )
 

@@ -11,7 +11,8 @@ import os
 import pwd
 import socket
 import struct
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
@@ -36,6 +37,8 @@ OUT_MAX_BYTES = 8 * 1024 * 1024
 REQUEST_WITHIN_S = 10.0
 PROGRESS_KEPT = 400
 WATCHED_UPDATES = 8
+LINES_MAX_BYTES = 3 * 1024 * 1024
+"""As JSON, of an answer that may have 4 MiB."""
 SO_PEERGROUPS = 59
 
 ACTING = (
@@ -360,7 +363,7 @@ class ControlServer:
         """What is kept, then what comes. No line is in both, and none between: numbers tell."""
         lines = self._kept_lines(request)
         newest = max([request.after, *(line.number for line in lines)])
-        peer.send(words.LogLines(lines=tuple(lines[-request.limit :])))
+        peer.send(fitting(lines[-request.limit :]))
         if not request.follow:
             peer.end(words.Done())
             return
@@ -566,6 +569,18 @@ class ControlServer:
             self._until_the_end.append(peer)
         else:
             peer.end(words.Done(note=effect.text))
+
+
+def fitting(lines: Sequence[words.LogLine]) -> words.LogLines:
+    """As many of the last of them as fit into an answer."""
+    kept: deque[words.LogLine] = deque()
+    left = LINES_MAX_BYTES
+    for line in reversed(lines):
+        left -= len(msgspec.json.encode(line))
+        if left < 0:
+            break
+        kept.appendleft(line)
+    return words.LogLines(lines=tuple(kept), dropped=len(lines) - len(kept))
 
 
 def _line(generation: int, slot: int, stream: str, number: int, text: str) -> words.LogLine:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable, Iterable
 
+import msgspec
+
 from midair.control import words as control
 from midair.core.ids import GenerationId, WorkerId
 from midair.core.state import Role
@@ -24,6 +26,9 @@ from midair.supervisor.reporting import Reporting, ends_in_s
 ANSWER_WITHIN_S = 1.0
 """A loop that is busy answers within this; one that does not is called hung."""
 LOOK_S = 3.0
+WORKERS_MAX_BYTES = 3 * 1024 * 1024
+"""As JSON, of an answer that may have 4 MiB."""
+STACKS_SHORT = 1000
 
 Done = Callable[[control.WhyAliveReport], None]
 
@@ -121,7 +126,7 @@ class _Inquiry:
                 role=known.role.value if known else "gone",
                 age_s=now_s - release.born_s if release else 0.0,
                 why=_why(estate, self._generation, now_s),
-                workers=tuple(self._worker(each, now_s) for each in self._workers if estate.worker(each.id)),
+                workers=fitting(self._worker(each, now_s) for each in self._workers if estate.worker(each.id)),
                 programs=tuple(sorted(known.companions)) if known else (),
             )
         )
@@ -145,6 +150,22 @@ class _Inquiry:
             processes=seen.processes,
             ends_in_s=ends_in_s(self._estate, worker.id, now_s),
         )
+
+
+def fitting(workers: Iterable[control.WorkerHolding]) -> tuple[control.WorkerHolding, ...]:
+    """All of them, in one answer: those for which there is no room left with their figures alone."""
+    told: list[control.WorkerHolding] = []
+    left = WORKERS_MAX_BYTES
+    for worker in workers:
+        size = len(msgspec.json.encode(worker))
+        told.append(worker if size <= left else _shortened(worker))
+        left -= size
+    return tuple(told)
+
+
+def _shortened(worker: control.WorkerHolding) -> control.WorkerHolding:
+    figures = Holding(kinds=worker.holding.kinds) if worker.holding else None
+    return msgspec.structs.replace(worker, holding=figures, stacks=worker.stacks[:STACKS_SHORT], processes=())
 
 
 def _why(estate: Estate, generation: GenerationId, now_s: float) -> str:
