@@ -40,7 +40,7 @@ from tests.support.waiting import DidNotHappen, wait_for
 
 APPS = Path(__file__).parent.parent / "apps"
 MARK = "TESTED_SERVICE"
-START_WITHIN_S = 20.0
+START_WITHIN_S = 40.0
 STOP_WITHIN_S = 20.0
 COMMAND_WITHIN_S = 45.0
 ASKING = frozenset(
