@@ -154,6 +154,7 @@ TABLES = {
     "signals": ("[signals]", "What each signal does: see [signals](signals.md)."),
     "log": ("[log]", "The service's log: see [events](events.md)."),
     "metrics": ("[metrics]", "See [metrics](metrics.md)."),
+    "admin": ("[admin]", "A page for people, and readiness: see [the admin address](admin.md)."),
     "deploy": ("[deploy]", "Release folders: see [deploying](deploy.md)."),
 }
 

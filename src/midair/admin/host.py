@@ -1,26 +1,30 @@
-"""``python -m midair.admin.host ORDERS``: the child that Prometheus scrapes.
+"""``python -m midair.admin.host ORDERS``: the child that Prometheus scrapes and people look at.
 
-midair's own connection layer serves the application of ``observe/exporter.py`` on the socket that the supervisor bound; the
-figures come from the supervisor, over the control socket, one question a scrape; what processes take of memory is looked up
-here. It ends with the supervisor (the kernel kills it) and holds nothing that could be lost.
+midair's own connection layer serves the applications of ``observe/exporter.py`` and ``site.py`` on the sockets that the
+supervisor bound; what they say comes from the supervisor, over the control socket; what processes take of memory is looked up
+here. It ends with the supervisor (the kernel
+kills it) and holds nothing that could be lost: the minutes that the page draws begin again.
 """
 
 from __future__ import annotations
 
 import asyncio
+import resource
 import signal
 import socket
 import sys
 
+from midair.admin.asking import Shared, Supervisor
+from midair.admin.guard import Guard
+from midair.admin.lookout import Lookout
 from midair.admin.orders import Orders, read
-from midair.control.framing import ANSWER_MAX_BYTES, FrameDecoder, decode_answer, encode_request
-from midair.control.place import short_path
-from midair.control.words import FiguresReport, Metrics
-from midair.errors import NotRunning, WorldError
+from midair.admin.site import site
 from midair.observe.counters import Page
 from midair.observe.exporter import exporter, with_memory
 from midair.observe.footprint import Footprint
 from midair.observe.metrics import MetricsSnapshot
+from midair.sockets.listener import actual_address
+from midair.worker.asgi import Asgi
 from midair.worker.server import Server
 from midair.worker.settings import ServeSettings
 
@@ -28,20 +32,18 @@ SETTINGS = ServeSettings(
     access_log=False,
     lifespan="off",
     loop="asyncio",
-    limit_concurrency=64,
     body_max_bytes=1024,
     head_max_bytes=16 * 1024,
+    headers_max=64,
+    timeout_head_s=5.0,
+    timeout_keep_alive_s=15.0,
+    timeout_send_s=15.0,
+    proxy_headers=False,
 )
-"""A scraper sends a short head and no body."""
-TRIES = 3
-AGAIN_S = 0.2
-"""A supervisor that is just re-executing itself hangs up, and answers again within this time."""
-
-
-class Unanswered(WorldError):
-    """The supervisor said something else than the figures."""
-
-    code = "metrics-unanswered"
+"""Who asks sends a short head and no body, and takes what it gets. Connections are not counted out: a probe for readiness has to
+get through where a thousand do nothing, and these are gone after seconds."""
+DESCRIPTORS = 4096
+"""Enough for that; more than the kernel allows is not asked for."""
 
 
 def main() -> None:
@@ -49,6 +51,8 @@ def main() -> None:
     # Ctrl-C at the terminal is the supervisor's business.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (DESCRIPTORS if most < 0 else min(DESCRIPTORS, most), most))
     asyncio.run(serve(orders))
 
 
@@ -57,42 +61,31 @@ async def serve(orders: Orders) -> None:
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, stop.set)
+    supervisor = Supervisor(orders.control)
     footprint = Footprint()
 
     async def figures() -> MetricsSnapshot:
-        return await with_memory(await fetch(orders.control), footprint)
+        return await with_memory(await supervisor.figures(), footprint)
 
-    server = Server(exporter(figures), SETTINGS, Page.create("metrics"), {}, loop=loop)
-    server.accept([socket.socket(fileno=orders.metrics_fd)])
+    metrics = exporter(Shared(figures).get)
+    servers, lookout = [], Lookout(supervisor)
+    if orders.metrics_fd >= 0:
+        servers.append(_serve(metrics, socket.socket(fileno=orders.metrics_fd), loop))
+    if orders.admin_fd >= 0:
+        listener = socket.socket(fileno=orders.admin_fd)
+        guard = Guard(actual_address(listener), orders.allowed_hosts)
+        servers.append(_serve(site(lookout, guard, metrics), listener, loop))
+        lookout.begin()
     await stop.wait()
-    server.close()
+    lookout.end()
+    for server in servers:
+        server.close()
 
 
-async def fetch(path: str) -> MetricsSnapshot:
-    """The figures, from the supervisor behind the control socket ``path``. Raises OSError, MidairError."""
-    for _ in range(TRIES - 1):
-        try:
-            return await _ask(path)
-        except (OSError, NotRunning):
-            await asyncio.sleep(AGAIN_S)
-    return await _ask(path)
-
-
-async def _ask(path: str) -> MetricsSnapshot:
-    with short_path(path) as short:
-        reader, writer = await asyncio.open_unix_connection(short)
-    try:
-        writer.write(encode_request(Metrics(form="figures")))
-        decoder = FrameDecoder(ANSWER_MAX_BYTES)
-        while data := await reader.read(65536):
-            for frame in decoder.feed(data):
-                answer = decode_answer(frame)
-                if isinstance(answer, FiguresReport):
-                    return answer.snapshot
-                raise Unanswered(f"the supervisor answered with {type(answer).__name__}")
-    finally:
-        writer.close()
-    raise NotRunning("the supervisor hung up before it had answered")
+def _serve(application: Asgi, listener: socket.socket, loop: asyncio.AbstractEventLoop) -> Server:
+    server = Server(application, SETTINGS, Page.create("admin"), {}, loop=loop)
+    server.accept([listener])
+    return server
 
 
 if __name__ == "__main__":

@@ -14,6 +14,10 @@ class Orders(msgspec.Struct, frozen=True, kw_only=True):
     """Path of the control socket."""
     metrics_fd: int = -1
     """A listening socket for scrapes alone; -1: none."""
+    admin_fd: int = -1
+    """One for the page and all that belongs to it; -1: none."""
+    allowed_hosts: tuple[str, ...] = ()
+    """Names by which the page may be asked for, besides those of the machine and the address."""
 
     def argument(self) -> str:
         return msgspec.json.encode(self).decode()

@@ -41,14 +41,14 @@ class Guard:
 
     def peer(self, scope: Scope) -> Peer:
         """Whether whoever sent this request may have a page with the token in it."""
-        host = _name(_header(scope, b"host"))
+        host = host_name(header(scope, b"host"))
         if not self._is_ours(host):
             return Peer(f"the host {host!r} is not in dev.allowed_hosts", is_local=False)
         address = self._peer_of(scope)
         client = scope.get("client")
         if not is_loopback(address) and not self._dev.expose:
             return Peer("only this machine may listen (midair dev --expose)", is_local=False)
-        is_local = is_loopback(address) and is_loopback(client[0] if client else None) and _is_local_name(host)
+        is_local = is_loopback(address) and is_loopback(client[0] if client else None) and is_local_name(host)
         return Peer("", is_local=is_local)
 
     def why_not(self, scope: Scope, token: str) -> str:
@@ -63,13 +63,13 @@ class Guard:
         return ""
 
     def _why_not_origin(self, scope: Scope) -> str:
-        origin = _header(scope, b"origin")
+        origin = header(scope, b"origin")
         try:
             parts = urlsplit(origin)
             port = parts.port or _DEFAULT_PORTS.get(parts.scheme, 0)
         except ValueError:
             return f"the origin {origin!r} is none"
-        host = _header(scope, b"host").lower()
+        host = header(scope, b"host").lower()
         if parts.netloc and parts.netloc.lower() in (host, f"{host}:{port}", host.removesuffix(f":{port}")):
             return ""
         if port in self._ports and self._is_ours(parts.hostname or ""):
@@ -79,7 +79,7 @@ class Guard:
     def _is_ours(self, name: str) -> bool:
         """Loopback names and addresses; names that the configuration knows; any address at all for exposed ports, since an
         address cannot be rebound."""
-        if _is_local_name(name) or (self._dev.expose and _address(name) is not None):
+        if is_local_name(name) or (self._dev.expose and address_of(name) is not None):
             return True
         return any(
             name == known.lstrip(".").lower() or (known.startswith(".") and name.endswith(known.lower()))
@@ -91,23 +91,23 @@ def is_loopback(address: str | None) -> bool:
     """None is the other end of a Unix socket."""
     if address is None:
         return True
-    known = _address(address)
+    known = address_of(address)
     mapped = getattr(known, "ipv4_mapped", None)
     return known is not None and (mapped or known).is_loopback
 
 
-def _is_local_name(name: str) -> bool:
-    return name == "localhost" or name.endswith(".localhost") or (_address(name) is not None and is_loopback(name))
+def is_local_name(name: str) -> bool:
+    return name == "localhost" or name.endswith(".localhost") or (address_of(name) is not None and is_loopback(name))
 
 
-def _address(name: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+def address_of(name: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
         return ipaddress.ip_address(name)
     except ValueError:
         return None
 
 
-def _name(host: str) -> str:
+def host_name(host: str) -> str:
     """A Host header without its port."""
     host = host.strip().lower()
     if host.startswith("["):
@@ -115,6 +115,6 @@ def _name(host: str) -> str:
     return host.rpartition(":")[0] if ":" in host else host
 
 
-def _header(scope: Scope, name: bytes) -> str:
+def header(scope: Scope, name: bytes) -> str:
     found = [value for known, value in scope["headers"] if known == name]
     return found[0].decode("latin-1") if len(found) == 1 else ""

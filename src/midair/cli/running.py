@@ -37,6 +37,7 @@ KEYS = {
     "drain_timeout": "drain.timeout",
     "bake": "bake.for",
     "metrics": "metrics.address",
+    "admin": "admin.address",
     "log_format": "log.format",
     "version_from": "version_from",
     "access_log": "serve.access_log",
@@ -107,6 +108,7 @@ _OPTIONS = (
         "--bake", metavar="DURATION", help="How long a new version is watched after the cut-over, such as 10s."
     ),
     click.option("--metrics", metavar="ADDRESS", help="Where Prometheus scrapes, such as 127.0.0.1:9464."),
+    click.option("--admin", metavar="ADDRESS", help="Where people may look on, such as 127.0.0.1:9465."),
     click.option("--log-format", metavar="FORMAT", help="auto, json, console, journal."),
     click.option(
         "--version-from", metavar="SOURCE", help="auto, git, file:PATH, package:NAME, env:NAME, command:LINE."

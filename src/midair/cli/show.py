@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self, TextIO
 
 from midair.errors import Fault
+from midair.observe.wording import age, clean, size
 
 if TYPE_CHECKING:
     from msgspec import Struct
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from midair.control.words import ReceiptLine
+
+__all__ = ["age", "clean", "moment", "size", "version"]
+"""Words for figures, with what prints them: pages have the same from ``observe/wording.py``."""
 
 RED, GREEN, YELLOW, DIM, BOLD = "31", "32", "33", "2", "1"
 PLAIN_EVERY_S = 5.0
@@ -239,28 +243,6 @@ def narrowed(
 def fitting(text: str, width: int) -> str:
     """``text`` in at most ``width`` columns."""
     return text if len(text) <= width else f"{text[: max(0, width - 1)]}…"
-
-
-def clean(text: str) -> str:
-    """``text`` without what would command a terminal: versions, reasons and faults are other people's words."""
-    if text.isprintable():
-        return text
-    return "".join(char if char.isprintable() or char in "\n\t" else f"\\x{ord(char):02x}" for char in text)
-
-
-def age(seconds: float) -> str:
-    """A length of time as people say it: ``3.2 s``, ``12 min``, ``5 h``, ``9 d``."""
-    for below, unit, name in ((60, 1, "s"), (3600, 60, "min"), (2 * 86400, 3600, "h")):
-        if seconds < below:
-            return f"{seconds:.1f} s" if name == "s" else f"{seconds / unit:.0f} {name}"
-    return f"{seconds / 86400:.0f} d"
-
-
-def size(count: int) -> str:
-    for unit, name in ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB")):
-        if count >= unit:
-            return f"{count / unit:.1f} {name}"
-    return f"{count} B"
 
 
 def moment(time_s: float) -> str:

@@ -61,6 +61,7 @@ EFFECTS: dict[str, Effect] = {
     "log": "restart",
     "log.level": "update",
     "metrics": "restart",
+    "admin": "restart",
     "process": "update",
     "is_dev": "restart",
     "watch": "update",

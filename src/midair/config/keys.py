@@ -59,7 +59,7 @@ COMMANDS = {
     "dev.process.command",
     "watch.action.run",
 }
-MAIN_KEYS = {"health": "health.path", "metrics": "metrics.address", "bake": "bake.for"}
+MAIN_KEYS = {"health": "health.path", "metrics": "metrics.address", "admin": "admin.address", "bake": "bake.for"}
 """A table written as a plain value sets its main key: ``health = "/healthz"``."""
 NOT_KEYS = {"folder", "is_dev"}
 """Fields that nobody writes: where the configuration was found, and which command reads it."""

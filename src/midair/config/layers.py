@@ -210,6 +210,7 @@ DEV: Mapping[str, Written] = {
     "hooks.after": (),
     "hooks.contract": (),
     "metrics.address": "",
+    "admin.address": "",
     "runtime_dir": "",
     "state_dir": "",
 }

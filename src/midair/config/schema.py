@@ -176,6 +176,15 @@ class Metrics(Table, frozen=True, kw_only=True):
     """Where Prometheus scrapes, such as ``127.0.0.1:9464``; empty: off."""
 
 
+class Admin(Table, frozen=True, kw_only=True):
+    address: str = ""
+    """Where a page for people, ``/readyz`` and the metrics are served, such as ``127.0.0.1:9465``; empty: off. Whoever can
+    connect may look: nothing can be changed there."""
+    allowed_hosts: tuple[str, ...] = ()
+    """Names by which it may be asked for, besides those of this machine and the address; ``.example.com`` stands for all below
+    it."""
+
+
 class Process(Table, frozen=True, kw_only=True):
     """A program of the same version beside the workers (``[[process]]``): a queue consumer, a scheduler."""
 
@@ -377,6 +386,7 @@ class Settings(Table, frozen=True, kw_only=True):
     signals: Signals = Signals()
     log: Log = Log()
     metrics: Metrics = Metrics()
+    admin: Admin = Admin()
     is_dev: bool = False
     """Run by ``midair dev``."""
     watch: Watch = Watch()

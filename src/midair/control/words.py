@@ -432,6 +432,7 @@ class StatusReport(Answer, frozen=True, kw_only=True):
     last: tuple[ReceiptLine, ...] = ()
     binds: tuple[str, ...] = ()
     metrics: str = ""
+    admin: str = ""
     store: StoreStatus | None = None
     """None: it does not run under systemd."""
     warnings: tuple[str, ...] = ()

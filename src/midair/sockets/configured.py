@@ -11,8 +11,12 @@ from midair.sockets.address import BadAddress, parse
 def check_addresses(loaded: Loaded) -> None:
     """Read all addresses. Raises BadConfig naming each one that is none, and where it came from."""
     wanted = [("bind", address) for address in loaded.settings.bind]
-    if loaded.settings.metrics.address:
-        wanted.append(("metrics.address", loaded.settings.metrics.address))
+    for key, address in (
+        ("metrics.address", loaded.settings.metrics.address),
+        ("admin.address", loaded.settings.admin.address),
+    ):
+        if address:
+            wanted.append((key, address))
     problems = []
     for key, address in wanted:
         try:

@@ -24,7 +24,8 @@ from midair.supervisor.estate import Estate
 from midair.supervisor.processes import Program
 
 METRICS = "metrics"
-PURPOSES = (METRICS,)
+ADMIN = "admin"
+PURPOSES = (METRICS, ADMIN)
 """What an address is for. ``PURPOSE_served`` and ``PURPOSE_unavailable`` are events."""
 FIRST_FD = 3
 """Of the child's listeners, in the order of PURPOSES."""
@@ -43,7 +44,7 @@ class Kept(msgspec.Struct, kw_only=True):
 
 def addresses_of(settings: Settings) -> dict[str, str]:
     """What these settings want served, by what it is for; an empty address: nowhere."""
-    return {METRICS: settings.metrics.address}
+    return {METRICS: settings.metrics.address, ADMIN: settings.admin.address}
 
 
 class Endpoints:
@@ -108,7 +109,13 @@ class Endpoints:
             estate.say(f"{purpose}_served", {"address": self._listeners[purpose].actual, "pid": self.pid})
 
     def _orders(self, fds: dict[str, int]) -> Orders:
-        return Orders(control=control_socket(self._estate.settings.runtime_dir), metrics_fd=fds.get(METRICS, -1))
+        settings = self._estate.settings
+        return Orders(
+            control=control_socket(settings.runtime_dir),
+            metrics_fd=fds.get(METRICS, -1),
+            admin_fd=fds.get(ADMIN, -1),
+            allowed_hosts=settings.admin.allowed_hosts,
+        )
 
     def _exited(self, how: str) -> None:
         self.pid = 0

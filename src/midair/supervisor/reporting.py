@@ -33,14 +33,27 @@ class Reporting:
     def __init__(self, estate: Estate, accounts: Accounts) -> None:
         self._estate = estate
         self._accounts = accounts
+        self._is_looking = False
+        self._wait_for_look: list[tuple[control.Status, Callable[[control.StatusReport], None]]] = []
+        """Who asked while a look went on that had begun before: the next one is for all of them."""
 
     def status(self, asked: control.Status, done: Callable[[control.StatusReport], None]) -> None:
-        """How the service is, for people and scripts; what is on the disk is looked up first, if that is asked for."""
+        """How the service is, for people and scripts; what is on the disk is looked up first, if that is asked for: in a child,
+        and one at a time, however many ask."""
+        if not asked.look:
+            done(self._status(asked.events))
+        elif self._is_looking:
+            self._wait_for_look.append((asked, done))
+        else:
+            self._look_for([(asked, done)])
+
+    def _look_for(self, wanted: list[tuple[control.Status, Callable[[control.StatusReport], None]]]) -> None:
         serving = self._estate.service.serving
         release = self._estate.releases.get(serving) if serving else None  # A stand-in's files are no version's.
-        if release is None or not asked.look:
-            done(self._status(asked.events))
+        if release is None:
+            self._tell(wanted)
             return
+        self._is_looking = True
         settings, survey, ambient = release.settings, release.survey, self._estate.ambient
 
         def look() -> str:
@@ -51,9 +64,17 @@ class Reporting:
         def looked(outcome: str | Fault) -> None:
             # A disk that does not answer, or a version that has no name yet: the last one known is what we say.
             self._estate.on_disk = self._estate.on_disk if isinstance(outcome, Fault) else outcome
-            done(self._status(asked.events))
+            self._is_looking = False
+            self._tell(wanted)
+            if self._wait_for_look:
+                waiting, self._wait_for_look = self._wait_for_look, []
+                self._look_for(waiting)
 
         self._estate.offload.begin("looking at the disk", look, str, looked, limit_s=LOOK_S)
+
+    def _tell(self, wanted: list[tuple[control.Status, Callable[[control.StatusReport], None]]]) -> None:
+        for asked, done in wanted:
+            done(self._status(asked.events))
 
     def _status(self, events: int) -> control.StatusReport:
         service, now_s = self._estate.service, self._estate.loop.clock.now_s()
@@ -89,6 +110,7 @@ class Reporting:
             last=tuple(self._estate.ledger.line(receipt) for receipt in self._estate.ledger.latest(5)),
             binds=tuple(each.actual for each in (*self._estate.listeners, *self._estate.commands.stored)),
             metrics=self._estate.served_at.get("metrics", ""),
+            admin=self._estate.served_at.get("admin", ""),
             events=tuple(each.line() for each in self._estate.recent.latest(events)),
             rss_bytes=_resident_bytes(os.getpid()),
             processor_s=processor_s(os.getpid()),
