@@ -63,6 +63,11 @@ FAULTS: dict[str, tuple[str, str]] = {
     "worker-exited": (WHOLE_UPDATE, "A worker ended before it was ready; its own last lines are shown."),
     "zygote-exited": (WHOLE_UPDATE, "The process that imports the application ended; how, stands in the message."),
     # --- a request that was not taken up
+    "too-many-connections": (
+        REQUEST,
+        "More are connected to the control socket than it serves; of users that are not its own, fewer.",
+    ),
+    "unanswerable": (REQUEST, "The answer is too long for a frame, or has in it what is no text."),
     "no-receipt": (REQUEST, "There is no receipt of that number."),
     "no-update": (REQUEST, "There is nothing to look on at."),
     "no-worker": (REQUEST, "There is no such worker; `midair status` lists them."),

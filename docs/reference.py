@@ -564,9 +564,8 @@ service of another folder refuses it (`other-folder`).
 
 Four bytes of length, most significant first, then that many bytes of JSON. A request has at most {request_max} KiB, an
 answer {answer_max} MiB. The kind of a word stands in its field `word`. Fields that are not known are ignored, so that a
-newer side talks to an older one; `protocol` is {protocol} now. One request a connection: it must come within
-{request_within} s, and at most {connections} connections are served at once. Nonsense is answered with `refused` and costs
-nothing but that connection.
+newer side talks to an older one; `protocol` is {protocol} now. One request a connection. Nonsense is answered with
+`refused` and costs nothing but that connection.
 
 ```python
 import json
@@ -584,6 +583,22 @@ def ask(path: str, request: dict) -> dict:
 
 ask("/run/midair/shop/control.sock", {"word": "status"})["state"]
 ```
+
+## Bounds
+
+No peer can hold the service up, or lock out whoever operates it:
+
+| what | bound |
+| --- | --- |
+| a request | within {request_within} s; {behind} KiB behind it are read away, then the connection is closed |
+| an answer that nobody takes | {taken_within} s without a byte taken, {out} MiB a connection, {all_out} MiB in all |
+| connections | {connections}; for one more, that which has asked nothing for longest gives way (`too-many-connections`) |
+| users that are neither root nor the service's own | {others} of these connections, {user} a user, {others_per_s} a second |
+| a reason | {reason} characters are kept |
+| lines of the log about refusals and nonsense | {complaints} in {complaints_per_s} s; the next says how many were `left_out` |
+
+A look at the disk (`status`) and a look into the workers (`stacks`) are under way once, however many ask; who asks meanwhile
+shares the next.
 
 ## The conversation
 
@@ -607,6 +622,16 @@ def control_socket() -> str:
         "protocol": str(words.PROTOCOL),
         "request_within": f"{control.REQUEST_WITHIN_S:g}",
         "connections": str(control.CONNECTIONS_MAX),
+        "others": str(control.OTHERS_MAX),
+        "user": str(control.USER_MAX),
+        "others_per_s": str(control.OTHERS_PER_S),
+        "behind": str(control.BEHIND_MAX_BYTES // 1024),
+        "taken_within": f"{control.TAKEN_WITHIN_S:g}",
+        "out": str(control.OUT_MAX_BYTES // 1024**2),
+        "all_out": str(control.ALL_OUT_MAX_BYTES // 1024**2),
+        "reason": str(control.REASON_MAX),
+        "complaints": str(control.COMPLAINTS_MAX),
+        "complaints_per_s": f"{control.COMPLAINTS_PER_S:g}",
         "conversation": textwrap.dedent(conversation),
     }.items():
         page = page.replace("{" + name + "}", text)

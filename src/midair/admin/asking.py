@@ -36,6 +36,9 @@ WITHIN_S = 5.0
 EVERY_S = 0.1
 """Between two questions of one kind, whoever asks."""
 
+NO_RECEIPT = "no-receipt"
+"""The code with which the supervisor says so."""
+
 A = TypeVar("A")
 
 
@@ -47,9 +50,6 @@ class Unanswered(WorldError):
 
 class NoReceipt(WorldError):
     """There is no receipt of that number, or not any more."""
-
-    code = "no-receipt"
-    hint = "midair history lists them"
 
 
 class Supervisor:
@@ -92,7 +92,7 @@ class Supervisor:
                     answer = decode_answer(frame)
                     if isinstance(answer, kind):
                         return answer
-                    if isinstance(answer, Refused) and answer.fault.code == NoReceipt.code:
+                    if isinstance(answer, Refused) and answer.fault.code == NO_RECEIPT:
                         raise NoReceipt(answer.fault.message)
                     raise Unanswered(f"the supervisor answered with {type(answer).__name__}")
         finally:

@@ -36,9 +36,6 @@ RECEIPTS_WAITING = 32
 class TooMany(WorldError):
     """More is asked for at one time than anybody reads."""
 
-    code = "too-many-at-once"
-    hint = "ask again in a second"
-
 
 class View(msgspec.Struct, kw_only=True):
     """What is shown."""

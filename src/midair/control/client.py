@@ -58,8 +58,7 @@ def connect(address: ServiceAddress, *, timeout_s: float = ANSWER_WITHIN_S) -> s
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         connection.settimeout(timeout_s)
         try:
-            with short_path(path) as short:
-                connection.connect(short)
+            _connect(connection, path, timeout_s)
         except OSError as exc:
             connection.close()
             if exc.errno in (errno.EACCES, errno.EPERM):
@@ -73,6 +72,19 @@ def connect(address: ServiceAddress, *, timeout_s: float = ANSWER_WITHIN_S) -> s
         else:
             return connection
     raise _not_running(address, stale)
+
+
+def _connect(connection: socket.socket, path: str, timeout_s: float) -> None:
+    """As ``connect``; a queue that is full is waited for, which a socket with a time-out does not do by itself."""
+    deadline_s = time.monotonic() + timeout_s
+    while True:
+        try:
+            with short_path(path) as short:
+                return connection.connect(short)
+        except BlockingIOError:
+            if time.monotonic() > deadline_s:
+                raise
+            time.sleep(RETRY_S)
 
 
 def _not_running(address: ServiceAddress, stale: str) -> NotRunning:
@@ -113,8 +125,8 @@ def ask(address: ServiceAddress, request: Request, *, timeout_s: float = ANSWER_
     with connect(address) as connection:
         try:
             connection.sendall(encode_request(request))
-        except (BrokenPipeError, ConnectionResetError) as exc:
-            raise HungUp(f"{address.name} hung up before it answered") from exc
+        except (BrokenPipeError, ConnectionResetError):
+            pass  # It may have said why, before it hung up.
         decoder = FrameDecoder(ANSWER_MAX_BYTES)
         while data := _receive(connection, deadline_s, timeout_s):
             for frame in decoder.feed(data):

@@ -216,8 +216,8 @@ _TABLE = (
     Event("endpoints_died", "warning", "The process that serves metrics and page has ended; it is started again.",
           ("how", "again_in_s")),
     Event("log_lines_dropped", "warning", "Nobody read the log for a while; lines were lost.", ("lines", "of")),
-    Event("control_refused", "warning", "Somebody without the right used the control socket.", ("uid", "asked")),
-    Event("control_garbage", "warning", "Somebody wrote nonsense to the control socket.", ("uid", "error")),
+    Event("control_refused", "warning", "Somebody without the right used the control socket.", ("uid", "asked", "left_out")),
+    Event("control_garbage", "warning", "Somebody wrote nonsense to the control socket.", ("uid", "error", "left_out")),
     # --- midair dev
     Event("saved", "info", "A save was dealt with (`midair dev`): what changed, what was done, how long each part took.",
           ("what", "did", "why", "import_s", "start_s", "live_s")),

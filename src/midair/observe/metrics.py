@@ -38,7 +38,7 @@ ROLES = ("candidate", "serving", "parked", "retiring")
 RESULTS = ("committed", "refused", "rolled-back", "superseded", "stopped")
 REPLACED = ("died", "worn", "hung")
 ENDS = ("left", "died", "killed", "failed")
-REFUSALS = ("not_allowed", "garbage", "too_many", "silent")
+REFUSALS = ("not_allowed", "garbage", "too_many", "silent", "unread")
 STATES = ("idle", "active", "websocket", "stream", "draining")
 """What a connection does; each is in one of them."""
 STEPS = ("pre", "build", "check", "post")
@@ -414,7 +414,7 @@ METRICS = (
     Metric("midair_log_lines_dropped_total", "counter", "Log lines lost because nobody read them.",
            _one(lambda s: s.log_lines_dropped)),
     Metric("midair_control_refusals_total", "counter",
-           "Commands turned away at the control socket, by why: not_allowed, garbage, too_many, silent.",
+           "Commands turned away at the control socket, by why: not_allowed, garbage, too_many, silent, unread.",
            _by("why", lambda s: s.control_refusals), ("why",), {"why": REFUSALS}),
     Metric("midair_start_time_seconds", "gauge", "When the service started.",
            _one(lambda s: s.started_s)),

@@ -1,7 +1,9 @@
 """The control socket: whoever may asks, and is answered; whoever may not is told so. Garbage gets an error and costs nothing.
 
 One request a connection. Reading and acting are separate rights, given by the kernel's word on who is at the other end. No
-peer can hold anything up: what it does not read is bounded, then it is hung up on.
+peer can hold anything up: what it sends, what it does not read, and how long it takes for either is bounded, then it is hung
+up on. Connections that have not asked anything yet make room for new ones, and other users than the service's own have a
+share of them only: whoever operates the service gets through, whatever they do.
 """
 
 from __future__ import annotations
@@ -31,10 +33,32 @@ from midair.supervisor.reporting import Reporting
 from midair.supervisor.supervisor import Supervisor
 
 CONNECTIONS_MAX = 64
-"""Commands that may be connected at once; more are hung up on."""
+"""Commands that may be connected at once. For one more, the connection that has asked nothing for the longest time is hung up on;
+if all have asked, the new one is told to come again."""
+OTHERS_MAX = 32
+"""Of these, connections of users that are neither root nor the service's own."""
+USER_MAX = 8
+"""And of one such user."""
+OTHERS_PER_S = 50
+"""And how many of them in a second: an answer costs little, and they are many who could ask."""
 OUT_MAX_BYTES = 8 * 1024 * 1024
 """Two of the longest answers. A peer that lets more pile up does not read."""
+ALL_OUT_MAX_BYTES = 32 * 1024 * 1024
+"""The same of all peers together: beyond, the one with the most is hung up on."""
+TAKEN_WITHIN_S = 10.0
+"""A peer that takes nothing of what waits for it for this long does not read, either."""
 REQUEST_WITHIN_S = 10.0
+BEHIND_MAX_BYTES = 64 * 1024
+"""What a peer may send after its request: it is read away."""
+ACCEPTS_PER_TURN = 16
+"""Faster than anybody connects, and a quarter of CONNECTIONS_MAX: who is in has its turn before it could have to give way."""
+ACCEPT_AGAIN_S = 0.5
+"""After an accept that failed for want of descriptors or memory: the listener stays readable, and would be asked at each turn."""
+COMPLAINTS_MAX = 10
+"""Lines about refusals and nonsense in COMPLAINTS_PER_S; the next line says how many were left out."""
+COMPLAINTS_PER_S = 60.0
+REASON_MAX = 1000
+"""Characters of a reason that are kept: it stands in receipts, of which many are sent at a time."""
 PROGRESS_KEPT = 400
 WATCHED_UPDATES = 8
 LINES_MAX_BYTES = 3 * 1024 * 1024
@@ -78,6 +102,8 @@ class Peer:
         self._is_ending = False
         self.is_open = True
         self.has_asked = False
+        self.when_closed: list[Callable[[], None]] = []
+        self._behind = 0
         self._timer: Timer | None = self._loop.call_later(REQUEST_WITHIN_S, self._is_silent)
         self._loop.on_readable(connection.fileno(), self._read)
 
@@ -88,6 +114,15 @@ class Peer:
             return f"uid {self.uid} ({pwd.getpwuid(self.uid).pw_name})"
         except KeyError:
             return f"uid {self.uid}"
+
+    @property
+    def is_own(self) -> bool:
+        """root, or the service's own user: either could end the service anyway."""
+        return self.uid in {0, os.getuid()}
+
+    @property
+    def waiting_bytes(self) -> int:
+        return len(self._out)
 
     def groups(self) -> set[int]:
         try:
@@ -111,30 +146,41 @@ class Peer:
             self.close()
             return
         if self.has_asked:
-            return  # One request a connection; the rest is read away.
+            self._behind += len(data)  # One request a connection; the rest is read away.
+            if self._behind > BEHIND_MAX_BYTES:
+                self.close()
+            return
         try:
             frames = self._decoder.feed(data)
             if not frames:
                 return
             request = decode_request(frames[0])
         except FramingError as error:
-            self._server.refused("garbage")
-            self._server.say("control_garbage", {"uid": self.uid, "error": str(error)[:200]})
+            self._server.complain("garbage", "control_garbage", {"uid": self.uid, "error": str(error)[:200]})
+            self.has_asked = True
             self.end(words.Refused(fault=error.fault(), exit_code=error.exit_code))
             return
         self.has_asked = True
-        if self._timer:
-            self._timer.cancel()
+        self._stop_waiting()
         self._server.asked(self, request)
 
     def send(self, answer: words.AnyAnswer) -> None:
+        """An answer that cannot be sent (it is too long, or has in it what is no text) is a refusal that says so."""
         if not self.is_open or self._is_ending:
             return
-        self._out += encode_answer(answer)
+        try:
+            self._out += encode_answer(answer)
+        except (FramingError, UnicodeEncodeError) as error:
+            fault = Fault(
+                "unanswerable", f"the answer cannot be sent: {error}", "midair logs and the receipt's file may tell"
+            )
+            self._out += encode_answer(words.Refused(fault=fault))
+            self._is_ending = True
         if len(self._out) > OUT_MAX_BYTES:
-            self.close()
+            self.reads_nothing()
             return
         self._flush()
+        self._server.make_room()
 
     def end(self, answer: words.AnyAnswer) -> None:
         """The last answer: hang up once it is out."""
@@ -147,6 +193,23 @@ class Peer:
         self._server.refused("silent")
         self.close()
 
+    def reads_nothing(self) -> None:
+        """Hang up: what waits for it waits in our memory."""
+        self._server.refused("unread")
+        self.close()
+
+    def turn_away(self) -> None:
+        """Say that there is no room, and hang up."""
+        self._server.refused("too_many")
+        fault = Fault("too-many-connections", "too many are connected to the control socket", "try again in a moment")
+        self.end(words.Refused(fault=fault))
+        self.close()
+
+    def _stop_waiting(self) -> None:
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None
+
     def _flush(self) -> None:
         try:
             sent = self.connection.send(self._out)
@@ -156,8 +219,10 @@ class Peer:
             self.close()
             return
         del self._out[:sent]
-        if not self.is_open:
-            return
+        if sent or not self._out:
+            self._stop_waiting()
+        if self._out and self._timer is None:
+            self._timer = self._loop.call_later(TAKEN_WITHIN_S, self.reads_nothing)
         self._loop.on_writable(self.connection.fileno(), self._flush if self._out else None)
         if self._is_ending and not self._out:
             self.close()
@@ -165,11 +230,12 @@ class Peer:
     def close(self) -> None:
         if self.is_open:
             self.is_open = False
-            if self._timer:
-                self._timer.cancel()
+            self._stop_waiting()
             self._loop.forget(self.connection.fileno())
             self.connection.close()
             self._server.forget(self)
+            for tell in self.when_closed:
+                tell()
 
 
 class Watcher:
@@ -195,7 +261,8 @@ class ControlServer:
         self._reporting = Reporting(supervisor.estate, supervisor.accounts)
         self._holders = Holders(supervisor.estate, self._reporting)
         self._listener = listener
-        self._peers: set[Peer] = set()
+        self._peers: dict[Peer, None] = {}
+        """In the order in which they came."""
         self._waiting: dict[RequestId, tuple[Peer, words.Request]] = {}
         self._watchers: dict[int, list[Watcher]] = {}
         self._progress: dict[int, list[words.Progress]] = {}
@@ -206,6 +273,10 @@ class ControlServer:
         self.upgrade: Callable[[Peer, words.Upgrade], None] = lambda peer, request: peer.end(
             words.Refused(fault=Fault("not-built", "upgrade is not available"), exit_code=FAILED)
         )
+        self._came: deque[float] = deque(maxlen=OTHERS_PER_S)
+        """When the last of other users were let in."""
+        self._complaints: deque[float] = deque(maxlen=COMPLAINTS_MAX)
+        self._left_out = 0
         supervisor.answered.append(self._answered)
         supervisor.opened.append(self._opened)
         supervisor.closed.append(self._closed)
@@ -216,25 +287,69 @@ class ControlServer:
     # --- connections ----------------------------------------------------------------------------------------------
 
     def _accept(self) -> None:
-        try:
-            connection, _ = self._listener.accept()
-        except OSError:
-            return  # Nobody there any more, or no descriptors: they try again.
-        if len(self._peers) >= CONNECTIONS_MAX:
-            self.refused("too_many")
-            connection.close()
+        for _ in range(ACCEPTS_PER_TURN):
+            try:
+                connection, _ = self._listener.accept()
+            except (BlockingIOError, ConnectionAbortedError):
+                return  # Nobody there any more.
+            except OSError:
+                self.loop.on_readable(self._listener.fileno(), None)
+                self.loop.call_later(ACCEPT_AGAIN_S, self._accept_again)
+                return
+            self._let_in(Peer(self, connection))
+
+    def _let_in(self, peer: Peer) -> None:
+        self._peers[peer] = None
+        if not self._has_room(peer):
+            peer.turn_away()
+
+    def _accept_again(self) -> None:
+        if self._listener.fileno() >= 0:
+            self.loop.on_readable(self._listener.fileno(), self._accept)
+
+    def _has_room(self, new: Peer) -> bool:
+        """Whether the new peer may stay. Whoever has asked nothing yet gives way, oldest first: one that means to ask does so
+        at once, and is read in the turn after its accept."""
+        if not new.is_own:
+            others = [peer for peer in self._peers if not peer.is_own]
+            same = [peer for peer in others if peer.uid == new.uid]
+            now_s = self.loop.clock.now_s()
+            is_fast = len(self._came) == OTHERS_PER_S and now_s - self._came[0] < 1.0
+            if is_fast or len(others) > OTHERS_MAX or len(same) > USER_MAX:
+                return False
+            self._came.append(now_s)
+        if len(self._peers) <= CONNECTIONS_MAX:
+            return True
+        silent = next((peer for peer in self._peers if not peer.has_asked and peer is not new), None)
+        if silent:
+            silent.turn_away()
+        return silent is not None
+
+    def make_room(self) -> None:
+        """Bound what all peers together let wait."""
+        if sum(peer.waiting_bytes for peer in self._peers) > ALL_OUT_MAX_BYTES:
+            max(self._peers, key=lambda peer: peer.waiting_bytes).reads_nothing()
+
+    def complain(self, why: str, event: str, fields: Mapping[str, FieldValue]) -> None:
+        """Count it, and say it unless much of the kind was said a moment ago: the log is not theirs to fill."""
+        self.refused(why)
+        now_s = self.loop.clock.now_s()
+        if len(self._complaints) == COMPLAINTS_MAX and now_s - self._complaints[0] < COMPLAINTS_PER_S:
+            self._left_out += 1
             return
-        self._peers.add(Peer(self, connection))
+        self._complaints.append(now_s)
+        self.say(event, {**fields, "left_out": self._left_out} if self._left_out else fields)
+        self._left_out = 0
 
     def adopt(self, connection: socket.socket) -> Peer:
         """A connection that the image before this one left unanswered."""
         peer = Peer(self, connection)
         peer.has_asked = True
-        self._peers.add(peer)
+        self._peers[peer] = None
         return peer
 
     def forget(self, peer: Peer) -> None:
-        self._peers.discard(peer)
+        self._peers.pop(peer, None)
         for watchers in self._watchers.values():
             watchers[:] = [w for w in watchers if w.peer is not peer]
         for request in [r for r, (p, _) in self._waiting.items() if p is peer]:
@@ -251,7 +366,7 @@ class ControlServer:
 
     def may(self, peer: Peer, request: words.Request) -> bool:
         """root and the service's own user may all; members of the named groups what their group may."""
-        if peer.uid in {0, os.getuid()}:
+        if peer.is_own:
             return True
         control = self._estate.settings.control
         names = control.operators if isinstance(request, ACTING) else (*control.operators, *control.readers)
@@ -269,13 +384,12 @@ class ControlServer:
             return
         if not self.may(peer, request):
             what = type(request).__name__.lower()
-            self.refused("not_allowed")
-            self.say("control_refused", {"uid": peer.uid, "asked": what})
+            self.complain("not_allowed", "control_refused", {"uid": peer.uid, "asked": what})
             hint = "ask as the service's own user or as root, or have your group named in control.operators"
             peer.end(words.Refused(fault=Fault("not-allowed", f"{peer.who} may not {what}", hint)))
             return
         try:
-            self._do(peer, request)
+            self._do(peer, _shortened(request))
         except MidairError as error:
             peer.end(words.Refused(fault=error.fault(), exit_code=error.exit_code))
 
@@ -366,25 +480,25 @@ class ControlServer:
         peer.send(fitting(lines[-request.limit :]))
         if not request.follow:
             peer.end(words.Done())
+        if not peer.is_open or not request.follow:
             return
         wanted = self._of_update(request.update) if request.update else request.generation
 
         def follow(line: Line, stream: str) -> None:
             number = self._estate.recent.last
-            if not peer.is_open:
-                self._estate.outputs.followers.remove(follow)
-            elif wanted in {0, line.generation} and number > newest:
+            if wanted in {0, line.generation} and number > newest:
                 peer.send(words.LogLines(lines=(_line(line.generation, line.slot, stream, number, line.text),)))
 
         def follow_events(row: Row) -> None:
-            if not peer.is_open:
-                self._estate.recent.followers.remove(follow_events)
-            elif _is_about(row, wanted, request.update) and row.number > newest:
+            if _is_about(row, wanted, request.update) and row.number > newest:
                 peer.send(words.LogLines(lines=(_event_line(row),)))
 
-        self._estate.outputs.followers.append(follow)
+        followers, events = self._estate.outputs.followers, self._estate.recent.followers
+        followers.append(follow)
+        peer.when_closed.append(lambda: followers.remove(follow))
         if request.events:
-            self._estate.recent.followers.append(follow_events)
+            events.append(follow_events)
+            peer.when_closed.append(lambda: events.remove(follow_events))
 
     def _kept_lines(self, request: words.Logs) -> list[words.LogLine]:
         """Lines and events in their order."""
@@ -609,6 +723,14 @@ def _is_about(row: Row, generation: int, update: int) -> bool:
     if not generation:
         return True
     return row.fields.get("generation") == generation or (update != 0 and row.fields.get("update") == update)
+
+
+def _shortened(request: words.Request) -> words.Request:
+    """With a reason of at most REASON_MAX characters."""
+    reason = getattr(request, "reason", "")
+    if len(reason) <= REASON_MAX:
+        return request
+    return msgspec.structs.replace(request, reason=f"{reason[:REASON_MAX]}…")
 
 
 def _gids(names: tuple[str, ...]) -> set[int]:

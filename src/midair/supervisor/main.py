@@ -45,6 +45,8 @@ BIND_RETRY_S = 6.0
 """A killed supervisor's workers close their listeners within this time."""
 BIND_AGAIN_S = 0.1
 LOCK_FILE = "lock"
+CONTROL_BACKLOG = 512
+"""Commands that may wait for the supervisor's next turn; one more is told at once that it is busy."""
 
 
 class NameTaken(WorldError):
@@ -206,7 +208,7 @@ def open_control(settings: Settings) -> socket.socket:
             os.umask(old_mask)
         # With groups configured everybody may knock; the kernel tells who it is, and the answer depends on that.
         os.chmod(path, 0o666 if is_open else 0o600)
-        listener.listen(64)
+        listener.listen(CONTROL_BACKLOG)
     except OSError as exc:
         listener.close()
         raise NoPlace(f"the control socket {path} cannot be made: {exc.strerror}") from exc

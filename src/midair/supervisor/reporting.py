@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable
+from typing import NamedTuple
 
 import midair
 from midair.control import words as control
@@ -27,12 +28,22 @@ LOOK_S = 2.0
 STACKS_MAX_BYTES = 256 * 1024
 
 
+class _Wanted(NamedTuple):
+    """Stacks that somebody asked for."""
+
+    generation: GenerationId
+    slot: int
+    only: frozenset[WorkerId] | None
+
+
 class Reporting:
     """Answers from what is known, and from the workers themselves."""
 
     def __init__(self, estate: Estate, accounts: Accounts) -> None:
         self._estate = estate
         self._accounts = accounts
+        self._is_collecting = False
+        self._stacks_asked: list[tuple[_Wanted, Callable[[list[control.WorkerStacks]], None]]] = []
         self._is_looking = False
         self._wait_for_look: list[tuple[control.Status, Callable[[control.StatusReport], None]]] = []
         """Who asked while a look went on that had begun before: the next one is for all of them."""
@@ -228,7 +239,35 @@ class Reporting:
     ) -> None:
         """What the threads and tasks of some workers stand in; a worker that hangs tells its threads all the same.
 
-        only: of these workers; None: of all that slot and generation name."""
+        only: of these workers; None: of all that slot and generation name. One collection at a time: it interrupts the
+        workers. Who asks for the same while one goes on shares the next.
+        """
+        self._stacks_asked.append((_Wanted(generation, slot, only), done))
+        if not self._is_collecting:
+            self._collect_next()
+
+    def _collect_next(self) -> None:
+        wanted = self._stacks_asked[0][0]
+        told = [done for asked, done in self._stacks_asked if asked == wanted]
+        self._stacks_asked = [each for each in self._stacks_asked if each[0] != wanted]
+        self._is_collecting = True
+
+        def collected(stacks: list[control.WorkerStacks]) -> None:
+            self._is_collecting = False
+            for done in told:
+                done(stacks)
+            if self._stacks_asked and not self._is_collecting:
+                self._collect_next()
+
+        self._collect(*wanted, collected)
+
+    def _collect(
+        self,
+        generation: GenerationId,
+        slot: int,
+        only: frozenset[WorkerId] | None,
+        done: Callable[[list[control.WorkerStacks]], None],
+    ) -> None:
         wanted = [
             w
             for w in self._estate.fleet.workers.values()
