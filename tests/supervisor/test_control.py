@@ -49,7 +49,9 @@ class Place:
             say=lambda event, fields: self.said.append((event, fields)),
             settings=SimpleNamespace(folder="/srv", name="it"),
         )
-        supervisor = SimpleNamespace(estate=estate, answered=[], opened=[], closed=[])
+        self.refused: list[str] = []
+        accounts = SimpleNamespace(refused=self.refused.append)
+        supervisor = SimpleNamespace(estate=estate, accounts=accounts, answered=[], opened=[], closed=[])
         self.server = Answering(self, supervisor, listener)
 
     def connect(self, data: bytes = b"") -> socket.socket:
@@ -119,6 +121,7 @@ def test_whoever_asks_nothing_gives_way_to_whoever_does(place: Place) -> None:
     assert len(place.peers) == control.CONNECTIONS_MAX
     assert isinstance(_ask(place), words.MetricsReport)
     assert _code(silent[0]) == "too-many-connections"
+    assert place.refused == ["too_many"]
     for client in silent[1:]:
         client.close()
 
@@ -169,6 +172,7 @@ def test_who_does_not_read_is_hung_up_on(place: Place) -> None:
     assert len(place.peers) == 1, "it has read a little"
     place.wait(2)
     assert place.peers == []
+    assert place.refused == ["unread"]
     client.close()
 
 
