@@ -19,7 +19,7 @@ from tests.support.waiting import wait_for
 BOTH: dict[str, Setting] = {
     "admin": {"address": "127.0.0.1:0"},
     "metrics": {"address": "127.0.0.1:0"},
-    "stop": {"timeout": "5s", "delay": "2s"},
+    "stop": {"timeout": "5s", "delay": "1s"},
 }
 
 
