@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import socket
 import struct
@@ -52,6 +53,7 @@ class Journald:
             for fd in fds:
                 with os.fdopen(fd, "rb") as file:
                     # Only what can never change is believed; the descriptor stands where the writer left it.
+                    assert fcntl.fcntl(fd, fcntl.F_GET_SEALS) & fcntl.F_SEAL_WRITE
                     data = os.pread(fd, os.fstat(file.fileno()).st_size, 0)
             entries.append(fields(data))
 

@@ -144,7 +144,7 @@ def test_the_template_leaves_the_service_to_its_instance() -> None:
 
 def test_each_listener_has_a_socket_unit_of_its_own_name() -> None:
     settings = _shop(
-        bind=("localhost:80", "[::1]:80", "unix:run/web.sock"), socket_owner="www-data:web", socket_mode=0o600
+        bind=("localhost:80", "[::1]:80", "unix:/run/web/shop.sock"), socket_owner="www-data:web", socket_mode=0o600
     )
     made = units(settings, _with(has_socket=True))
     assert [unit.name for unit in made] == ["shop.service", "shop.socket", "shop-web2.socket", "shop-web3.socket"]
@@ -152,7 +152,7 @@ def test_each_listener_has_a_socket_unit_of_its_own_name() -> None:
     assert service["Requires"] == ["shop.socket shop-web2.socket shop-web3.socket"]
     assert (first["ListenStream"], first["FileDescriptorName"]) == (["127.0.0.1:80"], ["web"])
     assert (second["ListenStream"], second["BindIPv6Only"]) == (["[::1]:80"], ["ipv6-only"])
-    assert (third["ListenStream"], third["FileDescriptorName"]) == (["/srv/shop/run/web.sock"], ["web3"])
+    assert (third["ListenStream"], third["FileDescriptorName"]) == (["/run/web/shop.sock"], ["web3"])
     assert (third["SocketMode"], third["SocketUser"], third["SocketGroup"]) == (["0600"], ["www-data"], ["web"])
     assert service["RuntimeDirectory"] == ["midair/shop"], "its end would take systemd's sockets away"
 
