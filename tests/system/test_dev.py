@@ -99,6 +99,13 @@ def test_steps_come_before_the_update_and_a_failing_one_keeps_the_version(tmp_pa
         assert figures.changes["write"] >= 2
         assert figures.watches >= 1
 
+        def unknown() -> set[int]:
+            """Processes that are forked for imports and workers, and that the figures say nothing of."""
+            hosts = {process.pid for process in service.processes() if "midair.worker.host" in process.command}
+            return hosts - {process.pid for process in service.figures().processes}
+
+        wait_for(unknown, until=lambda pids: not pids, what="all processes among the figures")
+
 
 @pytest.mark.slow
 def test_a_newer_save_ends_the_build_that_runs(tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ STATES = ("idle", "active", "websocket", "stream", "draining")
 STEPS = ("pre", "build", "check", "post")
 """The lists of ``[build]``."""
 KINDS = ("supervisor", "base", "zygote", "worker", "companion", "endpoints")
-"""Of processes: companion is a [[process]], endpoints what serves the figures."""
+"""Of processes: base is all that zygotes are forked from, companion a [[process]], endpoints what serves the figures."""
 CHANGES = ("create", "write", "remove", "move", "chmod")
 """``watch.words.Kind``, which is above this room."""
 

@@ -284,7 +284,7 @@ class Accounts:
     def _processes(self) -> Iterator[ProcessFigures]:
         estate = self._estate
         yield ProcessFigures(kind="supervisor", pid=os.getpid())
-        for base in filter(None, (estate.fleet.base, *estate.fleet.kept.values())):
+        for base in estate.fleet.bases():
             yield ProcessFigures(kind="base", pid=base.pid)
         for zygote in estate.fleet.zygotes.values():
             yield ProcessFigures(kind="zygote", pid=zygote.pid, generation=str(zygote.generation))

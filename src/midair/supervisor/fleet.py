@@ -135,6 +135,9 @@ class Keeper(Protocol):
     def ended(self, base: Base) -> None:
         """Something that was kept is gone."""
 
+    def all_kept(self) -> list[Base]:
+        """Everything that is kept now."""
+
     def close(self) -> None:
         """Nothing needs to be kept any more."""
 
@@ -185,6 +188,12 @@ class Fleet:
         """Listeners that programs have opened by themselves: the stand-in accepts there, too."""
         self.on_ended: Callable[[Worker, str], None] = lambda worker, how: None
         """Its process is gone, its page can be read for the last time."""
+
+    def bases(self) -> list[Base]:
+        """All that zygotes are or can be forked from."""
+        kept = self.keeper.all_kept() if self.keeper else []
+        found = [*([self.base] if self.base else []), *self.kept.values(), *kept]
+        return list({each.pid: each for each in found}.values())
 
     # --- bases ----------------------------------------------------------------------------------------------------
 

@@ -253,6 +253,10 @@ class Warm:
     def _number_of(self, base: Base) -> int | None:
         return next((number for number, (each, _) in self._checkpoints.items() if each is base), None)
 
+    def all_kept(self) -> list[Base]:
+        checkpoints = [checkpoint for checkpoint, _ in self._checkpoints.values()]
+        return checkpoints + ([self._third_party] if self._third_party else [])
+
     def close(self) -> None:
         for number in list(self._checkpoints):
             self._drop(number)
