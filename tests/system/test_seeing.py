@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import socket
 import threading
 from collections.abc import Iterator
@@ -12,9 +14,10 @@ from typing import Any
 
 import pytest
 
+from midair.cli.why_alive import lines_of
 from midair.config.client import load_client
 from midair.control import words
-from midair.control.client import ask_one
+from midair.control.client import RefusedByService, ask, ask_one
 from tests.support.service import Service
 from tests.support.waiting import wait_for
 
@@ -49,7 +52,11 @@ def why_alive(service: Service, generation: int = 0) -> words.WhyAliveReport:
 
 def status(service: Service) -> words.StatusReport:
     address = load_client(folder=str(service.folder), environ={})
-    return ask_one(address, words.Status(look=False), words.StatusReport)
+    return ask_one(address, words.Status(look=False, events=50), words.StatusReport)
+
+
+def asked(service: Service, request: words.Request) -> list[words.AnyAnswer]:
+    return list(ask(load_client(folder=str(service.folder), environ={}), request))
 
 
 def kept(report: words.WhyAliveReport) -> dict[str, int]:
@@ -87,7 +94,7 @@ def test_what_keeps_an_old_version_is_told_and_it_ends_when_somebody_says_so(tmp
         text = service.midair("status").out
         assert "g1 drains  1 request, 1 WebSocket; cut in 5 min" in text
         assert "midair why-alive 1" in text
-        assert "secret" not in text + service.midair("why-alive", "1").out
+        assert "secret" not in "\n".join([text, *lines_of(report)])
         assert why_alive(service, 2).role == "serving"
         done = service.midair("drain", "--within", "200ms")
         assert (done.code, done.out) == (0, "1 worker leaves within 0.2 s\n")
@@ -95,8 +102,9 @@ def test_what_keeps_an_old_version_is_told_and_it_ends_when_somebody_says_so(tmp
         until_hung_up(socket_)
         idle.close()
         wait_for(lambda: [g.number for g in status(service).generations if g.workers], WITHIN_S, until=[2].__eq__)
-        assert service.midair("why-alive", "9").code == 1
-        assert "drain hurried" in service.midair("logs").out
+        with pytest.raises(RefusedByService, match="there is no generation 9"):
+            why_alive(service, 9)
+        assert "drain_hurried" in [event.event for event in status(service).events]
 
 
 @pytest.mark.slow
@@ -105,55 +113,51 @@ def test_a_worker_that_hangs_is_told_as_hung_with_where_it_stands(tmp_path: Path
 
     def hang(service: Service) -> None:
         with suppress(OSError):
-            service.get("/hang?s=4", timeout_s=WITHIN_S)
+            service.get("/hang?s=30", timeout_s=WITHIN_S)
 
     with Service(tmp_path, workers=1, settings=settings) as service:
         asking = threading.Thread(target=hang, args=(service,))
         asking.start()
         try:
             wait_for(lambda: status(service).generations[0].workers[0].state, WITHIN_S, until="hung".__eq__)
-            done = service.midair("why-alive")
+            report = why_alive(service)
         finally:
+            os.kill(status(service).generations[0].workers[0].pid, signal.SIGKILL)  # nobody waits for its end
             asking.join()
-        assert "hangs: its event loop does not answer" in done.out
-        assert " in http" in done.out, "the function that blocks"
+        (worker,) = report.workers
+        assert worker.holding is None
+        assert " in http" in worker.stacks, "the function that blocks"
+        assert "  hangs: its event loop does not answer. Where its threads stand:" in lines_of(report)
 
 
 @pytest.mark.slow
-def test_who_follows_the_log_sees_every_update_across_an_upgrade_and_nothing_twice(tmp_path: Path) -> None:
-    with Service(tmp_path) as service:
+def test_who_follows_the_log_sees_an_upgrade_and_the_update_after_it_and_nothing_twice(tmp_path: Path) -> None:
+    with Service(tmp_path, workers=1) as service:
         reader = service.midair_in_background("logs", "-f", "--json")
         assert reader.stdout is not None
         try:
             lines = [json.loads(reader.stdout.readline())]
-            service.update("2")
             upgraded = service.midair("upgrade")
             assert upgraded.code == 0, upgraded
-            service.update("3")
-
-            def is_over() -> bool:
-                return [line["event"] for line in lines].count("update_done") >= 3
-
-            while not is_over():
+            service.update("2")
+            while [line["event"] for line in lines].count("update_done") < 2:
                 lines.append(json.loads(reader.stdout.readline()))
         finally:
             reader.terminate()
             reader.communicate()
         numbers = [line["number"] for line in lines]
         assert numbers == sorted(set(numbers))
-        events = [line["event"] for line in lines]
-        assert [event for event in events if event in ("update_done", "upgrade_started", "supervisor_resumed")] == [
-            "update_done",
-            "update_done",
-            "upgrade_started",
-            "supervisor_resumed",
-            "update_done",
-        ]
-        # The same afterwards, of one update, from what is kept.
-        of_one = [json.loads(line) for line in service.midair("logs", "--update", "2", "--json").out.splitlines()]
-        assert {line["fields"].get("update", 2) for line in of_one} == {2}
-        assert "update_done" in [line["event"] for line in of_one]
-        assert service.midair("logs", "--update", "99").code == 1
+        wanted = ("update_done", "upgrade_started", "supervisor_resumed")
+        events = [line["event"] for line in lines if line["event"] in wanted]
+        assert events == ["update_done", "upgrade_started", "supervisor_resumed", "update_done"]
+        # The same afterwards, of the update alone, from what is kept.
+        (of_one,) = (
+            answer for answer in asked(service, words.Logs(update=3, events=True)) if isinstance(answer, words.LogLines)
+        )
+        assert {line.fields.get("update", 3) for line in of_one.lines} == {3}
+        assert "update_done" in [line.event for line in of_one.lines]
+        with pytest.raises(RefusedByService, match="there is no update 99"):
+            asked(service, words.Logs(update=99))
 
 
 @pytest.mark.slow
