@@ -12,7 +12,7 @@ import pytest
 from midair.admin import lookout as lookout_module
 from midair.admin.asking import NoReceipt, Shared, Supervisor
 from midair.admin.guard import Guard
-from midair.admin.lookout import Lookout, is_final
+from midair.admin.lookout import Lookout
 from midair.admin.site import site
 from midair.control.words import HistoryReport, ReceiptLine, StatusReport
 from midair.errors import NotRunning
@@ -287,7 +287,7 @@ def test_however_many_look_the_supervisor_is_asked_a_few_times() -> None:
         answers = await asyncio.gather(*(site.ask(path) for path in PATHS for _ in range(15)))
         assert {answer.status for answer in answers} == {200}
         assert len(site.supervisor.asked) < 20, site.supervisor.asked
-        assert site.supervisor.asked.count("receipt") == 1, "one that is final is remembered"
+        assert site.supervisor.asked.count("receipt") == 1, "one that was asked for a moment ago is not asked for again"
 
     run(test)
 
@@ -299,6 +299,18 @@ def test_of_many_receipts_some_are_answered_and_the_rest_is_told_to_come_again()
         assert sorted(asked) == [200] + [404] * (lookout_module.RECEIPTS_WAITING - 1)
         assert len(site.supervisor.asked) == lookout_module.RECEIPTS_WAITING
         assert (await site.ask("/receipts/1")).status == 200
+
+    run(test)
+
+
+def test_a_receipt_is_not_shown_as_it_was_long_ago(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test(site: Site) -> None:
+        await site.ask("/receipts/1")
+        await site.ask("/api/receipts/1")
+        assert site.supervisor.asked.count("receipt") == 1
+        monkeypatch.setattr(lookout_module, "RECEIPT_FRESH_S", 0.0)
+        await site.ask("/receipts/1")
+        assert site.supervisor.asked.count("receipt") == 2
 
     run(test)
 
@@ -336,16 +348,3 @@ def test_an_answer_is_never_older_than_the_wish_for_it() -> None:
         assert await shared.get() > 2
 
     asyncio.run(go())
-
-
-@pytest.mark.parametrize(
-    ("document", "is_it"),
-    [
-        ({"result": ""}, False),
-        ({"result": "committed"}, False),
-        ({"result": "committed", "books": {"1": {}}}, True),
-        ({}, False),
-    ],
-)
-def test_a_receipt_is_remembered_once_nothing_will_be_added(document: dict[str, Any], is_it: bool) -> None:
-    assert is_final(msgspec.json.encode(document)) is is_it

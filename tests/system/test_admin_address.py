@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import os
 import signal
 import urllib.error
 import urllib.request
@@ -50,6 +51,8 @@ def test_one_process_serves_page_and_metrics_and_comes_back_and_outlives_an_upgr
             assert _asked(admin, "/readyz") == (200, "serving\n")
             second = _child(service)
             assert second != first
+            niceness = [os.getpriority(os.PRIO_PROCESS, pid) for pid in (second.pid, *service.worker_pids())]
+            assert niceness[0] > max(niceness[1:]), "the workers come first"
             assert service.midair("upgrade").code == 0, service.log()
             assert _child(service) == second
             assert (service.status()["admin"], service.status()["metrics"]) == (admin, metrics)

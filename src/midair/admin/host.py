@@ -9,6 +9,7 @@ kills it) and holds nothing that could be lost: the minutes that the page draws 
 from __future__ import annotations
 
 import asyncio
+import os
 import resource
 import signal
 import socket
@@ -44,6 +45,8 @@ SETTINGS = ServeSettings(
 get through where a thousand do nothing, and these are gone after seconds."""
 DESCRIPTORS = 4096
 """Enough for that; more than the kernel allows is not asked for."""
+NICER = 5
+"""Whoever asks all the time for pages gets what processor time the workers leave."""
 
 
 def main() -> None:
@@ -51,6 +54,7 @@ def main() -> None:
     # Ctrl-C at the terminal is the supervisor's business.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    os.nice(NICER)
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (DESCRIPTORS if most < 0 else min(DESCRIPTORS, most), most))
     asyncio.run(serve(orders))

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import OrderedDict
 
 import msgspec
 
@@ -25,8 +24,9 @@ LOOK_EVERY_S = 0.4
 DISK_EVERY_S = 10.0
 """A look at the disk costs a process and reads the files."""
 UPDATES_SHOWN = 30
+RECEIPT_FRESH_S = 1.0
+"""A receipt is not asked for again within this time. It changes after its update, too: connections move on, a hook ends."""
 RECEIPTS_KEPT = 64
-"""Of updates that have ended."""
 RECEIPTS_EVERY_S = 0.02
 """Between two that are asked for."""
 RECEIPTS_WAITING = 32
@@ -61,7 +61,8 @@ class Lookout:
         self._view = View()
         self._looks = Shared(self._look, LOOK_EVERY_S)
         self._statuses = Shared(supervisor.status)
-        self._receipts: OrderedDict[int, bytes] = OrderedDict()
+        self._receipts: dict[int, tuple[float, bytes]] = {}
+        """When it was asked for, and what it was; oldest first."""
         self._turn = asyncio.Lock()
         self._waiting = 0
         self._is_looked_at = False
@@ -87,26 +88,32 @@ class Lookout:
 
     async def receipt(self, number: int) -> bytes:
         """As JSON. Raises NoReceipt, TooMany, SILENT."""
-        if (known := self._receipts.get(number)) is not None:
+        if known := self._fresh(number):
             return known
         if self._waiting >= RECEIPTS_WAITING:
             raise TooMany("too many receipts are asked for at one time")
         self._waiting += 1
         try:
             async with self._turn:
-                return self._receipts.get(number) or await self._fetch(number)
+                return self._fresh(number) or await self._fetch(number)
         finally:
             self._waiting -= 1
 
+    def _fresh(self, number: int) -> bytes:
+        """Nothing: it is not there, or too old."""
+        asked_s, document = self._receipts.get(number, (0.0, b""))
+        return document if time.monotonic() - asked_s < RECEIPT_FRESH_S else b""
+
     async def _fetch(self, number: int) -> bytes:
+        asked_s = time.monotonic()
         try:
             document = await self._supervisor.receipt(number)
         finally:
             await asyncio.sleep(RECEIPTS_EVERY_S)
-        if is_final(document):
-            self._receipts[number] = document
-            while len(self._receipts) > RECEIPTS_KEPT:
-                self._receipts.popitem(last=False)
+        self._receipts.pop(number, None)
+        self._receipts[number] = (asked_s, document)
+        if len(self._receipts) > RECEIPTS_KEPT:
+            del self._receipts[next(iter(self._receipts))]
         return document
 
     async def _keep_looking(self) -> None:
@@ -138,15 +145,3 @@ class Lookout:
 
 def _newest(lines: tuple[ReceiptLine, ...]) -> tuple[int, str, str] | None:
     return (lines[0].number, lines[0].result, lines[0].target) if lines else None
-
-
-class _Ended(msgspec.Struct):
-    result: str = ""
-    generation: int = 0
-    books: dict[str, object] = {}
-
-
-def is_final(document: bytes) -> bool:
-    """Whether nothing will be added to a receipt: its update has ended, and so have the connections of the version before."""
-    ended = msgspec.json.decode(document, type=_Ended)
-    return bool(ended.result and ended.books)
