@@ -61,6 +61,15 @@ def test_where_to_is_found_in_the_folder_or_in_the_configuration(type_in: Type, 
     assert "one" in type_in("--list")[1]
 
 
+def test_release_folders_within_a_project_are_not_deployed_with_it(type_in: Type, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        assert type_in("shop", "--to", "shop/out", "--id", name)[0] == DONE
+    assert {path.name for path in (tmp_path / "shop" / "out" / "current").iterdir()} >= {"app.py", "midair.toml"}
+    assert not (tmp_path / "shop" / "out" / "current" / "out").exists()
+    code, _, err = type_in("shop", "--to", "shop")
+    assert (code, "from a checkout beside it" in err) == (USAGE, True)
+
+
 def test_what_cannot_be_imported_is_not_switched_to(type_in: Type, tmp_path: Path) -> None:
     write(tmp_path / "shop" / "app.py", "import nothing_of_that_name\n")
     code, _, err = type_in("shop", "--to", "root")

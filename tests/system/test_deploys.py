@@ -117,7 +117,7 @@ def test_what_an_old_version_imports_late_comes_from_its_own_release(tmp_path: P
     with LateImports(tmp_path, "imports_late") as service:
         made, answers = tmp_path / "made", list[dict[str, str]]()
         asked = threading.Thread(
-            target=lambda: answers.append(json.loads(service.get(f"/late?after={made}", timeout_s=30)[1])), daemon=True
+            target=lambda: answers.append(json.loads(service.get(f"/late?after={made}", timeout_s=150)[1])), daemon=True
         )
         asked.start()
         wait_for(lambda: any(worker.active for each in service.look().generations for worker in each.workers))
@@ -125,7 +125,7 @@ def test_what_an_old_version_imports_late_comes_from_its_own_release(tmp_path: P
         (service.project / "later.py").write_text('VERSION = "2"\n')
         assert service.put("two").code == 0, service.log()
         made.touch()
-        asked.join(30)
+        asked.join(150)
         assert answers == [{"version": "1", "file": str(service.root / "releases" / "one" / "later.py")}]
         assert json.loads(service.get(f"/late?after={made}")[1])["version"] == "2"
 

@@ -22,7 +22,7 @@ from midair.control import client
 from midair.control.words import Config, ConfigReport, Outcome, Reload, Rollback, Status, StatusReport
 from midair.deploy import plan
 from midair.deploy.deployer import Deployer, Done, Order
-from midair.deploy.errors import FoldersUnusable, NoRoot, UnknownRelease
+from midair.deploy.errors import FoldersUnusable, NoRoot, SourceUnusable, UnknownRelease
 from midair.deploy.facts import Facts
 from midair.deploy.plan import Step
 from midair.deploy.source import Source, listing, read_source, revision_of
@@ -97,7 +97,8 @@ def command(
         except OSError as exc:
             raise FoldersUnusable(f"{exc.filename or layout.root}: {exc.strerror}") from exc
     try:
-        order = Order(source, listing(source, settings.ignore), revision_of(source), release, _whoever())
+        ignored = (*settings.ignore, *_own_folders(source, layout))
+        order = Order(source, listing(source, ignored), revision_of(source), release, _whoever())
         return _deploy(service, live, deployer, order, settings if source.kind == "folder" else None, dry_run)
     except OSError as exc:
         raise FoldersUnusable(f"{exc.filename or layout.root}: {exc.strerror}") from exc
@@ -123,6 +124,17 @@ def _layout(service: Service, root: str, deploy: Deploy) -> Layout:
     if deploy.root:
         return Layout(os.path.abspath(os.path.expanduser(deploy.root)))
     raise NoRoot(f"there are no release folders in {here}")
+
+
+def _own_folders(source: Source, layout: Layout) -> tuple[str, ...]:
+    """Release folders within what is deployed, to be left out: else each release would hold all those before it."""
+    top, root = os.path.realpath(source.path), os.path.realpath(layout.root)
+    if source.kind == "folder" and top in (root, "/"):
+        raise SourceUnusable(
+            f"{source.shown} is where the release folders are",
+            hint="deploy from a checkout beside it, or name another folder with --to",
+        )
+    return (f"/{os.path.relpath(root, top)}/",) if root.startswith(f"{top}/") else ()
 
 
 def _address(service: Service, layout: Layout, source: Source | None) -> ServiceAddress:
