@@ -33,7 +33,7 @@ PROPERTIES = {
 WELL = Facts(
     settings=SETTINGS,
     ours="0.1.0",
-    application=Application("/srv/shop/current/.venv/bin/python", "3.12.1", "0.1.0", has_health_route=True),
+    application=Application("/srv/shop/current/.venv/bin/python", "0.1.0", has_health_route=True),
     running=RUNNING,
     unit="shop.service",
     properties=PROPERTIES,

@@ -117,7 +117,7 @@ def _application(settings: Settings) -> Application:
     try:
         variables = build_environment(settings, os.environ).variables
         interpreter = find_interpreter(settings, os.environ, variables)
-        found = Application(interpreter=interpreter.path, python=interpreter.version, midair=interpreter.midair)
+        found = Application(interpreter=interpreter.path, midair=interpreter.midair)
         imported, _ = import_application(settings, os.environ)
     except MidairError as exc:
         return replace(found, fault=str(exc), fault_hint=exc.hint)

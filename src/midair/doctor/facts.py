@@ -14,11 +14,8 @@ class Limits:
     """Of the running service, else of a start from here."""
 
     open_files: int = 65536
-    open_files_hard: int = 65536
     pids_left: int | None = None
     """Processes that the control group still allows."""
-    memory_max_bytes: int | None = None
-    memory_left_bytes: int | None = None
     lack: str = ""
     """Why a second set of workers does not fit beside the first, with the figures; only of a running service."""
     lack_fits_by_slot: bool = True
@@ -76,7 +73,6 @@ class Application:
     """What the configuration names, as far as it can be seen without running the service."""
 
     interpreter: str = ""
-    python: str = ""
     midair: str = ""
     """Version of midair in its interpreter."""
     fault: str = ""

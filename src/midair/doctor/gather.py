@@ -33,7 +33,7 @@ ENTRIES_MAX = 20_000
 CAP_NET_BIND_SERVICE = 10
 TIME_ERROR = 5
 """What adjtimex answers while nobody sets the clock."""
-MEMORY_UNLIMITED = 1 << 60
+NO_LIMIT = 1 << 30
 
 
 def gather(
@@ -88,22 +88,19 @@ def _machine(
 
 def _limits(pid: int, settings: Settings, report: StatusReport | None, root: str) -> Limits:
     who = str(pid or "self")
-    soft, hard = _open_files(who, root)
-    limits = Limits(open_files=soft, open_files_hard=hard, usable_cpus=usable_cpus(root))
-    somaxconn = _number(f"{root}/proc/sys/net/core/somaxconn")
-    limits = replace(limits, somaxconn=somaxconn or limits.somaxconn)
     groups = list(_groups(who, root))
-    pids = [_room(group, "pids.max", "pids.current") for group in groups]
-    memory = [_room(group, "memory.max", "memory.current") for group in groups]
-    limits = replace(
-        limits,
-        pids_left=min((left for left in pids if left is not None), default=None),
-        memory_left_bytes=min((left for left in memory if left is not None), default=None),
-        kills_group=any(_number(f"{group}/memory.oom.group") == 1 for group in groups),
-    )
+    pids = [left for group in groups if (left := _room(group, "pids.max", "pids.current")) is not None]
     workers = _serving_pids(report) if report else []
     lack = lack_of_room(workers, [], settings.workers, root) if workers else None
-    return replace(limits, lack=lack.why, lack_fits_by_slot=lack.fits_by_slot) if lack else limits
+    return Limits(
+        open_files=_open_files(who, root),
+        pids_left=min(pids, default=None),
+        lack=lack.why if lack else "",
+        lack_fits_by_slot=lack.fits_by_slot if lack else True,
+        kills_group=any(_number(f"{group}/memory.oom.group") == 1 for group in groups),
+        somaxconn=_number(f"{root}/proc/sys/net/core/somaxconn") or Limits().somaxconn,
+        usable_cpus=usable_cpus(root),
+    )
 
 
 def _serving_pids(report: StatusReport) -> list[int]:
@@ -116,12 +113,13 @@ def _serving_pids(report: StatusReport) -> list[int]:
     ]
 
 
-def _open_files(who: str, root: str) -> tuple[int, int]:
+def _open_files(who: str, root: str) -> int:
+    """The soft limit: nobody raises it."""
     for line in _text(f"{root}/proc/{who}/limits").splitlines():
         if line.startswith("Max open files"):
-            soft, hard = ((1 << 20) if word == "unlimited" else int(word) for word in line.split()[3:5])
-            return soft, hard
-    return Limits().open_files, Limits().open_files_hard
+            soft = line.split()[3]
+            return int(soft) if soft.isdigit() else NO_LIMIT
+    return NO_LIMIT
 
 
 def _groups(who: str, root: str) -> Iterator[str]:
@@ -138,7 +136,7 @@ def _groups(who: str, root: str) -> Iterator[str]:
 
 def _room(group: str, most: str, now: str) -> int | None:
     limit, used = _number(f"{group}/{most}"), _number(f"{group}/{now}")
-    return None if limit is None or used is None or limit > MEMORY_UNLIMITED else max(0, limit - used)
+    return None if limit is None or used is None else max(0, limit - used)
 
 
 def _kernel(root: str) -> Kernel:
