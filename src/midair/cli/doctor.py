@@ -98,7 +98,7 @@ class _Events(msgspec.Struct):
 
 def _settings(service: Service, report: StatusReport | None, config: ConfigReport | None) -> Settings:
     """As the file has them now, and for a running service what its command line and environment say besides."""
-    here = replace(service, folder=report.folder) if report and not service.folder else service
+    here = msgspec.structs.replace(service, folder=report.folder) if report and not service.folder else service
     typed = {
         value.key: Override(value.value, value.origin)
         for value in (config.values if config else ())
