@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from midair.testing.client import Load
 from tests.support.service import Service
 from tests.support.toml import Setting
+from tests.support.waiting import wait_for
 
 ASKING = (Load(connections=6, think_s=0.05), Load(connections=2, keep_alive=False, think_s=0.02))
 SHORT: dict[str, Setting] = {"ready": {"timeout": "2s"}}
@@ -28,34 +30,42 @@ BAD = [
 ]
 
 
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """One for all of them: that it is none the worse for what it has refused is what they show."""
+    with Service(tmp_path_factory.mktemp("refusing"), settings=SHORT) as running:
+        yield running
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("app", "reason"), BAD, ids=[app for app, _ in BAD])
-def test_a_bad_version_is_refused_and_nobody_notices(tmp_path: Path, app: str, reason: str) -> None:
-    with Service(tmp_path, settings=SHORT) as service:
-        before = service.status()
-        with service.asked(*ASKING) as client:
-            service.write(app, "2")
-            refused = service.reload()
-            assert refused.code == 4, f"{refused}\n{service.log()}"
-            assert refused.data["result"] == "refused"
+def test_a_bad_version_is_refused_and_nobody_notices(service: Service, app: str, reason: str) -> None:
+    serving, before = service.serving_version(), service.status()["serving"]
+    following = str(int(serving) + 1)
+    with service.asked(*ASKING) as client:
+        service.write(app, "bad")
+        refused = service.reload()
+        assert refused.code == 4, f"{refused}\n{service.log()}"
+        assert refused.data["result"] == "refused"
 
-            receipt = service.receipt()
-            assert reason in json.dumps(receipt), receipt
-            assert (receipt["result"], receipt["exit_code"]) == ("refused", 4)
-            assert (receipt["previous_generation"], receipt["serving_generation"]) == (1, 1)
-            assert receipt["serving_version"] == receipt["previous_version"] != receipt["version"]
-            assert receipt["fault"]["message"]
-            # It never got as far as touching the version that serves.
-            assert {phase["phase"] for phase in receipt["phases"]} <= {"build", "start", "ready"}
-            after = service.status()
-            assert after["serving"] == before["serving"]
-            assert [found["role"] for found in after["generations"] if found["role"] in ("candidate", "canary")] == []
-            assert service.serving_version() == "1"
+        receipt = service.receipt()
+        assert reason in json.dumps(receipt), receipt
+        assert (receipt["result"], receipt["exit_code"]) == ("refused", 4)
+        assert (receipt["previous_generation"], receipt["serving_generation"]) == (before, before)
+        assert receipt["serving_version"] == receipt["previous_version"] != receipt["version"]
+        assert receipt["fault"]["message"]
+        # It never got as far as touching the version that serves.
+        assert {phase["phase"] for phase in receipt["phases"]} <= {"build", "start", "ready"}
+        after = service.status()
+        assert after["serving"] == before
+        assert [found["role"] for found in after["generations"] if found["role"] in ("candidate", "canary")] == []
+        assert service.serving_version() == serving
 
-            # What was refused stands in nobody's way.
-            service.update("3", "good")
-        assert client.report.failed == 0, client.report.summary() + service.log()
-        assert list(client.report.versions) == ["1", "3"], client.report.summary()
+        # What was refused stands in nobody's way.
+        service.update(following, "good")
+        wait_for(lambda: following in client.report.versions, what="an answer of the next version to the client")
+    assert client.report.failed == 0, client.report.summary() + service.log()
+    assert list(client.report.versions) == [serving, following], client.report.summary()
 
 
 @pytest.mark.slow
