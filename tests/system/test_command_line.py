@@ -28,6 +28,13 @@ SOMEBODY_ELSE = 65534
 
 @pytest.fixture
 def service(tmp_path: Path) -> Iterator[Service]:
+    with Service(tmp_path) as running:
+        yield running
+
+
+@pytest.fixture
+def at_a_shell(tmp_path: Path) -> Iterator[Service]:
+    """Every command is a process."""
     with Service(tmp_path, types=True) as running:
         yield running
 
@@ -36,14 +43,14 @@ def _roles(service: Service) -> dict[str, dict[str, Any]]:
     return {found["role"]: found for found in service.status()["generations"]}
 
 
-def test_a_hold_refuses_others_and_says_why(service: Service) -> None:
+def test_a_hold_refuses_others_and_says_why(at_a_shell: Service) -> None:
     # Both are the same user here; whoever holds may go on, so somebody else has to ask.
-    assert service.midair("hold", "-m", "month end", "--for", "2h").code == 0
-    assert service.status()["hold"], service.status()
-    service.supervisor.send(signal.SIGUSR1)
-    wait_for(service.log, until=lambda log: "month end" in log, what="the refusal of a signal's update")
-    assert service.midair("hold", "--release").code == 0
-    service.update("2")
+    assert at_a_shell.midair("hold", "-m", "month end", "--for", "2h").code == 0
+    assert at_a_shell.status()["hold"], at_a_shell.status()
+    at_a_shell.supervisor.send(signal.SIGUSR1)
+    wait_for(at_a_shell.log, until=lambda log: "month end" in log, what="the refusal of a signal's update")
+    assert at_a_shell.midair("hold", "--release").code == 0
+    at_a_shell.update("2")
 
 
 def test_expect_refuses_any_other_version(service: Service) -> None:
@@ -73,17 +80,17 @@ def test_check_imports_what_is_on_disk_and_touches_nothing(service: Service) -> 
     assert service.serving_version() == "1"
 
 
-def test_history_and_receipts_tell_every_update(service: Service) -> None:
-    service.update("2")
-    service.write("import_error", "3")
-    assert service.reload("-m", "friday evening").code == 4
-    done = service.midair("history", "--json")
+def test_history_and_receipts_tell_every_update(at_a_shell: Service) -> None:
+    at_a_shell.update("2")
+    at_a_shell.write("import_error", "3")
+    assert at_a_shell.reload("-m", "friday evening").code == 4
+    done = at_a_shell.midair("history", "--json")
     assert done.code == 0, done
     told = json.loads(done.out)
     lines = told if isinstance(told, list) else next(value for value in told.values() if isinstance(value, list))
     assert [(line["number"], line["result"]) for line in lines] == [(3, "refused"), (2, "committed"), (1, "committed")]
-    assert service.receipt(3)["reason"] == "friday evening"
-    probes = [event["fields"] for event in service.receipt(2)["events"] if event["event"] == "probed"]
+    assert at_a_shell.receipt(3)["reason"] == "friday evening"
+    probes = [event["fields"] for event in at_a_shell.receipt(2)["events"] if event["event"] == "probed"]
     assert len(probes) >= 2, "every probe's answer is kept"
     assert {probe["verdict"] for probe in probes} == {"healthy"}
 
