@@ -149,6 +149,14 @@ def test_errors_and_deaths_are_counted(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_workers_that_are_commands_are_counted_too(tmp_path: Path) -> None:
+    with Service(tmp_path, "program", command=("{python}", "app.py"), settings=SERVED) as service:
+        figures = _scrape(_url(service))
+        assert _value(figures, "midair_workers", generation="1") == 2
+        assert _value(figures, "midair_resident_memory_bytes", generation="1") > 5e6
+
+
+@pytest.mark.slow
 def test_the_endpoint_comes_back_on_its_port_and_the_service_does_not_notice(tmp_path: Path) -> None:
     with Service(tmp_path, settings=SERVED) as service:
         url = _url(service)

@@ -300,9 +300,8 @@ class Accounts:
     def _figures(self, generation: GenerationId) -> GenerationFigures:
         known = self._estate.service.generations[generation]
         sums = self.of_generation(generation)
-        fleet = self._estate.fleet
-        workers = [w.pid for w in fleet.workers.values() if w.generation == generation]
-        zygotes = [z.pid for z in fleet.zygotes.values() if z.generation == generation]
+        workers = [w.pid for w in self._estate.everybody() if w.generation == generation]
+        zygotes = [z.pid for z in self._estate.fleet.zygotes.values() if z.generation == generation]
         return GenerationFigures(
             generation=generation,
             version=known.version,
