@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -41,33 +42,27 @@ class Series:
         return self.values[-1]
 
 
-class Prometheus:
-    """Entered: it answers; its first scrape follows within seconds (``await_scrape``). Left: it has ended.
+class Listening:
+    """A program of Prometheus' that serves HTTP at a port that the kernel chooses. Entered: it is ready. Left: it has ended.
 
     Skips the test where it is not installed; with CI=true it fails.
     """
 
-    def __init__(self, folder: Path, target: str, *, more: str = "") -> None:
-        """target: HOST:PORT of a service's metrics. more: further lines of its configuration."""
-        needs("prometheus")
-        needs("promtool")
-        self._folder = folder
-        self._configuration = folder / "prometheus.yml"
-        self._configuration.write_text(
-            f"global: {{scrape_interval: {SCRAPE_EVERY}, scrape_timeout: {SCRAPE_EVERY}}}\n"
-            f'scrape_configs: [{{job_name: midair, static_configs: [{{targets: ["{target}"]}}]}}]\n{more}'
-        )
-        self._log = folder / "prometheus.log"
+    program = ""
+
+    def __init__(self, folder: Path) -> None:
+        needs(self.program)
+        self.folder = folder
+        self._log = folder / f"{self.program}.log"
         self._process: subprocess.Popen[bytes] | None = None
         self.address = ""
 
+    def words(self) -> list[str]:
+        """Its arguments, beside the address."""
+        raise NotImplementedError
+
     def __enter__(self) -> Self:
-        words = [
-            "prometheus",
-            f"--config.file={self._configuration}",
-            f"--storage.tsdb.path={self._folder / 'tsdb'}",
-            "--web.listen-address=127.0.0.1:0",
-        ]
+        words = [self.program, "--web.listen-address=127.0.0.1:0", *self.words()]
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(words, stdout=log, stderr=log)
         try:
@@ -83,11 +78,13 @@ class Prometheus:
     def _await_ready(self) -> None:
         assert self._process is not None
         is_over = self._process.poll
-        wait_for(lambda: is_over() is not None or LISTENS.search(self._log.read_text()), what="Prometheus' address")
+        wait_for(
+            lambda: is_over() is not None or LISTENS.search(self._log.read_text()), what=f"{self.program}'s address"
+        )
         found = LISTENS.search(self._log.read_text())
         assert found, self._log.read_text()
         self.address = found[1]
-        wait_for(self._is_ready, what="Prometheus")
+        wait_for(self._is_ready, what=self.program)
 
     def _end(self) -> None:
         assert self._process is not None
@@ -98,6 +95,9 @@ class Prometheus:
             self._process.kill()
             self._process.wait()
 
+    def log(self) -> str:
+        return self._log.read_text()
+
     def _is_ready(self) -> bool:
         try:
             with urllib.request.urlopen(f"http://{self.address}/-/ready", timeout=5) as response:
@@ -106,19 +106,52 @@ class Prometheus:
             error.close()
             return False
 
+
+class Prometheus(Listening):
+    """Its first scrape follows within seconds (``await_scrape``)."""
+
+    program = "prometheus"
+
+    def __init__(self, folder: Path, target: str, *, more: str = "", configuration: str = "") -> None:
+        """target: HOST:PORT of a service's metrics. more: further lines of its configuration. configuration: in its place."""
+        super().__init__(folder)
+        needs("promtool")
+        self._configuration = folder / "prometheus.yml"
+        self._configuration.write_text(
+            configuration
+            or f"global: {{scrape_interval: {SCRAPE_EVERY}, scrape_timeout: {SCRAPE_EVERY}}}\n"
+            f'scrape_configs: [{{job_name: midair, static_configs: [{{targets: ["{target}"]}}]}}]\n{more}'
+        )
+
+    def words(self) -> list[str]:
+        return [
+            f"--config.file={self._configuration}",
+            f"--storage.tsdb.path={self.folder / 'tsdb'}",
+            # A target waits twice before its first scrape: 5 s for discovery, which nothing changes, and then for this.
+            "--scrape.discovery-reload-interval=100ms",
+        ]
+
     def await_scrape(self) -> None:
         """Until it has scraped the service once."""
         wait_for(lambda: self.value("up"), FIRST_SCRAPE_WITHIN_S, what="a first scrape")
 
     def ask(self, query: str) -> list[Series]:
         """What it says now; of a range (``x[5m]``) all samples."""
-        words = urllib.parse.urlencode({"query": query})
+        return self._asked("query", query=query)
+
+    def ask_range(self, query: str, last_s: float, step_s: float) -> list[Series]:
+        """What it says of each of these moments up to now: what a plot would show."""
+        now_s = time.time()
+        return self._asked("query_range", query=query, start=now_s - last_s, end=now_s, step=step_s)
+
+    def _asked(self, path: str, **parameters: str | float) -> list[Series]:
+        words = urllib.parse.urlencode(parameters)
         try:
-            with urllib.request.urlopen(f"http://{self.address}/api/v1/query?{words}", timeout=10) as response:
+            with urllib.request.urlopen(f"http://{self.address}/api/v1/{path}?{words}", timeout=10) as response:
                 answer: dict[str, Any] = json.load(response)
         except urllib.error.HTTPError as error:
             with error:
-                raise AssertionError(f"{query}: {error.read().decode()}") from error
+                raise AssertionError(f"{parameters['query']}: {error.read().decode()}") from error
         data = answer["data"]
         if data["resultType"] == "scalar":
             return [Series({}, (float(data["result"][1]),))]
