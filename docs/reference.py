@@ -275,18 +275,28 @@ def cli() -> str:
     page = CLI.replace("{commands}", markdown_table(("command", "what it does"), rows).strip())
     for name in COMMANDS:
         page += f"## midair {name}\n\n```text\n{_help(name)}\n```\n\n"
+        page += "".join(f"```text\n{_help(name, part)}\n```\n\n" for part in _parts(name))
     page += "## Flags of other servers\n\nTyped by habit, they are answered with what to type here.\n\n"
     return page + markdown_table(("flag", "here"), [(f"`{flag}`", answer) for flag, answer in FLAGS.items()])
 
 
-def _help(name: str) -> str:
+def _parts(name: str) -> list[str]:
+    """The commands of a command that has some."""
     assert isinstance(command_line, click.Group)
+    command = command_line.get_command(click.Context(command_line), name)
+    return list(command.commands) if isinstance(command, click.Group) else []
+
+
+def _help(*names: str) -> str:
     # As click makes it when somebody types it: a command keeps the help option that it was asked for first.
-    with click.Context(command_line, info_name="midair", **command_line.context_settings) as parent:
-        command = command_line.get_command(parent, name)
+    context = click.Context(command_line, info_name="midair", **command_line.context_settings)
+    for name in names:
+        assert isinstance(context.command, click.Group)
+        command = context.command.get_command(context, name)
         assert command is not None
-        with click.Context(command, info_name=name, parent=parent, terminal_width=HELP_COLUMNS) as context:
-            return "\n".join(line.rstrip() for line in command.get_help(context).splitlines())
+        context = click.Context(command, info_name=name, parent=context, terminal_width=HELP_COLUMNS)
+    with context:
+        return "\n".join(line.rstrip() for line in context.command.get_help(context).splitlines())
 
 
 # --- events and metrics --------------------------------------------------------------------------------------------

@@ -171,10 +171,13 @@ def test_every_command_is_there_has_json_and_a_page_of_help(capsys: pytest.Captu
     for name in COMMANDS:
         command = midair.get_command(context, name)
         assert command is not None
-        flags = {flag for param in command.params for flag in param.opts}
-        assert {"--json", "-C", *(() if name in NO_SERVICE else ("--name", "--config"))} <= flags, name
-        assert main([name, "--help"]) == 0
-        assert "Usage: midair " + name in capsys.readouterr().out
+        parts = command.commands if isinstance(command, click.Group) else {"": command}
+        for part, each in parts.items():
+            flags = {flag for param in each.params for flag in param.opts}
+            assert {"--json", "-C", *(() if name in NO_SERVICE else ("--name", "--config"))} <= flags, (name, part)
+            typed = [name, part] if part else [name]
+            assert main([*typed, "--help"]) == 0
+            assert "Usage: midair " + " ".join(typed) in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("flag", ["--version", "-V"])

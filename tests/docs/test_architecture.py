@@ -13,7 +13,7 @@ SOURCE = ROOT / "src" / "midair"
 LEVELS = (
     {"__main__"},
     {"cli"},
-    {"dev", "deploy", "doctor"},
+    {"dev", "alerting", "deploy", "doctor"},
     {"supervisor", "scaffold"},
     {"admin"},
     {"control", "worker"},

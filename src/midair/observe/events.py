@@ -218,6 +218,15 @@ _TABLE = (
     Event("log_lines_dropped", "warning", "Nobody read the log for a while; lines were lost.", ("lines", "of")),
     Event("control_refused", "warning", "Somebody without the right used the control socket.", ("uid", "asked", "left_out")),
     Event("control_garbage", "warning", "Somebody wrote nonsense to the control socket.", ("uid", "error", "left_out")),
+    # --- alerts that are answered (midair alerts serve)
+    Event("alerts_served", "info", "Alertmanager can post its notifications here.", ("address", "incidents")),
+    Event("incident_opened", "warning", "An alert fires; `midair alerts show` has the receipt and the lines of its update.",
+          ("incident", "alert", "service", "about", "lines", "missing")),
+    Event("incident_extended", "warning", "The same alert is about another update by now, or more of it could be had.",
+          ("incident", "alert", "service", "about", "lines", "missing")),
+    Event("incident_closed", "info", "The alert fires no more.", ("incident", "alert")),
+    Event("notification_refused", "warning", "Something that was posted to `midair alerts serve` was not taken.",
+          ("answer", "error")),
     # --- midair dev
     Event("saved", "info", "A save was dealt with (`midair dev`): what changed, what was done, how long each part took.",
           ("what", "did", "why", "import_s", "start_s", "live_s")),
