@@ -14,11 +14,13 @@ from functools import partial
 import pytest
 from docs.queries import QUERIES, Query
 
+from midair.alerting.dashboard import WINDOW, rows
+from midair.alerting.panels import Query as Panelled
 from midair.observe.metrics import METRICS, OF_GENERATION
 from midair.testing.client import Load
 from midair.testing.report import Report
 from tests.support.processes import Process
-from tests.support.prometheus import Prometheus
+from tests.support.prometheus import Prometheus, Series
 from tests.support.service import Service
 from tests.support.waiting import wait_for
 
@@ -161,3 +163,19 @@ def test_promtool_finds_fault_with_one_name_only_which_was_given(seen: Seen) -> 
     )
     found = [line for line in checked.stderr.splitlines() if line]
     assert found == ['hot_update_success counter metrics should have "_total" suffix']
+
+
+def test_every_panel_of_the_dashboard_has_something_to_show(seen: Seen) -> None:
+    queries = [(panel.title, query) for row in rows() for panel in row.panels for query in panel.queries]
+    assert len(queries) > 30, "the dashboard is empty"
+    empty = [f"{title}: {query.expression}" for title, query in queries if not _drawn(seen.prometheus, query)]
+    assert empty == []
+
+
+def _drawn(prometheus: Prometheus, query: Panelled) -> list[Series]:
+    """What Grafana would draw."""
+    expression = query.expression
+    for variable, value in (("$job", ".+"), ("$instance", ".+"), (WINDOW, "10s")):
+        expression = expression.replace(variable, value)
+    assert "$" not in expression
+    return prometheus.ask(expression) if query.is_instant else prometheus.ask_range(expression, 60, step_s=0.1)

@@ -29,6 +29,7 @@ COMMANDS = {
     "stacks": "Show where the workers' threads and tasks stand.",
     "systemd": "Print, write or check the units that run the service under systemd.",
     "alerts": "Print Prometheus' rules, and answer alerts with the update that they are about.",
+    "dashboard": "Print a Grafana dashboard of the metrics.",
     "completion": "Print the completion script of a shell.",
 }
 """In the order in which they are listed. The module is ``midair.cli.NAME`` (``module_of``), its command ``command``."""
