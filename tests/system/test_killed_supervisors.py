@@ -36,7 +36,9 @@ def test_nobody_is_refused_and_no_number_is_used_twice(tmp_path: Path, keeper: K
         service.wait_stored("web", "metrics")
         service.update("2")
         service.midair("hold", "-m", "a quiet week")
-        before = service.status()
+        # Over an upgrade in place it stays in use.
+        assert service.midair("upgrade").code == 0, service.log()
+        before, inodes = service.status(), _inodes(keeper)
         assert before["store"] == {"state": "used", "names": ["metrics", "web", "midair-state"]}
         arrived = Load("/slow?s=1", connections=2, keep_alive=False, limit=2)
         with service.asked(NEW, arrived) as client:
@@ -49,12 +51,13 @@ def test_nobody_is_refused_and_no_number_is_used_twice(tmp_path: Path, keeper: K
         after = service.status()
         assert (after["binds"], after["metrics"]) == (before["binds"], before["metrics"])
         assert after["serving"] == before["serving"] + 1
-        assert [each["number"] for each in after["last"]] == [3, 2, 1]
+        assert [each["number"] for each in after["last"]] == [4, 3, 2, 1]
         assert min(_workers(after)) > max(_workers(before))
         assert after["hold"]["reason"] == "a quiet week"
         assert after["warnings"] == []
         assert len(service.events("supervisor restored")) == 1
         service.wait_stored("web", "metrics")
+        assert _inodes(keeper) == inodes
 
 
 def test_other_code_on_the_disk_is_no_silent_update_and_an_update_that_went_on_has_a_receipt(

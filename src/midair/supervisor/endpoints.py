@@ -40,6 +40,8 @@ class Kept(msgspec.Struct, kw_only=True):
     deaths_s: list[float] = []
     purposes: tuple[str, ...] = (METRICS,)
     """What the descriptors are for, in their order. A midair that knew one address alone did not say."""
+    typed: tuple[str, ...] = ()
+    """Their addresses as they were typed, in the same order: where the port is the kernel's choice, only these find them again."""
 
 
 def addresses_of(settings: Settings) -> dict[str, str]:
@@ -133,7 +135,8 @@ class Endpoints:
         return ""
 
     def freeze(self) -> tuple[bytes, list[int]]:
-        kept = Kept(pid=self.pid, deaths_s=self._deaths_s, purposes=tuple(self._listeners))
+        typed = tuple(each.typed for each in self._listeners.values())
+        kept = Kept(pid=self.pid, deaths_s=self._deaths_s, purposes=tuple(self._listeners), typed=typed)
         return msgspec.msgpack.encode(kept), [each.fd for each in self._listeners.values()]
 
     def thaw(self, state: bytes, fds: list[int]) -> None:
@@ -141,8 +144,9 @@ class Endpoints:
             return  # The execve failed: nothing was lost.
         kept = msgspec.msgpack.decode(state, type=Kept)
         self._deaths_s = kept.deaths_s
-        for purpose, fd in zip(kept.purposes, fds, strict=False):
-            self._listeners[purpose] = adopt(fd, "web")
+        as_typed = kept.typed or ("",) * len(fds)
+        for purpose, fd, typed in zip(kept.purposes, fds, as_typed, strict=False):
+            self._listeners[purpose] = adopt(fd, "web", typed)
         if kept.pid:
             self.pid = kept.pid
             self._estate.processes.adopt(kept.pid, self._exited)
