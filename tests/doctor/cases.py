@@ -99,6 +99,7 @@ CASES = (
         settings=settings(bind=("0.0.0.0:80",), serve={"forwarded_allow_ips": ("*",)}),
     ),
     case("metrics-open", "note", ":9464", settings=settings(metrics={"address": ":9464"})),
+    case("admin-open", "warning", "0.0.0.0:9465", settings=settings(admin={"address": "0.0.0.0:9465"})),
     case("restart-needed", "note", "bind", running=running(restart_keys=("bind",))),
     case("versions-of-midair", "note", "the supervisor runs midair 0.0.9", running=running(midair="0.0.9")),
     case("versions-of-midair", "note", "environment has midair 0.0.9", application=application(midair="0.0.9")),
