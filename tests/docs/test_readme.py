@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.service import clean_environment
+from tests.support.service import START_WITHIN_S, clean_environment
 from tests.support.waiting import wait_for
 
 README = Path(__file__).parent.parent.parent / "README.md"
@@ -126,7 +126,7 @@ def terminal(tmp_path: Path) -> Iterator[Terminal]:
     (terminal.folder / "app.py").write_text(blocks("python", first_screen())[0])
     process = terminal.start(shown()[0].command)
     try:
-        wait_for(lambda: process.poll() is not None or terminal.serving(), what="a service")
+        wait_for(lambda: process.poll() is not None or terminal.serving(), START_WITHIN_S, what="a service")
         assert process.poll() is None, terminal.log.read_text()
         yield terminal
     finally:
