@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -206,8 +205,8 @@ def watched_of(service: Service, names: Sequence[str], logs: Sequence[str]) -> l
 def _named(service: Service, name: str) -> Service:
     """The service that ``--service`` means: a folder, or a name."""
     if "/" in name or name in (".", ".."):
-        return dataclasses.replace(service, folder=os.path.join(service.folder, name), name="")
-    return dataclasses.replace(service, name=name)
+        return msgspec.structs.replace(service, folder=os.path.join(service.folder, name), name="")
+    return msgspec.structs.replace(service, name=name)
 
 
 def where_of(logs: Sequence[str], services: Sequence[str]) -> dict[str, str]:

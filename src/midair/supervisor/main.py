@@ -10,7 +10,8 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 import midair
 from midair.config.load import RunSources
