@@ -64,8 +64,8 @@ class Deployed(Service):
         return going.phase if going else ""
 
 
-BAKES: dict[str, Setting] = {"bake": {"for": "4s"}}
-"""Long enough to kill somebody meanwhile."""
+BAKES: dict[str, Setting] = {"bake": {"for": "60s"}}
+"""Long enough to kill somebody meanwhile, and to ask for the way back, which ends it."""
 
 
 @pytest.mark.slow
@@ -104,7 +104,7 @@ def test_a_deployer_that_is_killed_leaves_current_to_the_service(tmp_path: Path)
             deployer.communicate()
             assert service.current == "two"
             # As anybody may ask who knows nothing of release folders:
-            client.follow(service.control, Rollback(), told=lambda word: None, timeout_s=20)
+            client.follow(service.control, Rollback(), told=lambda word: None, timeout_s=60)
             wait_for(lambda: service.current == "one" and not service.phase, what="the end of the update")
             assert service.serving_version() == "1"
             assert "current followed" in service.log_path.read_text()
