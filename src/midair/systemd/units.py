@@ -280,7 +280,11 @@ def _timeouts(settings: Settings) -> list[Line]:
             f"{start.total_s}s",
             f"A start or an update that says nothing for so long has failed; midair asks for more while it works. {start}.",
         ),
-        Line("TimeoutStopSec", f"{stop.total_s}s", f"How long a stop may take before all is killed. {stop}."),
+        Line(
+            "TimeoutStopSec",
+            f"{stop.total_s}s",
+            f"How long a stop may take before the supervisor is killed; its workers leave with it. {stop}.",
+        ),
         Line(
             "WatchdogSec",
             f"{WATCHDOG_S:g}s",
