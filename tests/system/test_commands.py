@@ -46,6 +46,8 @@ def refused(service: Service, *, code: str) -> str:
     assert done.code == 4, f"{done}\n{service.log()}"
     fault = done.data["fault"]
     assert fault["code"] == code, f"{done}\n{service.log()}"
+    # It has listened as well, and is about to end.
+    wait_for(lambda: len(service.status()["generations"]), until=(1).__eq__, what="the end of the refused version")
     assert service.serving_version() == "1"
     return "\n".join(str(fault[part]) for part in ("message", "hint", "detail"))
 

@@ -92,7 +92,8 @@ def test_a_killed_receiver_loses_only_what_was_its_own(tmp_path: Path) -> None:
         wait_for(lambda: _workers(service), until=(2).__eq__, what="only the old workers")
         books = wait_for(lambda: service.receipt(2)["books"].get("2", {}), what="the books of generation 2")
         report = client.report
-        # Killed between two requests a connection just ends: its client opens another one.
+        # Killed between two requests a connection just ends: its client opens another one, once it asks again.
+        wait_for(lambda: report.failed + report.reconnects, until=lambda noticed: noticed >= books["lost"])
         assert 0 < report.failed + report.reconnects == books["lost"], report.summary() + service.log()
         assert report.planned_reconnects == 0
 

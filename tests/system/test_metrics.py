@@ -55,6 +55,11 @@ def _value(figures: Figures, name: str, **labels: str) -> float:
     return sum(found)
 
 
+def _living(figures: Figures) -> set[str]:
+    """Generations that have workers."""
+    return {dict(labels)["generation"] for (name, labels) in figures if name == "midair_workers"}
+
+
 def _exporter(service: Service) -> Process:
     """The child that serves them."""
     (found,) = [p for p in service.processes() if "midair.admin.host" in p.command]
@@ -117,10 +122,9 @@ def test_what_clients_were_answered_is_what_is_counted_over_all_generations(tmp_
         assert _value(figures, "midair_service_requests_total") == begun + answered
         assert _value(figures, "midair_service_connections_lost_total") == 0
         # The generation that serves has its own series, and only living ones have.
+        figures = wait_for(lambda: _scrape(url), until=lambda f: _living(f) == {"3"}, what="one generation alone")
         assert _value(figures, "midair_workers", generation="3", version=service.status()["version"]) == 2
         assert 0 < _value(figures, "midair_requests_total", generation="3") < answered
-        living = {dict(labels)["generation"] for (name, labels) in figures if name == "midair_workers"}
-        assert living == {"3"}
         took = _value(figures, "midair_request_duration_seconds_count", generation="3")
         assert took == _value(figures, "midair_requests_total", generation="3")
         assert _value(figures, "midair_resident_memory_bytes", generation="3") > 20e6

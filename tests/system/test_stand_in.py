@@ -66,8 +66,15 @@ def test_a_connection_to_it_goes_on_with_the_first_version(tmp_path: Path) -> No
         assert response.status == 503
         mine = connection.sock
         service.update("2", "good")
-        connection.request("GET", "/")
-        assert json.loads(connection.getresponse().read())["version"] == "2"
+
+        def answer() -> tuple[int, bytes]:
+            connection.request("GET", "/")
+            answered = connection.getresponse()
+            return answered.status, answered.read()
+
+        # It moves right after the update, in which the stand-in may yet be asked.
+        _, body = wait_for(answer, until=lambda answered: answered[0] == 200, what="the version")
+        assert json.loads(body)["version"] == "2"
         assert connection.sock is mine
 
 
