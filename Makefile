@@ -23,7 +23,7 @@ demo: $(STAMP)
 # alone, before the others: beside a service under load it would measure that, too.
 test: $(STAMP)
 	$(BIN)/python -m pytest -q -m "alone and not soak"
-	$(BIN)/python -m pytest -q -n 3 -m "not alone and not soak"
+	tests/side_by_side $(BIN)/python -m "not alone and not soak"
 	tests/every_interpreter $(BIN)/python
 
 # Seconds: the update machine alone. Run it at each save.
