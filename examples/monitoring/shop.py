@@ -6,8 +6,7 @@ VERSION = "1"
 
 
 async def app(scope, receive, send):
-    if scope["type"] != "http":
-        raise NotImplementedError(scope["type"])
+    assert scope["type"] == "http"
     body = json.dumps({"shop": VERSION, "path": scope["path"]}).encode()
     headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
     await send({"type": "http.response.start", "status": 200, "headers": headers})

@@ -39,7 +39,8 @@ def type_in(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pyt
 def test_a_first_deployment_says_how_to_start_the_service(type_in: Type, tmp_path: Path) -> None:
     code, out, err = type_in("shop", "--to", "root", "--id", "one")
     assert (code, out.partition(";")[0]) == (DONE, "prepared: one is current")
-    assert f"midair run -C {tmp_path}/root/current" in err
+    current = tmp_path / "root" / "current"
+    assert f"midair run -C {current}" in err
     assert (tmp_path / "root" / "current" / "app.py").exists()
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import shutil
 import socket
 import stat
 import tarfile
@@ -18,6 +17,7 @@ from midair.deploy.errors import SourceUnusable, UnsafeSource
 from midair.deploy.source import Source, fetch, listing, read_source, revision_of
 from midair.deploy.tree import Writer, copy_folder, entries_of
 from tests.release.conftest import write
+from tests.support.installed import needs
 
 
 @pytest.fixture
@@ -231,8 +231,9 @@ def test_what_cannot_be_deployed_is_said_with_what_can(name: str, hint: str, tmp
     assert hint in caught.value.hint
 
 
-@pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
 def test_a_commit_is_deployed_as_it_was_committed_and_known_by_it(project: Path, target: Path) -> None:
+    needs("git")
+
     def git(*words: str) -> None:
         line = ["git", "-C", str(project), "-c", "user.name=a", "-c", "user.email=a@b", *words]
         assert os.spawnvp(os.P_WAIT, "git", line) == 0

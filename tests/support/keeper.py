@@ -167,7 +167,7 @@ class KeptService(Service):
 
     def wait_recorded(self) -> None:
         """Until what has happened by now is on record: the record is written 0.1 s after a decision, and nothing tells when."""
-        time.sleep(0.3)
+        time.sleep(0.3)  # Only the next supervisor reads it.
 
     def events(self, name: str) -> list[str]:
         """The lines of the log about an event, by its words."""

@@ -14,6 +14,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,7 +43,7 @@ class Series:
         return self.values[-1]
 
 
-class Listening:
+class Listening(ABC):
     """A program of Prometheus' that serves HTTP at a port that the kernel chooses. Entered: it is ready. Left: it has ended.
 
     Skips the test where it is not installed; with CI=true it fails.
@@ -57,9 +58,9 @@ class Listening:
         self._process: subprocess.Popen[bytes] | None = None
         self.address = ""
 
+    @abstractmethod
     def words(self) -> list[str]:
         """Its arguments, beside the address."""
-        raise NotImplementedError
 
     def __enter__(self) -> Self:
         words = [self.program, "--web.listen-address=127.0.0.1:0", *self.words()]

@@ -299,7 +299,7 @@ def test_killed_at_any_moment_it_comes_back_on_its_listener_and_counts_on(tmp_pa
             elif doing == "start":
                 service.kill()
                 service.begin()
-            time.sleep(chance.uniform(0.0, 1.5))
+            time.sleep(chance.uniform(0.0, 1.5))  # Any moment: that is what is tried.
             watched.kill()
             for command in commands:
                 command.communicate(timeout=20)

@@ -114,7 +114,7 @@ def test_every_line_is_explained_and_plain_ones_say_the_same() -> None:
         (SHOP, _with(target=("web:app",)), {"ExecStart": ["/srv/shop/.venv/bin/midair run web:app"]}),
         (SHOP, _with(environment={"A": "100% \"x\""}), {"Environment": ['"A=100%% \\"x\\""']}),
         (SHOP, _with(after=("postgresql.service",)), {"Wants": ["network-online.target", "postgresql.service"]}),
-        (SHOP, _with(paths=("/root/.pyenv/bin/python",)), {"ProtectHome": [], "PrivateTmp": ["yes"]}),
+        (SHOP, _with(paths=("/home/ann/bin/python",)), {"ProtectHome": [], "PrivateTmp": ["yes"]}),
         (_shop(bind=("unix:/tmp/x.sock",)), WANTED, {"PrivateTmp": [], "ProtectHome": ["yes"]}),
         (_shop(folder="/usr/share/shop"), WANTED, {"ProtectSystem": []}),
         (SHOP, _with(user="", is_user_unit=True), {"ProtectSystem": [], "StateDirectory": [], "WantedBy": ["default.target"]}),

@@ -7,6 +7,7 @@ Only the kinds of panels that the dashboard has are here.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
@@ -47,7 +48,7 @@ class Level:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Panel:
+class Panel(ABC):
     """What all kinds of panels have. width and height: in Grafana's grid."""
 
     title: str
@@ -60,11 +61,11 @@ class Panel:
     mappings: Sequence[Json] = ()
 
     @property
-    def kind(self) -> str:
-        raise NotImplementedError
+    @abstractmethod
+    def kind(self) -> str: ...
 
-    def options(self) -> Json:
-        raise NotImplementedError
+    @abstractmethod
+    def options(self) -> Json: ...
 
     def custom(self) -> Json:
         """What ``fieldConfig`` has for this kind alone."""

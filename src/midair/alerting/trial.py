@@ -82,7 +82,7 @@ def _opened(
                 return incident
         if time.monotonic() > deadline_s:
             raise NotDelivered(late)
-        time.sleep(LOOK_EVERY_S)
+        time.sleep(LOOK_EVERY_S)  # Another process writes them, and tells nobody.
 
 
 def _alert(labels: Mapping[str, str]) -> dict[str, object]:

@@ -125,7 +125,7 @@ class Reader:
             if not is_told and time.monotonic() - lost_s > PATIENCE_S:
                 is_told = True
                 self._say("the service has gone; waiting until it is back (Ctrl-C ends this)")
-            time.sleep(AGAIN_S)
+            time.sleep(AGAIN_S)  # Nothing tells of a supervisor that begins.
         if is_told:
             self._say("it is back")
 

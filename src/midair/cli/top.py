@@ -85,7 +85,7 @@ def _print(service: Service, interval_s: float, *, is_once: bool) -> int:
     before = _ask(service)
     try:
         while True:
-            time.sleep(interval_s)
+            time.sleep(interval_s)  # Rates are those between two reports.
             try:
                 now = _ask(service)
             except (HungUp, NotRunning):

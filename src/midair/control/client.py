@@ -84,7 +84,7 @@ def _connect(connection: socket.socket, path: str, timeout_s: float) -> None:
         except BlockingIOError:
             if time.monotonic() > deadline_s:
                 raise
-            time.sleep(RETRY_S)
+            time.sleep(RETRY_S)  # Nothing tells when the queue of a Unix socket has room.
 
 
 def _not_running(address: ServiceAddress, stale: str) -> NotRunning:
