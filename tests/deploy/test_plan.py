@@ -63,6 +63,8 @@ def test_a_disk_without_room_is_not_written_to() -> None:
     assert problem.code == "deploy-no-room"
     assert "115 MiB, and 100 MiB are free" in str(problem)
     assert plan.objection(facts(free_bytes=120 << 20, need_bytes=90 << 20)) is None
+    # Going back writes nothing: it is not refused on a full disk.
+    assert plan.objection(facts(free_bytes=0, need_bytes=0), has_room=True) is None
 
 
 def test_names_are_times_and_never_twice_the_same() -> None:

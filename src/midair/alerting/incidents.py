@@ -35,6 +35,7 @@ class IncidentsLocked(WorldError):
     """Another `midair alerts serve` writes this file."""
 
     code = "incidents-locked"
+    hint = "end the other one, or give this one a file of its own: --incidents FILE"
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -188,10 +188,16 @@ def wherever(address: ServiceAddress) -> Find:
     journal, kept = in_journal(), in_supervisor(address)
 
     def find(want: Wanted, within_s: float) -> Found:
+        unread: MidairError | None = None
         try:
             found = journal(want, within_s / 2)
-        except MidairError:
-            found = Found("the journal", ())
-        return found if found.lines else kept(want, within_s / 2)
+            if found.lines:
+                return found
+        except MidairError as exc:
+            unread = exc
+        found = kept(want, within_s / 2)
+        if unread and not found.lines:
+            raise unread
+        return found
 
     return find

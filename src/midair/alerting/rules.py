@@ -136,7 +136,7 @@ def _of_updates(limits: Thresholds) -> Iterator[Rule]:
         "warning",
         f"Old connections of {WHERE} do not end",
         f"Connections of an earlier generation are still there after {_duration(limits.drain_s)}; its memory is, too.",
-        "midair status    # which generation drains, and how many connections it has; midair stacks -g GENERATION",
+        "midair status    # which generation drains, and how many connections it has; midair why-alive GENERATION",
         SERVING,
     )
 

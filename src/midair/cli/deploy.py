@@ -89,10 +89,10 @@ def command(
     asked = Reload(now=now, force=force, reason=reason)
     live = _Live(service, _address(service, layout, source), layout, asked, timeout)
     deployer = Deployer(layout, live, check=_check, environ=os.environ, begins=live.times.begins)
-    if is_list:
-        return _list(service, deployer.facts())
     if source is None:
         try:
+            if is_list:
+                return _list(service, deployer.facts())
             return _go_back(service, live, deployer, "" if rollback in (None, BEFORE) else str(rollback), dry_run)
         except OSError as exc:
             raise FoldersUnusable(f"{exc.filename or layout.root}: {exc.strerror}") from exc
@@ -203,7 +203,7 @@ def _go_back(service: Service, live: _Live, deployer: Deployer, name: str, is_dr
         return _show_steps(service, facts, steps)
     with _ended_in_order(), held(deployer.layout, "midair deploy --rollback"):
         facts = deployer.facts()
-        problem = plan.objection(facts)
+        problem = plan.objection(facts, has_room=True)
         # What is being watched may be taken back; anything else has to wait until the update is over.
         if problem and not (problem.code == "deploy-updating" and not name):
             raise problem

@@ -167,9 +167,9 @@ def advice(report: StatusReport) -> list[Advice]:
 
 
 def was_refused(report: StatusReport) -> bool:
-    """What is on disk is what the last update could not bring."""
-    last = report.last[0] if report.last else None
-    return last is not None and last.result in ("refused", "rolled-back") and last.target == report.on_disk
+    """What is on disk is what the last update to it could not bring."""
+    last = next((each for each in report.last if each.target == report.on_disk), None)
+    return last is not None and last.result in ("refused", "rolled-back")
 
 
 def _on_trouble(report: StatusReport) -> Iterator[Advice]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -263,17 +264,18 @@ def _write(service: Service, texts: Mapping[str, str], where: str) -> list[str]:
         path = os.path.join(where, name)
         before = _installed(path)
         changed = difference(before, text)
-        if not service.show.as_json:
-            _tell(service.show, path, before, changed)
         try:
             os.makedirs(where, exist_ok=True)
-            if before and changed:
-                kept.append(_keep(path))
             with open(f"{path}.new", "w", encoding="utf-8") as new:
                 new.write(text)
+            if before and changed:
+                kept.append(_keep(path))
             os.replace(f"{path}.new", path)
         except OSError as exc:
-            raise UnitUnwritable(f"{path} cannot be written: {exc.strerror}", hint=_hint_of_unwritable(where)) from exc
+            hint = _hint_of_unwritable(service.folder)
+            raise UnitUnwritable(f"{path} cannot be written: {exc.strerror}", hint=hint) from exc
+        if not service.show.as_json:
+            _tell(service.show, path, before, changed)
     return kept
 
 
@@ -291,14 +293,15 @@ def _tell(show: Show, path: str, before: str, changed: list[str]) -> None:
 def _keep(path: str) -> str:
     """A copy of a unit, under a name that systemd does not read."""
     copy = f"{path}.bak"
-    os.replace(path, copy)
+    shutil.copy2(path, copy)
     return copy
 
 
-def _hint_of_unwritable(where: str) -> str:
+def _hint_of_unwritable(folder: str) -> str:
+    """folder: as it was typed with ``-C``; empty: root may be somewhere else."""
     if own_uid() == 0:
         return "name another folder: midair systemd --write DIR"
-    words = shlex.join((*midair_command(), *sys.argv[1:], "-C", os.getcwd()))
+    words = shlex.join((*midair_command(), *sys.argv[1:], *(() if folder else ("-C", os.getcwd()))))
     return f"as root: sudo {words}; or, without root, a unit of your own: midair systemd --user-unit --write"
 
 

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -167,7 +168,8 @@ def _unpack_zip(path: str, target: str) -> None:
                 else:
                     with archive.open(member) as content:
                         writer.file(member.filename, mode or 0o644, content)
-    except (zipfile.BadZipFile, EOFError, UnicodeDecodeError) as exc:
+    except (zipfile.BadZipFile, zlib.error, EOFError, UnicodeDecodeError, RuntimeError) as exc:
+        # RuntimeError: it is encrypted, or compressed in a way that is not known here.
         raise SourceUnusable(f"{path} cannot be read: {exc}", hint="is it whole?") from exc
 
 

@@ -198,13 +198,13 @@ def copy_file(source: int, target: int) -> None:
     try:
         while os.copy_file_range(source, target, COPY_BYTES):
             pass
-    except OSError as exc:
+    except OSError:
         if os.lseek(target, 0, os.SEEK_CUR):
             raise  # It can, and something is wrong: a full disk.
-        _copy_by_hand(source, target, exc)
+        _copy_by_hand(source, target)
 
 
-def _copy_by_hand(source: int, target: int, _why: OSError) -> None:
+def _copy_by_hand(source: int, target: int) -> None:
     while data := os.read(source, COPY_BYTES):
         view = memoryview(data)
         while view:
