@@ -20,7 +20,8 @@ from midair.control import words
 PAGE = """\
 # Seeing at a glance
 
-Four commands for the moment when something is wrong. They only look, and none of them waits for a worker that hangs.
+Four commands for the moment when something is wrong. They only look, but for the keys of `midair top`,
+which ask first; none of them waits for a worker that hangs.
 
 | command | answers |
 | --- | --- |

@@ -44,7 +44,7 @@ def test_the_receiver_is_started_with_flags_that_there_are() -> None:
     given = serve.make_context("serve", flags, **midair.context_settings).params
     assert given["names"] == ("shop",)
     assert given["logs"] == ("/log/shop.jsonl",)
-    assert given["bind"] == "0.0.0.0:9465"
+    assert given["bind"] == "0.0.0.0:9466"
     assert given["token_file"] in (EXAMPLE / "alertmanager.yml").read_text()
 
 

@@ -72,9 +72,6 @@ class Keeper:
     def names(self) -> list[str]:
         return sorted(name for name, _ in self.kept)
 
-    def has_said(self, key: str, value: str) -> bool:
-        return any(each.get(key) == value for each in self.said)
-
     def empty(self) -> None:
         """As systemd does when a unit is stopped."""
         while self.kept:

@@ -152,7 +152,7 @@ def test_under_systemd_the_lines_of_an_update_come_from_the_journal(machine: Mac
         machine.write("/srv/watched", app, version)
         assert machine.run(str(MIDAIR), "reload", folder="/srv/watched").returncode == 4
     machine.must("journalctl", "--sync")
-    wait_for(lambda: _is_live(machine, "127.0.0.1:9465"), 20, what="that alerts are taken")
+    wait_for(lambda: _is_live(machine, "127.0.0.1:9466"), 20, what="that alerts are taken")
     incident = json.loads(machine.must(str(MIDAIR), "alerts", "test", "--json", folder="/srv/watched"))
     (evidence,) = incident["evidence"]
     assert (evidence["update"], evidence["lines_from"]) == (3, "the journal")

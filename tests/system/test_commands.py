@@ -250,7 +250,8 @@ def test_a_program_that_ignores_sigterm_is_killed_after_its_time_and_named(tmp_p
         deaf = Process(service.about()["pid"])
         told(service)
         service.update("2")
-        wait_for(lambda: not deaf.is_alive, what="the end of the deaf one")
+        # The defaults would be 5 min and 10 s.
+        wait_for(lambda: not deaf.is_alive, 5.0, what="the end of the deaf one")
         assert "generation=1" in logged(service, "worker killed")
         assert service.figures().ends == {"left": 0, "died": 0, "killed": 1, "failed": 0}
 

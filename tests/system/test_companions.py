@@ -152,7 +152,8 @@ def test_one_that_does_not_end_in_its_time_is_killed_with_what_it_started(tmp_pa
         child = Process(int((service.folder / "child.pid").read_text()))
         service.configure(process=[])
         service.update("2")
-        wait_for(lambda: not child.is_alive, what="the end of what it had started")
+        # Its own 0.3 s; the default would be 10 s.
+        wait_for(lambda: not child.is_alive, 5.0, what="the end of what it had started")
 
 
 @pytest.mark.slow

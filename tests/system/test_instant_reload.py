@@ -123,6 +123,19 @@ def test_what_is_kept_may_be_killed_at_any_time(tmp_path: Path) -> None:
         assert service.told() == 1
 
 
+def test_a_spare_ends_with_what_it_was_forked_from(tmp_path: Path) -> None:
+    with Edited(tmp_path, seed=7) as service:
+        main = service.folder / "project" / "app.py"
+        for number in range(2):
+            main.write_text(f"{main.read_text()}\nNUMBER = {number}\n")
+            assert service.take() == 0
+        (spare,) = wait_for(lambda: [each for each in service.kept if each.name == "midair spare"], what="a spare")
+        for checkpoint in [each for each in service.kept if each.name == "midair before"]:
+            checkpoint.send(signal.SIGKILL)
+        wait_for(lambda: not spare.is_alive, what="its end")
+        assert service.take() == 0
+
+
 def test_an_import_that_never_ends_is_ended_by_the_next_save(tmp_path: Path) -> None:
     with Edited(tmp_path, seed=7) as service:
         main = service.folder / "project" / "app.py"

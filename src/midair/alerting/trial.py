@@ -102,7 +102,7 @@ def _post(url: str, body: object, headers: Mapping[str, str]) -> bytes:
     parts = urllib.parse.urlsplit(url)
     kinds = {"http": http.client.HTTPConnection, "https": http.client.HTTPSConnection}
     if parts.scheme not in kinds or not parts.hostname:
-        raise ConfigError(f"{url!r} is not the address of a web server", hint="write http://127.0.0.1:9465")
+        raise ConfigError(f"{url!r} is not the address of a web server", hint="write http://127.0.0.1:9466")
     connection = kinds[parts.scheme](parts.netloc, timeout=ANSWER_WITHIN_S)
     try:
         connection.request(

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from midair.alerting.lines import Find
     from midair.sockets.listener import Listener
 
-DEFAULT_ADDRESS = "127.0.0.1:9465"
+DEFAULT_ADDRESS = "127.0.0.1:9466"
 """Beside the metrics, which are at 9464 as a rule."""
 
 
@@ -38,7 +38,7 @@ class TokenNeeded(UsageError):
     """Other machines reach that address, so whoever posts there has to say a token."""
 
     code = "token-needed"
-    hint = "give one with --token-file FILE, or bind an address of this machine alone: --bind 127.0.0.1:9465"
+    hint = "give one with --token-file FILE, or bind an address of this machine alone: --bind 127.0.0.1:9466"
 
 
 class NoIncident(WorldError):

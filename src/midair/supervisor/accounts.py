@@ -270,7 +270,7 @@ class Accounts:
 
     def _queues(self) -> dict[str, QueueFigures]:
         found: dict[str, QueueFigures] = {}
-        for listener in (*self._estate.listeners, *self._estate.commands.opened()):
+        for listener in (*self._estate.listeners, *self._estate.commands.more_listeners):
             queue = queue_of(listener.socket)
             if queue is None:
                 continue

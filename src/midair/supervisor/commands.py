@@ -272,11 +272,6 @@ class Commands:
     def _passed_to(self, child: Command, count: int = 1) -> list[Listener]:
         return [*self._listeners_of(child.slot, count), *(self.stored if child.is_lent else ())]
 
-    def opened(self) -> list[Listener]:
-        """Listeners besides the service's own: of further slots, and those that programs have opened."""
-        own = self._own.export() if self._own else []
-        return [*(each for _, each in own), *self.stored]
-
     def _listeners_of(self, slot: int, count: int = 1) -> Sequence[Listener]:
         """count: workers of the generation; it matters for the first one alone."""
         return self._own.of_slot(slot, count) if self._own else self._listeners

@@ -165,7 +165,7 @@ class Fleet:
         self.zygotes: dict[ZygoteId, Zygote] = {}
         self.base: Base | None = None
         self.kept: dict[int, Base] = {}
-        """Third-party zygotes that are being made, by the number under which they are."""
+        """Third-party zygotes and spares, by the number under which they are made, until they end."""
         self.keeper: Keeper | None = None
         self._last_kept = 0
         self._imports_told: dict[ZygoteId, Callable[[words.ImportsTold | None], None]] = {}
@@ -271,6 +271,7 @@ class Fleet:
     def _base_ended(self, base: Base, how: str) -> None:
         base.link.read()
         base.link.close()
+        self.drop_spare(base)
         if self.base is base:
             self.base = None
         for number in list(base.owes):
@@ -417,8 +418,11 @@ class Fleet:
         os.close(stderr)
 
     def _spare_ended(self, zygote: Zygote, how: str) -> None:
-        if zygote.link:
-            zygote.link.read()
+        link = zygote.link
+        if link:
+            link.read()
+        if zygote.link is not link:
+            return  # Its last word was that it is stale: the import has begun elsewhere.
         if zygote.has_answered:
             self._zygote_ended(zygote, how)
         else:
@@ -459,8 +463,9 @@ class Fleet:
 
     def _on_zygote_word(self, zygote: Zygote, word: words.FromHost) -> None:
         match word:
-            case words.Hello(pid=pid):
-                zygote.has_answered = True
+            case words.Hello(pid=pid, role=role):
+                # What a spare said when it was born is no answer yet.
+                zygote.has_answered = zygote.has_answered or role == "zygote"
                 self._zygote_has_pid(zygote, pid)
             case words.Imported():
                 word = self.keeper.imported(zygote, word) if self.keeper else word

@@ -10,7 +10,7 @@ import os
 
 from midair.core.effects import Closed
 from midair.errors import Fault
-from midair.release.folders import CURRENT, Layout
+from midair.release.folders import CURRENT, Layout, follow_after_kill
 from midair.supervisor.estate import Estate
 from midair.supervisor.ledger import Receipt
 
@@ -29,8 +29,6 @@ class Following:
         home = release.survey.home
 
         def follow() -> str:
-            from midair.release.folders import follow_after_kill
-
             return follow_after_kill(Layout(root), home)
 
         def done(outcome: str | Fault) -> None:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import os
 
-from midair.sockets.bind import Passed
 from midair.systemd.notify import Notifier
 
 STATE = "midair-state"
@@ -78,8 +77,3 @@ class Question:
     def close(self) -> None:
         os.close(self._kept)
         os.close(self.fd)
-
-
-def one(passed: tuple[Passed, ...], name: str) -> Passed | None:
-    """The last one of this name: the newest that was put there. Pure."""
-    return next((each for each in reversed(passed) if each.name == name), None)

@@ -153,7 +153,7 @@ def _unit_section(
 
 
 def _process(folder: str, wanted: Wanted, *, is_template: bool = False) -> list[Line]:
-    place = folder if is_template else literal(folder)
+    place = literal(folder).replace("%%i", "%i") if is_template else literal(folder)
     finds = (*(("-C", folder) if wanted.is_link else ()), *wanted.options)
 
     def line(*arguments: str) -> str:
