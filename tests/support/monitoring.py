@@ -57,7 +57,7 @@ class Alertmanager(Listening):
             changed(
                 EXAMPLE / "alertmanager.yml",
                 **{
-                    "http://alerts:9465": receiver,
+                    "http://alerts:9466": receiver,
                     "/run/secrets/alerts_token": str(token_file),
                     "group_wait: 5s": "group_wait: 0s",
                     "group_interval: 1m": "group_interval: 1s",
