@@ -12,8 +12,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 $(STAMP): requirements-dev.txt pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	tests/installs $(BIN)/python requirements-dev.txt
 	touch $@
 
 demo: $(STAMP)
@@ -78,7 +77,6 @@ soak: $(STAMP)
 	$(BIN)/python -m pytest -q -m soak --timeout 1800
 
 lock: $(STAMP)
-	$(BIN)/pip install --quiet uv
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-annotate --no-header requirements-dev.in pyproject.toml -o requirements-dev.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
