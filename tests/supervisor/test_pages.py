@@ -16,7 +16,7 @@ from midair.core.ids import GenerationId, WorkerId
 from midair.errors import Fault
 from midair.sockets import words
 from midair.supervisor.estate import Estate
-from midair.supervisor.fleet import Worker
+from midair.supervisor.members import Worker
 from midair.supervisor.pages import Pages
 
 SETTINGS = Settings(name="shop", folder="/nowhere", app="app:app", is_dev=True)

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from midair.dev.keys import Keys
 from midair.sockets import words
 from midair.supervisor.estate import Estate
-from midair.supervisor.fleet import Worker, Zygote
 from midair.supervisor.loop import Timer
+from midair.supervisor.members import Worker, Zygote
 
 TERMINAL = "/dev/tty"
 BACK_AFTER_S = 0.3

@@ -39,8 +39,8 @@ from midair.sockets.queue import queue_of
 from midair.supervisor import books
 from midair.supervisor.books import Sums
 from midair.supervisor.estate import Estate
-from midair.supervisor.fleet import Worker
 from midair.supervisor.ledger import Receipt
+from midair.supervisor.members import Worker
 
 NOT_LOADING = frozenset({"called-off", "no-process", "no-memory", "fork-failed"})
 """Ends of a candidate before its import was complete that say nothing about the code."""

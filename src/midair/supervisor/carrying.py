@@ -18,7 +18,7 @@ from midair.core.state import WorkerState
 from midair.errors import Fault
 from midair.sockets import words
 from midair.sockets.passing import DESCRIPTORS_MAX
-from midair.supervisor import fleet as fleets
+from midair.supervisor import members
 from midair.supervisor.estate import Estate, FieldValue
 
 
@@ -105,7 +105,7 @@ class Carrying:
 
     # --- what workers say -------------------------------------------------------------------------------------------
 
-    def heard(self, worker: fleets.Worker, word: words.StateExported | words.StateImported) -> None:
+    def heard(self, worker: members.Worker, word: words.StateExported | words.StateImported) -> None:
         if isinstance(word, words.StateExported) and word.is_last:
             self._merge_last(worker, word)
             return
@@ -124,7 +124,7 @@ class Carrying:
             exchange.waiting.discard(worker.id)
             self._deliver_if_there(exchange)
 
-    def ended(self, worker: fleets.Worker) -> None:
+    def ended(self, worker: members.Worker) -> None:
         """Its process is gone, and what it had not given away with it."""
         if worker.id in self._beside:
             self._say_lost(worker, "what changed since the cut-over died with it")
@@ -159,7 +159,7 @@ class Carrying:
             fds.append(beside.before_fd)
         target.link.send(words.ImportState(exchange=order.exchange, how=order.how, has_before=beside is not None), fds)
 
-    def _imported(self, exchange: Exchange, worker: fleets.Worker, word: words.StateImported) -> None:
+    def _imported(self, exchange: Exchange, worker: members.Worker, word: words.StateImported) -> None:
         order = exchange.order
         fields: dict[str, FieldValue] = {
             "worker": worker.id,
@@ -189,7 +189,7 @@ class Carrying:
 
     # --- what comes later -------------------------------------------------------------------------------------------
 
-    def _merge_last(self, worker: fleets.Worker, word: words.StateExported) -> None:
+    def _merge_last(self, worker: members.Worker, word: words.StateExported) -> None:
         """The last of an old worker's state is there: whoever serves its slot now adds what has changed."""
         beside = self._beside.get(worker.id)
         if beside is None:
@@ -223,7 +223,7 @@ class Carrying:
             os.close(beside.before_fd)
             os.close(beside.last_fd)
 
-    def _say_lost(self, worker: fleets.Worker, error: str) -> None:
+    def _say_lost(self, worker: members.Worker, error: str) -> None:
         self._estate.say("state_lost", {"generation": worker.generation, "worker": worker.id, "error": error})
 
     def _generation(self, worker: WorkerId) -> int | None:

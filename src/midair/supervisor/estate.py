@@ -17,9 +17,10 @@ from midair.core.ids import GenerationId, WorkerId
 from midair.core.state import Service
 from midair.sockets.listener import Listener
 from midair.supervisor.commands import Command, Commands
-from midair.supervisor.fleet import Fleet, Worker
+from midair.supervisor.fleet import Fleet
 from midair.supervisor.ledger import Ledger, Receipt
 from midair.supervisor.loop import Loop
+from midair.supervisor.members import Worker
 from midair.supervisor.offload import Offload
 from midair.supervisor.outputs import Outputs
 from midair.supervisor.processes import Processes

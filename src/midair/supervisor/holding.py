@@ -17,7 +17,7 @@ from midair.core.state import Role
 from midair.errors import Fault
 from midair.observe.holding import Holding
 from midair.sockets.listener import Listener
-from midair.supervisor import fleet as fleets
+from midair.supervisor import members
 from midair.supervisor.commands import Command
 from midair.supervisor.estate import Estate
 from midair.supervisor.outside import Seen, look
@@ -71,7 +71,7 @@ class _Inquiry:
         self._has_gone_on = False
 
     def begin(self) -> None:
-        asked = [w for w in self._workers if isinstance(w, fleets.Worker) and w.link]
+        asked = [w for w in self._workers if isinstance(w, members.Worker) and w.link]
         for worker in asked:
             self._estate.fleet.ask_holding(worker, self._heard(worker.id, len(asked)))
         timer_s = ANSWER_WITHIN_S if asked else 0.0
@@ -102,7 +102,7 @@ class _Inquiry:
 
     def _ask_the_silent(self) -> None:
         silent = {
-            w.id for w in self._workers if isinstance(w, fleets.Worker) and w.link and w.id not in self._said
+            w.id for w in self._workers if isinstance(w, members.Worker) and w.link and w.id not in self._said
         } & self._estate.fleet.workers.keys()
         if not silent:
             self._end()
@@ -131,7 +131,7 @@ class _Inquiry:
             )
         )
 
-    def _worker(self, worker: fleets.Worker | Command, now_s: float) -> control.WorkerHolding:
+    def _worker(self, worker: members.Worker | Command, now_s: float) -> control.WorkerHolding:
         seen = self._seen.get(worker.pid, Seen())
         said = self._said.get(worker.id)
         is_command = isinstance(worker, Command)

@@ -17,7 +17,7 @@ from midair.core.state import Worker
 from midair.core.succession import RETIRING, heir, successor, taking_slots
 from midair.observe.counters import Cell
 from midair.sockets import passing, words
-from midair.supervisor import fleet as fleets
+from midair.supervisor import members
 from midair.supervisor.accounts import Accounts
 from midair.supervisor.estate import Estate, FieldValue
 from midair.supervisor.loop import Timer
@@ -90,7 +90,7 @@ class Moving:
         self._drained.discard(worker)
         self._forget_grant(worker)
 
-    def ended(self, worker: fleets.Worker) -> None:
+    def ended(self, worker: members.Worker) -> None:
         """Its process is gone, and with it the channels that led there or came from there."""
         now_s = self._estate.loop.clock.now_s()
         self._routes = {source: target for source, target in self._routes.items() if worker.id not in {source, target}}
@@ -103,7 +103,7 @@ class Moving:
             self._keep_pace([], self._loads(), now_s)
         self.look_soon()
 
-    def heard(self, worker: fleets.Worker, word: words.Moved | words.Stays | words.HandOverEnded) -> None:
+    def heard(self, worker: members.Worker, word: words.Moved | words.Stays | words.HandOverEnded) -> None:
         """How much of a grant was used; that an application does not go on with a connection; that a target takes nothing more."""
         if isinstance(word, words.Stays):
             self._say_stays(worker, word)
@@ -119,7 +119,7 @@ class Moving:
                 self._estate.say("handover_ended", {"generation": worker.generation, **fields})
         self.look_soon()
 
-    def _say_stays(self, worker: fleets.Worker, word: words.Stays) -> None:
+    def _say_stays(self, worker: members.Worker, word: words.Stays) -> None:
         fields: dict[str, FieldValue] = {"worker": worker.id, "target": word.target, "why": word.why}
         self._estate.say("connections_stay", {"generation": worker.generation, **fields})
         serving = self._estate.service.serving

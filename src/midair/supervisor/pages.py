@@ -17,7 +17,7 @@ from midair.core.ids import GenerationId, WorkerId
 from midair.errors import Fault
 from midair.sockets import words
 from midair.supervisor.estate import Estate
-from midair.supervisor.fleet import Worker
+from midair.supervisor.members import Worker
 from midair.supervisor.pagehub import VARIABLE, PageHub
 from midair.supervisor.release import Release
 from midair.worker.settings import DevSettings

@@ -15,8 +15,8 @@ from midair.errors import Fault
 from midair.release.survey import Survey
 from midair.sockets import words
 from midair.supervisor.estate import Estate
-from midair.supervisor.fleet import Zygote
 from midair.supervisor.looking import NewVersion, Prepared, SameFiles, Seen, only_after
+from midair.supervisor.members import Zygote
 from midair.supervisor.release import Release, make_release, policy_of, snapshots
 from midair.supervisor.scout import Scout
 from midair.supervisor.standin import settings_of_stand_in, survey_of_stand_in

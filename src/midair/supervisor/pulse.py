@@ -13,7 +13,7 @@ from midair.core.strain import BEFORE_S, Record
 from midair.observe.counters import Cell
 from midair.supervisor.accounts import Accounts
 from midair.supervisor.estate import Estate
-from midair.supervisor.fleet import Worker
+from midair.supervisor.members import Worker
 from midair.supervisor.reporting import Reporting
 from midair.supervisor.stillness import Stillness
 

@@ -14,7 +14,7 @@ from midair.core.policy import KILL_GRACE_S
 from midair.core.state import Role
 from midair.errors import Fault
 from midair.observe.counters import LATENCY_BOUNDS_S, Cell
-from midair.supervisor import fleet as fleets
+from midair.supervisor import members
 from midair.supervisor.accounts import Accounts
 from midair.supervisor.commands import Command
 from midair.supervisor.estate import Estate
@@ -189,7 +189,7 @@ class Reporting:
             kept_s=self._left_s("warm", now_s) if generation.role is Role.PARKED and not service.baking else 0.0,
         )
 
-    def _worker_status(self, worker: fleets.Worker, now_s: float) -> control.WorkerStatus:
+    def _worker_status(self, worker: members.Worker, now_s: float) -> control.WorkerStatus:
         cells = worker.page.cells
         return control.WorkerStatus(
             id=worker.id,
@@ -207,7 +207,7 @@ class Reporting:
             ends_in_s=ends_in_s(self._estate, worker.id, now_s),
         )
 
-    def _hangs(self, worker: fleets.Worker, now_s: float) -> bool:
+    def _hangs(self, worker: members.Worker, now_s: float) -> bool:
         """Its event loop has stood still for so long that the log says so, too."""
         beat_ns, warn_s = worker.page.cells[Cell.BEAT_NS], self._estate.settings.worker.hang_warn_s
         is_looked_at = worker.id in self._estate.debugged
@@ -321,7 +321,7 @@ def _keep(texts: dict[WorkerId, str], worker: WorkerId) -> Callable[[str], None]
     return keep
 
 
-def _stacks_of(worker: fleets.Worker, tasks: str) -> control.WorkerStacks:
+def _stacks_of(worker: members.Worker, tasks: str) -> control.WorkerStacks:
     worker.on_stacks = None
     threads = b""
     if worker.stacks_fd >= 0:

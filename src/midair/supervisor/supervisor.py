@@ -23,6 +23,7 @@ from midair.observe.metrics import ProcessFigures
 from midair.sockets import words
 from midair.sockets.listener import Listener
 from midair.supervisor import fleet as fleets
+from midair.supervisor import members
 from midair.supervisor.accounts import Accounts
 from midair.supervisor.carrying import Carrying
 from midair.supervisor.commands import Command, Commands, own_listeners
@@ -291,7 +292,7 @@ class Supervisor:
             fields["why"] = release.why  # What it was forked from.
         self.estate.happened(generation, "imported", fields)
 
-    def _started(self, worker: fleets.Worker, word: words.Started) -> None:
+    def _started(self, worker: members.Worker, word: words.Started) -> None:
         release = self.estate.releases.get(worker.generation)
         if release:
             release.start_up_s = word.seconds
@@ -310,14 +311,14 @@ class Supervisor:
         if self.endpoints.pid:
             yield ProcessFigures(kind="endpoints", pid=self.endpoints.pid)
 
-    def _worker_ended(self, worker: fleets.Worker, how: str) -> None:
+    def _worker_ended(self, worker: members.Worker, how: str) -> None:
         self.accounts.ended(worker.id, how)
         self.accounts.worker_ended(worker, how)
         self._moving.ended(worker)
         self._carrying.ended(worker)
         self.pages.ended(worker)
 
-    def _left(self, worker: fleets.Worker, word: words.Left) -> None:
+    def _left(self, worker: members.Worker, word: words.Left) -> None:
         if not word.cut:
             return
         self.estate.say(

@@ -15,7 +15,8 @@ from msgspec import Struct, field
 from midair.core.ids import ZygoteId
 from midair.release import starting
 from midair.sockets import words
-from midair.supervisor.fleet import Base, Fleet, Zygote
+from midair.supervisor.fleet import Fleet
+from midair.supervisor.members import Base, Zygote
 from midair.supervisor.release import Release
 
 WORTH_S = 0.01
