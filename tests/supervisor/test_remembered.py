@@ -7,7 +7,7 @@ import pytest
 
 from midair.core.effects import Effect
 from midair.core.events import HoldAsked, StopAsked, UpdateAsked
-from midair.core.ids import GenerationId, RequestId
+from midair.core.ids import GenerationId, RequestId, UpdateId
 from midair.core.machine import new_service, step
 from midair.core.policy import Policy
 from midair.core.state import Before, Generation, Hold, Role, Service
@@ -54,6 +54,13 @@ def test_numbers_go_on_where_they_were() -> None:
     assert following.candidate is not None
     assert (following.candidate.id, following.candidate.generation) == (12, 10)
     assert (following.last_worker, following.last_zygote, following.last_exchange) == (40, 12, 3)
+
+
+def test_numbers_that_are_known_from_elsewhere_and_higher_stand() -> None:
+    following = new_service(Policy())
+    following.last_generation, following.last_update = GenerationId(20), UpdateId(20)
+    recall(decode(encode(remember(served(), {}, [], []))), following)
+    assert (following.last_generation, following.last_update) == (20, 20)
 
 
 def test_holds_and_quarantines_go_on_and_do_not_keep_the_service_from_starting() -> None:

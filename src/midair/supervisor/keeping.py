@@ -51,6 +51,7 @@ class Kept(msgspec.Struct, kw_only=True):
 
     state: StoreState = "none"
     have: dict[str, StoredListener] = {}
+    unsure: list[str] = []
     left: list[Left] = []
 
 
@@ -65,9 +66,13 @@ class Keeping:
         self._state: StoreState = "none"
         self._record: Record | None = None
         self._question: Question | None = None
+        self._is_to_ask_again = False
+        """Something was stored since the question was asked: its answer says nothing of that."""
         self._ask_again_s = AGAIN_S
         self._have: dict[str, StoredListener] = {}
         """What is in the store, by its name there."""
+        self._unsure: set[str] = set()
+        """Those of them of which it is not known: sent, and not asked about yet, or the answer was no."""
         self._numbers = Numbers()
         self._document = b""
         self._write_timer: Timer | None = None
@@ -83,11 +88,15 @@ class Keeping:
     def _is_possible(self) -> bool:
         return self._notifier.is_heard and not self._estate.settings.is_dev
 
+    @property
+    def _sure(self) -> list[str]:
+        return sorted(self._have.keys() - self._unsure)
+
     def status(self) -> StoreStatus | None:
         """None: nobody is there who could keep anything."""
         if not self._is_possible:
             return None
-        names = (*sorted(self._have), STATE) if self._record else ()
+        names = (*self._sure, STATE) if self._record else ()
         return StoreStatus(state=self._state, names=names)
 
     # --- the start ------------------------------------------------------------------------------------------------
@@ -106,10 +115,7 @@ class Keeping:
         self._have = dict(state.listeners)  # Those that were given up are not wanted, and will be removed.
         self._record, returned.record = returned.record, None
         self._state, self._left = "used", state.processes
-        highest = estate.service.last_update
         recall(state, estate.service)
-        # Receipts may be of a service that ran without systemd in between.
-        estate.service.last_update = max(highest, estate.service.last_update)
         estate.ledger.take_back(state.receipts)
         self._hand_out(returned)
         self._wait_for_leftovers()
@@ -146,7 +152,10 @@ class Keeping:
 
     def ask(self) -> None:
         """See whether things are kept. At the start, after an upgrade, and when something more was stored."""
-        if not self._is_possible or self._question:
+        if not self._is_possible:
+            return
+        if self._question:
+            self._is_to_ask_again = True
             return
         self._question = self._store.ask()
         if self._question:
@@ -162,13 +171,22 @@ class Keeping:
         self._drop_question()
         if is_kept:
             self._send(lambda: self._store.remove(QUESTION))
+        if self._is_to_ask_again:
+            self._is_to_ask_again = False
+            self.ask()
+        elif is_kept:
             self._state = "used"
+            self._unsure.clear()
             self._begin_record()
             self._store_soon()
         elif self._record:
-            if self._state != "full":
-                self._estate.say("store_full", {"kept": len(self._have) + 1})
-            self._state = "full"
+            self._full()
+
+    def _full(self) -> None:
+        """There was no room for the question. What was sent last may be kept or not; it is sent again with the next."""
+        if self._state != "full":
+            self._estate.say("store_full", {"kept": len(self._sure) + 1})
+        self._state = "full"
 
     def _drop_question(self) -> None:
         if self._question:
@@ -195,7 +213,7 @@ class Keeping:
     # --- listeners ------------------------------------------------------------------------------------------------
 
     def holds(self, listener: Listener) -> bool:
-        """Whether it outlives this process: the file of such a Unix socket is not to be removed at the end."""
+        """Whether it may outlive this process: the file of such a Unix socket is not to be removed at the end."""
         return any(each.inode == listener.inode for each in self._have.values())
 
     def _store_soon(self) -> None:
@@ -210,7 +228,7 @@ class Keeping:
         has_sent = all(self._remove(name) for name in gone)
         self._write()
         # Removed first: one file is kept under one name, and a second one for it would not be heard.
-        new = [name for name in wanted if name not in self._have] if has_sent else []
+        new = [name for name in wanted if name not in self._have or name in self._unsure] if has_sent else []
         has_sent = has_sent and all(self._keep(name, *wanted[name]) for name in new)
         if not has_sent:
             self._store_timer = self._estate.loop.call_later(AGAIN_S, self._store_now)
@@ -220,12 +238,14 @@ class Keeping:
     def _remove(self, name: str) -> bool:
         if self._store.remove(name):
             del self._have[name]
+            self._unsure.discard(name)
             return True
         return False
 
     def _keep(self, name: str, about: StoredListener, fd: int) -> bool:
         if self._store.keep(name, fd):
             self._have[name] = about
+            self._unsure.add(name)
             return True
         return False
 
@@ -296,13 +316,14 @@ class Keeping:
     def freeze(self) -> tuple[bytes, list[int]]:
         self._drop_question()
         self._write()
-        kept = Kept(state=self._state, have=self._have, left=self._left)
+        kept = Kept(state=self._state, have=self._have, unsure=sorted(self._unsure), left=self._left)
         return msgspec.msgpack.encode(kept), [self._record.fd] if self._record else []
 
     def thaw(self, state: bytes, fds: list[int]) -> None:
         if self._record is None and fds:
             kept = msgspec.msgpack.decode(state, type=Kept)
             self._state, self._have, self._left = kept.state, kept.have, kept.left
+            self._unsure = set(kept.unsure)
             self._wait_for_leftovers()
             os.set_inheritable(fds[0], False)
             self._record, self._document = Record.adopt(fds[0])

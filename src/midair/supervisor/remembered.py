@@ -125,7 +125,9 @@ def remember(
 def recall(state: Remembered, service: Service) -> None:
     """Let a service that begins go on from there."""
     numbers = state.numbers
-    service.last_generation, service.last_update = GenerationId(numbers.generation), UpdateId(numbers.update)
+    # Receipts may be of a time without systemd in between. They number updates: for generations theirs is a bound only.
+    if service.last_update <= numbers.update:
+        service.last_generation, service.last_update = GenerationId(numbers.generation), UpdateId(numbers.update)
     service.last_worker, service.last_zygote = WorkerId(numbers.worker), ZygoteId(numbers.zygote)
     service.last_exchange = numbers.exchange
     service.hold, service.quarantine, service.before = state.hold, dict(state.quarantine), state.served
