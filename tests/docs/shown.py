@@ -1,0 +1,42 @@
+"""What a page shows against what was printed. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+ANYTHING = "…"
+"""A line of its own that stands for any number of lines."""
+FIGURES = re.compile(
+    r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z?"  # a moment
+    r"|\b\d{8}-\d{6}\b"  # the name of a release
+    r"|\d\d:\d\d:\d\d"
+    r"|\d+(\.\d+)? m?s\b"
+    r"|\d+\.\d\d\d?\b"
+    r"|\b[0-9a-f]{8}\b"
+    r"|pid=\d+|python=[\d.]+"
+    r"| {2,}"
+)
+"""What differs from run to run: times, versions, process ids, and with them the widths of columns."""
+
+
+def without_figures(lines: Sequence[str]) -> list[str]:
+    """The lines with ``#`` in the place of each figure; the words stay."""
+    return [FIGURES.sub("#", line).rstrip() for line in lines]
+
+
+def fits(expected: Sequence[str], actual: Sequence[str]) -> bool:
+    """Whether the lines are the same; ``…`` stands for any number of lines."""
+    parts = [re.escape(line) if line.strip() != ANYTHING else None for line in expected]
+    pattern = "".join(r"(?:.*\n)*" if part is None else part + "\n" for part in parts)
+    return re.fullmatch(pattern, "".join(f"{line}\n" for line in actual)) is not None
+
+
+def is_shown(shown: Sequence[str], printed: Sequence[str]) -> bool:
+    """Whether the page shows what was printed, figures aside."""
+    return fits(without_figures(shown), without_figures(printed))
+
+
+def says_nothing(shown: Sequence[str]) -> bool:
+    """Whether the page shows no word of what is printed."""
+    return all(line.strip() == ANYTHING for line in shown)
