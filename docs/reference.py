@@ -18,7 +18,6 @@ from pathlib import Path
 
 import click
 import msgspec
-from docs.faults import ELSEWHERE, FAULTS, REQUEST, WHOLE_UPDATE
 from docs.markdown import markdown_table, plain
 from docs.queries import QUERIES
 from docs.units import with_units
@@ -36,6 +35,8 @@ from midair.config.convert import write as written
 from midair.config.keys import MAIN_KEYS, Key, Kind, all_keys, arrays, table_keys
 from midair.control import framing, words
 from midair.errors import MidairError
+from midair.explained.book import GROUPS
+from midair.explained.exits import EXITS
 from midair.observe.counters import LATENCY_BOUNDS_S
 from midair.observe.events import EVENTS
 from midair.observe.exposition import exposition
@@ -471,17 +472,6 @@ def _seconds(bounds_s: Sequence[float]) -> str:
 
 # --- exit codes and errors -----------------------------------------------------------------------------------------
 
-EXITS = (
-    ("0", "done"),
-    ("1", "failed: the machine, the application's first start, or a request that could not be carried out"),
-    ("2", "wrong usage or configuration; nothing was started or changed"),
-    ("3", "a bug in midair: please report it"),
-    ("4", "refused or rolled back: the earlier version serves"),
-    ("5", "nothing runs under that name"),
-    ("6", "outcome unknown: whoever watched stopped watching (`--timeout`, Ctrl-C); the update goes on"),
-    ("7", "held: somebody holds updates back (`midair hold`)"),
-)
-
 ERRORS_PAGE = """\
 # Exit codes and errors
 
@@ -494,32 +484,25 @@ An error says what happened, what still holds, and what to do:
 ```text
 error: syntax error in /srv/shop/app.py, line 1: invalid syntax; 8ba1e6ff (generation 3) serves
 hint: midair receipt 4 tells everything
+more: midair explain app-syntax
 ```
+
+`midair explain CODE` needs no service and no network; `midair explain --last` asks the running service why its latest update did
+not commit, and `midair explain 4` says what may stand behind an exit code.
 
 With `--json` it is `{"fault": {"code", "message", "hint", "detail"}, "exit_code"}`, where `detail` may be a traceback or
 the application's last lines. Codes are stable, messages are not: scripts look at the exit code, then at `code`.
 
 """
 
-SHOWN_AS = {
-    WHOLE_UPDATE: "An update that ended early (exit 4: the earlier version serves; 1 if it was the first start)",
-    REQUEST: "A request that was not taken up",
-    ELSEWHERE: "The command line",
-}
-
 
 def errors() -> str:
-    page = ERRORS_PAGE.replace("{exits}", markdown_table(("code", "meaning"), EXITS).strip())
-    for when, title in SHOWN_AS.items():
-        rows = [(f"`{code}`", meaning) for code, (said, meaning) in sorted(FAULTS.items()) if said == when]
-        page += f"## {title}\n\n" + markdown_table(("code", "meaning"), rows) + "\n"
-    page += "## What the machine, the configuration and the application may do\n\n"
-    page += "These end a command or a start with the exit code shown. In an update they refuse it: exit 4.\n\n"
-    rows_of_classes = [
-        (f"`{code}`", str(error.exit_code), plain(_doc(error).partition("\n\n")[0]), plain(error.hint))
-        for code, error in sorted(error_classes().items())
-    ]
-    return page + markdown_table(("code", "exit", "meaning", "hint"), rows_of_classes)
+    exits = [(str(each.number), each.meaning) for each in EXITS]
+    page = ERRORS_PAGE.replace("{exits}", markdown_table(("code", "meaning"), exits).strip())
+    for title, group in GROUPS:
+        rows = [(f"`{each.code}`", ", ".join(map(str, each.exits)), each.summary) for each in group]
+        page += f"## {title}\n\n" + markdown_table(("code", "exit", "meaning"), rows) + "\n"
+    return page
 
 
 def error_classes() -> dict[str, type[MidairError]]:

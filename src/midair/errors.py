@@ -30,6 +30,15 @@ class Fault(Struct, frozen=True):
     hint: str = ""
     detail: str = ""  # a traceback or the application's last lines; may be long, never interpreted
 
+    @property
+    def more(self) -> str:
+        """What to type to be told more; empty: the message and the hint say all there is."""
+        return "" if self.code in SAY_ALL else f"midair explain {self.code}"
+
+
+SAY_ALL = frozenset({"usage", "interrupted"})
+"""Codes of errors that stand for themselves: a word typed wrong, a key pressed."""
+
 
 class MidairError(Exception):
     """Root of all errors that midair raises on purpose."""

@@ -150,7 +150,9 @@ def test_reload_says_how_many_moved_and_how_fast_at_most(ask: Ask) -> None:
 def test_a_refused_update_says_why_and_what_still_serves(ask: Ask) -> None:
     code, out, err, _ = ask("reload", *PHASES[:2], REFUSED_OUTCOME)
     assert (code, out) == (REFUSED, "")
-    assert "error: invalid syntax; 1.8 (generation 7) serves\nhint: mend main.py\n" in err
+    assert (
+        "error: invalid syntax; 1.8 (generation 7) serves\nhint: mend main.py\nmore: midair explain app-syntax\n" in err
+    )
     assert "File main.py, line 3" in err
     assert "\x1b" not in err, "an application's words must not command the terminal"
 
@@ -191,7 +193,7 @@ def test_a_held_service_refuses_with_its_own_code(ask: Ask) -> None:
     held = words.Refused(fault=Fault("held", "held by uid 0: freeze", "midair hold --release"), exit_code=HELD)
     code, _, err, _ = ask("reload", held)
     assert code == HELD
-    assert err == "error: held by uid 0: freeze\nhint: midair hold --release\n"
+    assert err == "error: held by uid 0: freeze\nhint: midair hold --release\nmore: midair explain held\n"
 
 
 def test_an_error_is_json_when_json_was_asked_for(ask: Ask) -> None:

@@ -25,7 +25,7 @@ LEVELS = (
     {"config"},
     {"core"},
     {"carried", "exclusion"},
-    {"errors", "hooks", "live"},
+    {"errors", "explained", "hooks", "live"},
 )
 """From the top down. A folder imports from those below it; the two of one level do not know each other."""
 

@@ -20,6 +20,7 @@ COMMANDS = {
     "drain": "Have old versions end now that take too long over it.",
     "history": "List the updates, newest first.",
     "receipt": "Show everything about one update.",
+    "explain": "Say what an error code means, and what to do about it.",
     "scale": "Change the number of workers.",
     "hold": "Refuse updates until released.",
     "upgrade": "Put the supervisor itself on the installed midair, in place.",
@@ -34,7 +35,7 @@ COMMANDS = {
 }
 """In the order in which they are listed. The module is ``midair.cli.NAME`` (``module_of``), its command ``command``."""
 
-ANYWHERE = frozenset({"init", "new", "config", "completion"})
+ANYWHERE = frozenset({"init", "new", "config", "explain", "completion"})
 """Commands that work on other systems than Linux, too."""
 
 EXIT_CODES = """\

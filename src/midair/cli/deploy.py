@@ -26,7 +26,7 @@ from midair.deploy.errors import FoldersUnusable, NoRoot, SourceUnusable, Unknow
 from midair.deploy.facts import Facts
 from midair.deploy.plan import Step
 from midair.deploy.source import Source, listing, read_source, revision_of
-from midair.errors import DONE, UNKNOWN, Fault, MidairError, NotRunning, OutcomeUnknown
+from midair.errors import DONE, UNKNOWN, Fault, MidairError, NotRunning, OutcomeUnknown, UpdateError
 from midair.release.folders import DeployBusy, Layout, held, layout_of
 from midair.sockets.configured import check_addresses
 
@@ -362,7 +362,7 @@ def _tell(service: Service, live: _Live, layout: Layout, done: Done) -> int:
         )
         return code
     if code not in (DONE, UNKNOWN) and outcome:
-        fault = outcome.fault or Fault(outcome.result, f"the update was {outcome.result}")
+        fault = outcome.fault or Fault(UpdateError.code, f"the update was {outcome.result}")
         return show.failure(Fault(fault.code, f"{fault.message}; current names {done.current}", fault.hint), code)
     for name in done.removed:
         show.note(f"removed {name}")

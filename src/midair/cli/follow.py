@@ -10,7 +10,7 @@ from midair.cli.show import BOLD, Progress, Show, age, clean, json_of, version
 from midair.control import client
 from midair.control.words import Accepted, MovingStatus, Outcome, Request, Wait
 from midair.control.words import Progress as ProgressWord
-from midair.errors import UNKNOWN, Fault
+from midair.errors import UNKNOWN, Fault, UpdateError
 
 GOOD = ("committed", "stopped")
 
@@ -61,7 +61,7 @@ def tell(show: Show, outcome: Outcome) -> int:
             f"{show.styled(outcome.result, BOLD, show.out) if show.out.isatty() else outcome.result}{_ending(outcome)}"
         )
         return 0
-    fault = outcome.fault or Fault(outcome.result, f"the update was {outcome.result}")
+    fault = outcome.fault or Fault(UpdateError.code, f"the update was {outcome.result}")
     message = fault.message + (f"; {version(outcome.version, outcome.generation)} serves" if outcome.generation else "")
     hint = fault.hint or (f"midair receipt {outcome.receipt} tells everything" if outcome.receipt else "")
     return show.failure(Fault(fault.code, message, hint, fault.detail), outcome.exit_code)

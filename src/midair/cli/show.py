@@ -85,7 +85,7 @@ class Show:
         self.err.write(f"{self.styled('warning:', YELLOW, self.err)} {clean(text)}\n")
 
     def failure(self, fault: Fault, exit_code: int) -> int:
-        """Say what happened and what to do; return ``exit_code``."""
+        """Say what happened, what to do and where more is told; return ``exit_code``."""
         if self.as_json:
             self.json({"fault": fault, "exit_code": exit_code})
             return exit_code
@@ -94,6 +94,8 @@ class Show:
         self.err.write(f"{self.styled('error:', RED, self.err)} {clean(fault.message)}\n")
         if fault.hint:
             self.err.write(f"{self.styled('hint:', YELLOW, self.err)} {clean(fault.hint)}\n")
+        if fault.more:
+            self.err.write(f"{self.styled('more:', DIM, self.err)} {clean(fault.more)}\n")
         self.err.flush()
         return exit_code
 

@@ -327,6 +327,8 @@ class _Life:
                 print(fault.detail.rstrip(), file=sys.stderr)
             if fault.hint:
                 print(f"hint: {fault.hint}", file=sys.stderr)
+            if fault.more:
+                print(f"more: {fault.more}", file=sys.stderr)
         self._say("supervisor_stopped", {"uptime_s": round(self._loop.clock.now_s() - estate.started_s, 3)})
         self._control.close()
         self._sink.close()
