@@ -159,6 +159,37 @@ def refused() -> words.StatusReport:
     )
 
 
+def crash_loop() -> words.StatusReport:
+    """1.9 was committed, and its workers end again and again; none is left."""
+    report = draining()
+    lost = msgspec.structs.replace(
+        report.generations[1],
+        workers=(),
+        deaths=9,
+        last_death="worker 21 ended: exit 7",
+        is_crash_loop=True,
+        next_start_s=24.0,
+    )
+    committed = msgspec.structs.replace(report.last[0], result="committed", duration_s=11.0)
+    return msgspec.structs.replace(
+        report,
+        state="failing",
+        back="1.8",
+        generations=(lost,),
+        update=None,
+        moving=None,
+        last=(committed, report.last[1]),
+    )
+
+
+def gone_back() -> words.StatusReport:
+    """Somebody went back from 1.9, which is on the disk yet, to 1.8."""
+    report = refused()
+    there = msgspec.structs.replace(report.last[0], result="committed", fault="")
+    back = msgspec.structs.replace(there, number=9, source="1.9", target="1.8")
+    return msgspec.structs.replace(report, last=(back, there, report.last[1]))
+
+
 # --- what keeps a version ------------------------------------------------------------------------------------------
 
 HELD = Holding(

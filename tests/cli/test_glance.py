@@ -7,7 +7,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from midair.cli.glance import Advice, advice, bar, connections_of, drain_sentence, draining, quantile, rates
+from midair.cli.glance import (
+    Advice,
+    advice,
+    bar,
+    connections_of,
+    drain_sentence,
+    draining,
+    losing,
+    loss_sentence,
+    quantile,
+    rates,
+    trouble_with_disk,
+)
 from midair.control import words
 from tests.cli import reports
 
@@ -58,6 +70,47 @@ def test_with_all_well_nothing_is_to_be_typed() -> None:
 )
 def test_each_trouble_has_a_command(changes: dict[str, object], command: str) -> None:
     assert command in commands(msgspec.structs.replace(reports.draining(), **changes))
+
+
+def test_a_crash_loop_has_the_way_back_first_and_then_what_the_workers_printed() -> None:
+    report = reports.crash_loop()
+    assert commands(report) == ["midair rollback", "midair logs -g 8"]
+    assert advice(report)[0].why == "workers of 1.9 die again and again; 1.8 served before"
+    assert commands(msgspec.structs.replace(report, back="")) == ["midair logs -g 8"]
+
+
+def test_how_workers_died_and_when_the_next_one_comes_stands_in_one_line() -> None:
+    (lost,) = losing(reports.crash_loop())
+    assert (
+        loss_sentence(lost) == "9 workers within a minute; worker 21 ended: exit 7; the next one is started in 24.0 s"
+    )
+    once = msgspec.structs.replace(lost, deaths=1, is_crash_loop=False, next_start_s=None)
+    assert loss_sentence(once) == "1 worker within a minute; worker 21 ended: exit 7"
+    assert losing(reports.refused()) == []
+
+
+@pytest.mark.parametrize(
+    ("result", "why"), [("refused", "refused"), ("rolled-back", "rolled back"), ("committed", ""), ("superseded", "")]
+)
+def test_what_became_of_the_version_on_disk_is_said(result: str, why: str) -> None:
+    report = reports.refused()
+    last = msgspec.structs.replace(report.last[0], result=result)
+    assert trouble_with_disk(msgspec.structs.replace(report, last=(last, *report.last[1:]))) == why
+
+
+def test_after_a_rollback_nobody_is_told_to_take_up_again_what_he_went_back_from() -> None:
+    report = reports.gone_back()
+    assert trouble_with_disk(report) == "left"
+    assert commands(report) == ['midair hold -m "WHY"']
+    held = msgspec.structs.replace(report, hold=words.HoldStatus(reason="incident"))
+    assert commands(held) == ["midair hold --release"]
+
+
+def test_an_older_version_that_was_put_back_on_the_disk_can_be_reloaded() -> None:
+    report = reports.gone_back()
+    put_back = msgspec.structs.replace(report, last=report.last[:1])
+    assert trouble_with_disk(put_back) == ""
+    assert commands(put_back) == ["midair reload"]
 
 
 def test_a_worker_that_hangs_is_told_with_where_to_look() -> None:

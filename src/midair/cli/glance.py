@@ -79,6 +79,19 @@ def drain_sentence(generation: GenerationStatus) -> str:
     return held + until
 
 
+def losing(report: StatusReport) -> list[GenerationStatus]:
+    """Generations whose workers have died lately."""
+    return [each for each in report.generations if each.deaths]
+
+
+def loss_sentence(generation: GenerationStatus) -> str:
+    """``9 workers within a minute; worker 21 ended: exit 7; the next one is started in 24 s``"""
+    what = f"{generation.deaths} {'worker' if generation.deaths == 1 else 'workers'} within a minute"
+    after = generation.next_start_s
+    then = f"the next one is started in {age(after)}" if after is not None else ""
+    return "; ".join(filter(None, (what, generation.last_death.partition("\n")[0][:WHY_MAX], then)))
+
+
 def bar(done: int, of: int, width: int) -> str:
     """How much of it is done, in ``width`` characters."""
     full = width if of <= 0 else max(0, min(width, done * width // of))
@@ -166,14 +179,27 @@ def advice(report: StatusReport) -> list[Advice]:
     return [*_on_trouble(report), *_on_the_way(report), *_on_rest(report)]
 
 
-def was_refused(report: StatusReport) -> bool:
-    """What is on disk is what the last update to it could not bring."""
+def trouble_with_disk(report: StatusReport) -> str:
+    """Why what is on disk is not to be tried as it is: ``refused``, ``rolled back``, ``left`` if somebody went back from it;
+    empty: nothing speaks against it."""
     last = next((each for each in report.last if each.target == report.on_disk), None)
-    return last is not None and last.result in ("refused", "rolled-back")
+    if last and last.result != "committed":
+        return {"refused": "refused", "rolled-back": "rolled back"}.get(last.result, "")
+    commits = [(each.source, each.target) for each in report.last if each.result == "committed"]
+    there, back = (report.version, report.on_disk), (report.on_disk, report.version)
+    # Without the way there it would be an older version that somebody has put back on the disk.
+    return "left" if commits[:1] == [back] and there in commits else ""
 
 
 def _on_trouble(report: StatusReport) -> Iterator[Advice]:
-    if report.state == "failing":
+    loops = [each for each in report.generations if each.is_crash_loop]
+    for each in loops:
+        if report.back and each.number == report.serving:
+            yield Advice(
+                "midair rollback", f"workers of {each.version} die again and again; {report.back} served before"
+            )
+        yield Advice(f"midair logs -g {each.number}", "what they printed before they died")
+    if report.state == "failing" and not loops:
         yield Advice("midair logs --level error", "nothing serves: no worker is left")
     for generation in report.generations:
         for worker in generation.workers:
@@ -206,7 +232,13 @@ def _on_the_way(report: StatusReport) -> Iterator[Advice]:
 def _on_rest(report: StatusReport) -> Iterator[Advice]:
     if report.hold:
         yield Advice("midair hold --release", f"updates are held: {report.hold.reason}")
+    elif trouble_with_disk(report) == "left":
+        yield Advice('midair hold -m "WHY"', f"keeps {report.on_disk} from coming back with the next reload")
     if any(each.note for each in report.generations):
         yield Advice("midair reload", "a generation gets no new workers, since its files have changed")
-    elif report.on_disk not in ("", report.version) and report.version and not (report.update or was_refused(report)):
+    elif (
+        report.on_disk not in ("", report.version)
+        and report.version
+        and not (report.update or trouble_with_disk(report))
+    ):
         yield Advice("midair reload", f"updates to {report.on_disk}, which is on disk")

@@ -7,7 +7,16 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from midair.cli.curve import sentence
-from midair.cli.glance import advice, bar, connections_of, drain_sentence, draining, was_refused
+from midair.cli.glance import (
+    advice,
+    bar,
+    connections_of,
+    drain_sentence,
+    draining,
+    losing,
+    loss_sentence,
+    trouble_with_disk,
+)
 from midair.cli.show import BOLD, Show, age, clean, fitting, json_of, narrowed, size, version, why
 from midair.config.client import ServiceAddress
 from midair.control import client
@@ -20,6 +29,14 @@ DROPPED = ("AGE", "PID", "REQUESTS", "MEMORY")
 """Columns that go, in this order, where a terminal is too narrow for all."""
 WORKERS_SHOWN = 8
 """With more than these a row is a generation: status is one screen."""
+
+DISK = {
+    "": "midair reload updates to it",
+    "refused": "it was refused before",
+    "rolled back": "it was rolled back before",
+    "left": "somebody went back from it",
+}
+"""What is to be known of a version that is on disk and does not serve, by ``trouble_with_disk``."""
 
 
 def tell(show: Show, address: ServiceAddress, *, all_workers: bool = False) -> None:
@@ -64,7 +81,7 @@ def _facts(report: StatusReport) -> Iterator[tuple[str, str]]:
     yield "listens", ", ".join(report.binds)
     yield "metrics", report.metrics
     if report.version and report.on_disk and report.on_disk != report.version:
-        how = "it was refused before" if was_refused(report) else "midair reload updates to it"
+        how = DISK[trouble_with_disk(report)]
         yield "on disk", f"{report.on_disk}: a restart would start that; {how}"
     if going := report.update:
         left = f", {age(going.left_s)} left" if going.left_s else ""
@@ -75,6 +92,8 @@ def _facts(report: StatusReport) -> Iterator[tuple[str, str]]:
         yield " ", f"{bar(moving.of - moving.left, moving.of, BAR_WIDTH)} {moving.left:,} left"
     for generation in draining(report):
         yield f"g{generation.number} drains", drain_sentence(generation)
+    for generation in losing(report):
+        yield f"g{generation.number} loses", loss_sentence(generation)
     if report.hold:
         left = f", {age(report.hold.left_s)} left" if report.hold.left_s else ""
         yield "held", f"{report.hold.reason} (by {report.hold.by or 'somebody'}{left})"

@@ -220,6 +220,8 @@ def _on_the_way(now: StatusReport) -> Iterator[Line]:
         share = f"{done / moving.of:.0%}" if moving.of else ""
         halted = RED if moving.share <= 0 else YELLOW if moving.share < 1 else ""
         yield Line(f"moving {glance.bar(done, moving.of, BAR_WIDTH)} {share}  {sentence(moving)}", halted)
+    for each in glance.losing(now):
+        yield Line(f"g{each.number} loses: {glance.loss_sentence(each)}", RED)
     for each in glance.draining(now):
         yield Line(f"g{each.number} drains: {glance.drain_sentence(each)}", YELLOW)
 

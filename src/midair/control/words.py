@@ -323,6 +323,14 @@ class GenerationStatus(Part, frozen=True, kw_only=True):
     """Responses by how long they took, a number for each of ``latency_bounds_s`` and one for everything above."""
     kept_s: float = 0.0
     """For how long it is kept yet for a rollback."""
+    deaths: int = 0
+    """Of its workers while they served, without being told to, within the last minute."""
+    last_death: str = ""
+    """How the last of these ended."""
+    is_crash_loop: bool = False
+    """So many that the next ones wait longer and longer."""
+    next_start_s: float | None = None
+    """In how long the next worker is started in the place of one that died; null: none is waited for."""
 
 
 class HoldStatus(Part, frozen=True, kw_only=True):
@@ -423,6 +431,8 @@ class StatusReport(Answer, frozen=True, kw_only=True):
     """Of the serving generation."""
     on_disk: str = ""
     """What a restart would start; empty: not known."""
+    back: str = ""
+    """The version that a rollback would go back to now; empty: there is none, or no way back."""
     workers: int = 0
     """Wanted."""
     generations: tuple[GenerationStatus, ...] = ()

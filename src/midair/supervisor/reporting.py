@@ -9,9 +9,10 @@ from typing import NamedTuple
 
 import midair
 from midair.control import words as control
+from midair.core import backoff
 from midair.core.ids import STAND_IN, GenerationId, WorkerId
 from midair.core.policy import KILL_GRACE_S
-from midair.core.state import Role
+from midair.core.state import Generation, Role
 from midair.errors import Fault
 from midair.observe.counters import LATENCY_BOUNDS_S, Cell
 from midair.supervisor import members
@@ -102,6 +103,7 @@ class Reporting:
             serving=service.serving or 0,
             version=serving,
             on_disk=self._estate.on_disk,
+            back=self._back(),
             workers=service.wanted,
             generations=tuple(self._generation_status(g, now_s) for g in self._shown_generations()),
             hold=self._hold(now_s),
@@ -137,6 +139,14 @@ class Reporting:
     def _left_s(self, timer: str, now_s: float) -> float:
         return max(0.0, self._estate.service.timers.get(timer, now_s) - now_s)
 
+    def _back(self) -> str:
+        """Where ``core/requests.py`` would go."""
+        service = self._estate.service
+        number, bars = service.previous, bool(service.rollback_barred)
+        if service.baking:
+            number, bars = service.committed, service.baking.asked.no_rollback
+        return "" if bars or number == STAND_IN else self._estate.version_of(number)
+
     def _warnings(self) -> tuple[str, ...]:
         service = self._estate.service
         before = service.before
@@ -166,6 +176,7 @@ class Reporting:
         generation = service.generations[number]
         release = self._estate.releases.get(number)
         sums = self._accounts.of_generation(number)
+        deaths = backoff.recent(generation.deaths_s, now_s)
         return control.GenerationStatus(
             number=number,
             version=generation.version,
@@ -187,7 +198,16 @@ class Reporting:
             errors=sums.counts.get("responses_5xx", 0),
             latency_buckets=tuple(sums.latency_buckets),
             kept_s=self._left_s("warm", now_s) if generation.role is Role.PARKED and not service.baking else 0.0,
+            deaths=len(deaths),
+            last_death=generation.last_fault.message if deaths and generation.last_fault else "",
+            is_crash_loop=len(deaths) >= backoff.CRASH_LOOP,
+            next_start_s=self._next_start_s(generation, now_s),
         )
+
+    def _next_start_s(self, generation: Generation, now_s: float) -> float | None:
+        mine = (f"replace:{generation.id}:", f"zygote:{generation.id}")
+        due = [at_s for name, at_s in self._estate.service.timers.items() if name.startswith(mine)]
+        return max(0.0, min(due) - now_s) if due else None
 
     def _worker_status(self, worker: members.Worker, now_s: float) -> control.WorkerStatus:
         cells = worker.page.cells
