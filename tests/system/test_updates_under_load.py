@@ -37,7 +37,8 @@ def test_updates_to_new_code_lose_nothing(tmp_path: Path, updates: int) -> None:
 
 @pytest.mark.slow
 def test_a_unix_socket_is_updated_like_a_port(tmp_path: Path) -> None:
-    with Service(tmp_path, unix=True, ready_path="/") as service:
+    # Its path is no Host: a probe that said it would be refused before the application, and the update with it.
+    with Service(tmp_path, unix=True, settings={"health": {"path": "/health"}}) as service:
         with service.asked(
             Load(connections=4, keep_alive=False, think_s=0.02), Load(connections=4, think_s=0.05)
         ) as client:

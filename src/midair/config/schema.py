@@ -23,7 +23,7 @@ class Health(Table, frozen=True, kw_only=True):
     """``auto``: ``/health`` if the application has one; ``off``: start-up counts; else a path that must answer
     200."""
     host: str = ""
-    """Host header of the probe; empty: the first bind."""
+    """Host header of the probe; empty: the first TCP address of `bind`, else `localhost`."""
     warm: tuple[str, ...] = ()
     """Paths asked once on every new worker before it takes traffic."""
     interval_s: float = 1.0

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Sequence
 from typing import Literal
 
 from midair.core import events
 from midair.core.ids import WorkerId
+from midair.sockets.listener import Listener
 from midair.supervisor.estate import Estate
 from midair.supervisor.probe import Knock, Probe
 
@@ -24,7 +26,7 @@ class Health:
             return
         release = self._estate.releases[worker.generation]
         health = release.settings.health
-        host = health.host or (self._estate.listeners[0].actual if self._estate.listeners else "localhost")
+        host = health.host or _host(self._estate.listeners)
         way = self._estate.commands.way_to(worker_id)
         paths = [*(health.warm if warm else ()), health.path]
         if way:
@@ -72,3 +74,8 @@ class Health:
             return
         self._estate.happened(worker.generation, "probed", {"worker": worker_id, "verdict": verdict, "answer": detail})
         self._estate.tell(events.ProbeAnswered(worker_id, verdict, detail))
+
+
+def _host(listeners: Sequence[Listener]) -> str:
+    """Whom the probe asks for. A Unix socket's path is no Host: it would be answered 400, by us, before the application."""
+    return next((listener.actual for listener in listeners if not listener.is_unix), "localhost")
