@@ -25,7 +25,7 @@ from tests.differential.websocket_cases import all_cases
 from tests.differential.websocket_differences import DEVIATIONS, DIFFERENCES
 
 import midair
-from docs import airs, differences, doctors, habits, nodemons
+from docs import airs, differences, doctors, explaining, habits, nodemons
 from midair.cli.app import midair as command_line
 from midair.cli.commands import COMMANDS
 from midair.cli.foreign import FLAGS
@@ -35,7 +35,6 @@ from midair.config.convert import write as written
 from midair.config.keys import MAIN_KEYS, Key, Kind, all_keys, arrays, table_keys
 from midair.control import framing, words
 from midair.errors import MidairError
-from midair.explained.book import GROUPS
 from midair.explained.exits import EXITS
 from midair.observe.counters import LATENCY_BOUNDS_S
 from midair.observe.events import EVENTS
@@ -499,10 +498,7 @@ the application's last lines. Codes are stable, messages are not: scripts look a
 def errors() -> str:
     exits = [(str(each.number), each.meaning) for each in EXITS]
     page = ERRORS_PAGE.replace("{exits}", markdown_table(("code", "meaning"), exits).strip())
-    for title, group in GROUPS:
-        rows = [(f"`{each.code}`", ", ".join(map(str, each.exits)), each.summary) for each in group]
-        page += f"## {title}\n\n" + markdown_table(("code", "exit", "meaning"), rows) + "\n"
-    return page
+    return page + explaining.tables(f"{explaining.FOLDER}/")
 
 
 def error_classes() -> dict[str, type[MidairError]]:
@@ -736,6 +732,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "nodemon.md": nodemons.page,
     "differences.md": differences.page,
     "doctor.md": doctors.page,
+    **explaining.pages(),
 }
 
 
@@ -753,7 +750,13 @@ def page(name: str) -> str:
 
 def stale() -> list[str]:
     """The pages that are not as they should be."""
-    return [name for name in (*PAGES, *PARTS) if _read(FOLDER / name) != page(name)]
+    return [name for name in (*PAGES, *PARTS) if _read(FOLDER / name) != page(name)] + gone()
+
+
+def gone() -> list[str]:
+    """Pages of codes that nobody says any more."""
+    there = (str(path.relative_to(FOLDER)) for path in (FOLDER / explaining.FOLDER).glob("*.md"))
+    return [name for name in there if name not in PAGES]
 
 
 def _read(path: Path) -> str:
@@ -765,8 +768,12 @@ def main(args: Sequence[str]) -> int:
     found = stale()
     for name in found:
         print(f"docs/{name}")
-        if "--check" not in args:
+        if "--check" in args:
+            continue
+        if name in PAGES or name in PARTS:
             (FOLDER / name).write_text(page(name))
+        else:
+            (FOLDER / name).unlink()
     return 1 if found and "--check" in args else 0
 
 

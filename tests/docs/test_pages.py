@@ -63,9 +63,13 @@ def test_every_link_leads_somewhere() -> None:
 
 
 def test_every_page_of_the_documentation_is_in_its_index() -> None:
-    index = (ROOT / "docs" / "README.md").read_text()
-    pages = [str(path.relative_to(ROOT / "docs")) for path in (ROOT / "docs").rglob("*.md") if path.name != "README.md"]
-    assert [page for page in pages if f"({page})" not in index] == []
+    docs, errors = ROOT / "docs", ROOT / "docs" / "errors"
+    index, codes = (docs / "README.md").read_text(), (errors / "README.md").read_text()
+    pages = [path for path in docs.rglob("*.md") if path.name != "README.md"]
+    others = [str(path.relative_to(docs)) for path in pages if path.parent != errors]
+    assert [page for page in others if f"({page})" not in index] == []
+    assert [path.name for path in pages if path.parent == errors and f"({path.name})" not in codes] == []
+    assert "(errors/README.md)" in index
 
 
 CONFIGURATIONS = [

@@ -18,6 +18,10 @@ def test_a_page_of_the_reference_is_what_the_code_makes(name: str) -> None:
     assert committed == reference.page(name), f"docs/{name} is stale: python -m docs.reference writes it"
 
 
+def test_no_page_is_left_of_a_code_that_is_gone() -> None:
+    assert reference.gone() == []
+
+
 def test_every_key_says_what_it_means() -> None:
     meanings = reference._meanings()
     paths = [".".join(key.path) for key in all_keys().values()]

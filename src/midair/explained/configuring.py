@@ -9,90 +9,346 @@ TITLE = "Configuration and command line"
 EXPLANATIONS = (
     Explanation(
         code="bad-config",
-        exits=(4, 2),
         summary="The configuration has problems. Nothing was started or changed because of it.",
+        exits=(4, 2),
+        happened=(
+            "midair.toml (or `[tool.midair]` of pyproject.toml), a variable or a flag says something that does not "
+            "mean anything. All mistakes are told at once, each with its line and what is expected. An update reads "
+            "the file anew, and is refused for it."
+        ),
+        serves="A service that runs goes on with the settings that it has.",
+        causes=(
+            (
+                "A key that midair does not know: misspelt, in the wrong table, or from a newer midair. The nearest "
+                "one stands beside it."
+            ),
+            'A number without its unit: `"30s"`, `"5%"`, `"64KiB"`.',
+            "A value of the wrong kind, or two keys that do not go together.",
+            "A slip of TOML: a bracket, a quote, a table named twice.",
+        ),
+        do=(
+            Step(
+                "See all of it, with lines.",
+                ("midair check --no-import",),
+            ),
+            Step(
+                "Mend it, see what it would change, and ask again.",
+                (
+                    "midair config --diff",
+                    "midair reload",
+                ),
+            ),
+        ),
+        prevent=("`midair check` in the deployment, before the reload.",),
+        see=(
+            "config-unreadable",
+            "environment",
+            "bad-address",
+            "configuration.md",
+        ),
+        shown=(
+            "$ midair reload",
+            "…",
+            "error: midair.toml:4: there is no key wokers; 1.8.2 (generation 2) serves",
+            "hint: did you mean workers?",
+            "more: midair explain bad-config",
+        ),
     ),
     Explanation(
         code="config-unreadable",
-        exits=(4, 2),
         summary="The file cannot be opened.",
+        exits=(4, 2),
+        happened="A configuration was named (`--config`, MIDAIR_CONFIG) or found, and cannot be read.",
+        serves="A service that runs goes on with the settings that it has.",
+        causes=(
+            "It is not there: the name is relative to the folder of the service.",
+            "It may not be read by this user.",
+        ),
+        do=(
+            Step(
+                "See where it is looked for, and who may read it.",
+                (
+                    "midair config --file",
+                    "ls -l midair.toml",
+                ),
+            ),
+        ),
+        see=(
+            "bad-config",
+            "folder-missing",
+            "configuration.md",
+        ),
     ),
     Explanation(
         code="config",
-        exits=(4, 2),
         summary="The configuration cannot be read or does not mean anything.",
+        exits=(4, 2),
+        happened=(
+            "Something that a command was given is not what it should be, and no other code says it better; the "
+            "message does. An address that is none for `midair alerts test --to`, for example."
+        ),
+        serves="A service that runs is not touched.",
+        causes=("A slip in what was typed.",),
+        do=(
+            Step(
+                "Type it as the hint says.",
+            ),
+        ),
+        see=(
+            "bad-config",
+            "usage",
+        ),
     ),
     Explanation(
         code="tls",
-        exits=(4, 2),
         summary="A file of `[tls]` cannot be read, is not what it should be, or does not fit the others.",
+        exits=(4, 2),
+        happened=(
+            "Certificate, key or authorities are read when a version starts, before it serves. The message names the "
+            "key of the configuration and the file."
+        ),
+        serves="A service that runs goes on with the certificate that it has.",
+        causes=(
+            "The file is not there, or may not be read by the user that midair runs as: keys belong to root, mostly.",
+            "The key is not that of the certificate: one of the two was renewed.",
+            "The key is encrypted, and `tls.keyfile_password` is missing or wrong.",
+            "It is not PEM, or holds only the chain.",
+        ),
+        do=(
+            Step(
+                "See who may read them, and whether they fit.",
+                (
+                    "ls -lL cert.pem key.pem",
+                    "openssl x509 -in cert.pem -noout -subject -enddate -pubkey",
+                    "openssl pkey -in key.pem -pubout",
+                ),
+            ),
+            Step(
+                "Put it right, and ask again.",
+                (
+                    "midair check",
+                    "midair reload",
+                ),
+            ),
+        ),
+        prevent=(
+            (
+                "Renewed files are taken up by themselves (`tls.reload_interval`); `midair doctor` says when one ends "
+                "(`certificate`)."
+            ),
+        ),
+        see=(
+            "environment",
+            "bad-config",
+            "tls.md",
+        ),
+        shown=(
+            "$ midair check",
+            "error: tls.keyfile: /srv/shop/key.pem cannot be read: No such file or directory",
+            "hint: a path is relative to the service's folder",
+            "more: midair explain tls",
+        ),
     ),
     Explanation(
         code="program-missing",
-        exits=(4, 2),
         summary="The command's program is not there, or may not be executed.",
+        exits=(2,),
+        happened=(
+            "Before a service is started (`midair run`, `midair check`) its program is looked for: with a slash in "
+            "its name in the service's folder, else in PATH."
+        ),
+        serves="Nothing was started. A service that runs is not touched.",
+        causes=(
+            "It was not built yet, and no `hooks.before` builds it.",
+            "`./` is missing in front of a program of the folder.",
+            "It is not executable.",
+            "The service's PATH is another than the shell's: systemd's is short.",
+        ),
+        do=(
+            Step(
+                "See where it is looked for.",
+                (
+                    "midair check",
+                    "ls -l ./server",
+                ),
+            ),
+            Step(
+                "Build it, or write its whole path, and start again.",
+                ("chmod +x ./server",),
+            ),
+        ),
+        see=(
+            "command-failed",
+            "hook-failed",
+            "commands.md",
+        ),
     ),
     Explanation(
         code="config-exists",
-        exits=(2,),
         summary="The folder has a configuration. It was not touched.",
+        exits=(2,),
+        happened="`midair init` writes a midair.toml, and there is one, or a `[tool.midair]` in pyproject.toml.",
+        serves="Nothing was changed.",
+        causes=("It was written before.",),
         do=(
             Step(
-                "to see what would be written: --dry-run; to replace it, a copy is kept: --force",
+                "See what would be written now, or replace it; a copy is kept.",
+                (
+                    "midair init --dry-run",
+                    "midair init --force",
+                ),
             ),
+        ),
+        see=(
+            "nothing-to-run",
+            "new-project.md",
         ),
     ),
     Explanation(
         code="config-for-dev",
-        exits=(2,),
         summary="A file of a development tool was given to a command that is not `midair dev`.",
+        exits=(2,),
+        happened=(
+            "Air's and nodemon's files say how a program is built and restarted while it is developed. `midair run` "
+            "and the others do not read them."
+        ),
+        serves="Nothing was started.",
+        causes=("`--config .air.toml` was typed after `midair run`.",),
         do=(
             Step(
-                "midair dev reads it; midair init writes a midair.toml from it",
+                "Develop with it, or make a midair.toml of it.",
+                (
+                    "midair dev --config .air.toml",
+                    "midair init --from .air.toml",
+                ),
             ),
+        ),
+        see=(
+            "bad-config",
+            "air.md",
+            "nodemon.md",
         ),
     ),
     Explanation(
         code="nothing-to-run",
-        exits=(2,),
         summary="There is no application and no program here that midair could run.",
+        exits=(2,),
+        happened=(
+            "`midair init` looked at the folder and found no application, no program and no way in which it was "
+            "started before. What it looked at in vain stands above the error."
+        ),
+        serves="Nothing was changed.",
+        causes=(
+            "It is not the project's folder.",
+            "The application is made in a way that cannot be seen without running it.",
+        ),
         do=(
             Step(
-                "name it: midair init --app module:attribute; to begin anew: midair new NAME --template fastapi",
+                "Name it, or begin anew.",
+                (
+                    "midair init --app shop.web:app",
+                    "midair new shop --template fastapi",
+                ),
             ),
+        ),
+        see=(
+            "config-exists",
+            "new-project.md",
         ),
     ),
     Explanation(
         code="project-exists",
-        exits=(2,),
         summary="Something has that name already. Nothing in it was changed.",
+        exits=(2,),
+        happened="`midair new` makes a new folder, and there is one (or a file) of that name.",
+        serves="Nothing was changed.",
+        causes=("It was typed twice.",),
         do=(
             Step(
-                "choose another name; for a project that you have: midair init",
+                "Choose another name; for a project that you have:",
+                ("midair init",),
             ),
+        ),
+        see=(
+            "config-exists",
+            "new-project.md",
         ),
     ),
     Explanation(
         code="bad-project-name",
-        exits=(2,),
         summary="The name cannot be a folder's, a package's and a service's at once.",
+        exits=(2,),
+        happened="`midair new` makes a folder, a package and a service of one name. The hint has one that can be.",
+        serves="Nothing was changed.",
+        causes=("It has spaces or signs in it, begins with a digit, or is a word of Python or a module of it.",),
+        do=(
+            Step(
+                "Take the one in the hint.",
+                ("midair new shop --template fastapi",),
+            ),
+        ),
+        see=(
+            "project-exists",
+            "new-project.md",
+        ),
     ),
     Explanation(
         code="needs-linux",
-        exits=(1,),
         summary=(
             "What midair does with processes and sockets, only Linux can. On other systems the rest of the command "
             "line works."
         ),
+        exits=(1,),
+        happened="A command that runs or asks a service was typed on another system.",
+        serves="Nothing was started.",
+        causes=("macOS or Windows.",),
+        do=(
+            Step(
+                "Run it in a Linux container, a virtual machine, or WSL2.",
+            ),
+        ),
+        see=(
+            "not-running",
+            "containers.md",
+        ),
     ),
     Explanation(
         code="usage",
-        exits=(2,),
         summary="The command line does not say what to do.",
+        exits=(2,),
+        happened="A flag, an argument or their combination is not one of the command's.",
+        serves="Nothing was started or changed.",
+        causes=(
+            "A slip: what is nearest stands in the hint.",
+            "A flag of another server: the hint says what takes its place.",
+        ),
+        do=(
+            Step(
+                "See what there is.",
+                (
+                    "midair --help",
+                    "midair reload --help",
+                ),
+            ),
+        ),
+        see=(
+            "bad-config",
+            "cli.md",
+        ),
     ),
     Explanation(
         code="interrupted",
-        exits=(130,),
         summary="Ctrl-C before anything was asked for.",
+        exits=(130,),
+        happened="The command was ended from the keyboard before it had done anything.",
+        serves="Nothing was changed.",
+        causes=("Somebody pressed Ctrl-C.",),
+        do=(
+            Step(
+                "Nothing. Ctrl-C after an update was asked for is another thing: it goes on.",
+                ("midair status",),
+            ),
+        ),
+        see=("outcome-unknown",),
     ),
 )
