@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
+import os
+
 import pytest
 
 from midair.config.schema import Deploy
 from midair.deploy import plan
-from midair.deploy.errors import UnknownRelease
+from midair.deploy.errors import UnknownRelease, unwritable
 from midair.deploy.facts import Facts, Serving
 from midair.release.folders import Journal, Layout, Manifest
 
@@ -171,3 +174,13 @@ def test_a_word_says_how_each_release_is() -> None:
         "serves, and current names another",
         "current, and does not serve",
     ]
+
+
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [(errno.ENOSPC, "deploy-no-room"), (errno.EDQUOT, "deploy-no-room"), (errno.EACCES, "deploy-folders")],
+)
+def test_a_full_disk_and_a_folder_of_somebody_else_are_told_apart(number: int, code: str) -> None:
+    error = unwritable("nothing was changed", OSError(number, os.strerror(number), "/srv/shop/releases"))
+    assert error.code == code
+    assert str(error) == f"nothing was changed: {os.strerror(number)}: /srv/shop/releases"

@@ -22,7 +22,7 @@ from midair.control import client
 from midair.control.words import Config, ConfigReport, Outcome, Reload, Rollback, Status, StatusReport
 from midair.deploy import plan
 from midair.deploy.deployer import Deployer, Done, Order
-from midair.deploy.errors import FoldersUnusable, NoRoot, SourceUnusable, UnknownRelease
+from midair.deploy.errors import NoRoot, SourceUnusable, UnknownRelease, unwritable
 from midair.deploy.facts import Facts
 from midair.deploy.plan import Step
 from midair.deploy.source import Source, listing, read_source, revision_of
@@ -95,13 +95,13 @@ def command(
                 return _list(service, deployer.facts())
             return _go_back(service, live, deployer, "" if rollback in (None, BEFORE) else str(rollback), dry_run)
         except OSError as exc:
-            raise FoldersUnusable(f"{exc.filename or layout.root}: {exc.strerror}") from exc
+            raise unwritable(f"the release folders of {layout.root} cannot be used", exc) from exc
     try:
         ignored = (*settings.ignore, *_own_folders(source, layout))
         order = Order(source, listing(source, ignored), revision_of(source), release, _whoever())
         return _deploy(service, live, deployer, order, settings if source.kind == "folder" else None, dry_run)
     except OSError as exc:
-        raise FoldersUnusable(f"{exc.filename or layout.root}: {exc.strerror}") from exc
+        raise unwritable(f"nothing was changed, since {layout.root} cannot be used", exc) from exc
 
 
 # --- what is meant -------------------------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ import msgspec
 from midair.config.load import Loaded, load, sources_for_run
 from midair.control.words import Outcome, StatusReport
 from midair.deploy import environment, plan, source
-from midair.deploy.errors import NoRoom, SharedMissing, SourceUnusable, UnsafeSource
+from midair.deploy.errors import SharedMissing, SourceUnusable, UnsafeSource, unwritable
 from midair.deploy.facts import Facts, gather
 from midair.deploy.plan import Step
 from midair.deploy.source import Source
@@ -180,8 +180,7 @@ class Deployer:
             yield
         except OSError as exc:
             self.remove(name)
-            where = f": {exc.filename}" if exc.filename else ""
-            raise NoRoom(f"the release cannot be written: {exc.strerror}{where}; nothing was changed") from exc
+            raise unwritable("nothing was changed, since the release cannot be written", exc) from exc
         except BaseException:
             self.remove(name)
             raise
@@ -275,7 +274,7 @@ class Deployer:
             raise
         except OSError as exc:
             self._take_back(before, name)
-            raise NoRoom(f"current cannot be changed: {exc.strerror}; what served serves") from exc
+            raise unwritable("what served serves, since current cannot be changed", exc) from exc
         except KeyboardInterrupt:
             self._take_back(before, name)  # Once the service has been asked, it is an outcome that is not known.
             raise

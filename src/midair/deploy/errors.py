@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+
 from midair.errors import ApplicationError, UsageError, WorldError
 
 
@@ -52,7 +54,7 @@ class NoRoom(WorldError):
     """The disk has not enough room for another release. Nothing was changed."""
 
     code = "deploy-no-room"
-    hint = "make room, or keep fewer releases (`keep` under [deploy])"
+    hint = "make room (df -h and df -i show where), or keep fewer releases (`keep` under [deploy])"
 
 
 class FoldersUnusable(WorldError):
@@ -72,3 +74,10 @@ class BuildFailed(ApplicationError):
     """The release's environment could not be made, or a line of `prepare` failed. The new folder is gone, the service as it was."""
 
     code = "deploy-build"
+
+
+def unwritable(what: str, exc: OSError) -> WorldError:
+    """The error for what could not be written; ``what`` says so, without the reason."""
+    where = f": {exc.filename}" if exc.filename else ""
+    is_full = exc.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    return (NoRoom if is_full else FoldersUnusable)(f"{what}: {exc.strerror}{where}")
