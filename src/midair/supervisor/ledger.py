@@ -1,7 +1,7 @@
 """Receipts: what every update was, phase by phase, and how it ended. Kept in memory, written out as they change.
 
 One JSON file an update in ``STATE/receipts``. A disk that is full or read-only stops no update: the receipt stays in memory,
-which is said once. At most KEPT files or KEPT_BYTES; the oldest go first.
+which is said once, and is written when the disk takes it. At most KEPT files or KEPT_BYTES; the oldest go first.
 """
 
 from __future__ import annotations
@@ -15,13 +15,15 @@ from midair.control import words
 from midair.core.effects import Closed, Entered, Opened
 from midair.core.ids import GenerationId
 from midair.errors import DONE, FAILED, REFUSED, Fault
-from midair.supervisor.clock import Clock
+from midair.supervisor.loop import Loop, Timer
 from midair.supervisor.offload import Offload
 
 FORMAT = 1
 KEPT = 1000
 KEPT_BYTES = 50 * 1024 * 1024
 IN_MEMORY = 200
+AGAIN_S = 30.0
+"""Between two tries to write what a full disk did not take."""
 LINES_KEPT = 40
 """Of the application's own last lines, when an update failed."""
 
@@ -83,12 +85,13 @@ class Ledger:
     def __init__(
         self,
         folder: str,
-        clock: Clock,
+        loop: Loop,
         offload: Offload,
         say: Callable[[str, Mapping[str, str | int | float | bool | None]], None],
     ) -> None:
         self._folder = folder
-        self._clock = clock
+        self._loop = loop
+        self._clock = loop.clock
         self._offload = offload
         self._say = say
         self._receipts: dict[int, Receipt] = {}
@@ -96,7 +99,9 @@ class Ledger:
         self._batch: dict[int, Receipt] = {}
         """What is being written."""
         self._dirty: dict[int, Receipt] = {}
-        self._has_failed = False
+        self._again: Timer | None = None
+        self.trouble = ""
+        """Why receipts are in memory alone; empty: they are on disk, or on their way."""
 
     # --- what the update machine says -----------------------------------------------------------------------------
 
@@ -148,6 +153,8 @@ class Ledger:
     ) -> Receipt | None:
         """Add to the receipt of the update that brings this generation, if it goes on."""
         receipt = self.of_generation(GenerationId(generation))
+        if receipt and not receipt.result and event == "probed" and _is_repeated(receipt.events, fields):
+            return receipt
         if receipt and not receipt.result and len(receipt.events) < EVENTS_MAX:
             at_s = self._clock.now_s() - receipt.began_s
             receipt.events.append(Event(at_s=at_s, event=event, fields=fields))
@@ -251,11 +258,34 @@ class Ledger:
         self._offload.begin("writing the receipt", lambda: _store(folder, documents), int, self._written)
 
     def _written(self, outcome: int | Fault) -> None:
-        self._is_writing, self._batch = False, {}
-        if isinstance(outcome, Fault) and not self._has_failed:
+        batch, self._is_writing, self._batch = self._batch, False, {}
+        if not isinstance(outcome, Fault):
+            if self.trouble:
+                self._say("receipts_written", {"receipts": outcome})
+            self.trouble = ""
+            self._write_next()
+            return
+        if not self.trouble:
             self._say("receipt_unwritten", {"error": outcome.message})
-        self._has_failed = isinstance(outcome, Fault)
-        self._write_next()
+        self.trouble = outcome.message
+        # With the next receipt it is tried again, too; what memory has forgotten by then is lost.
+        waiting = batch | self._dirty
+        self._dirty = {number: receipt for number, receipt in waiting.items() if number in self._receipts}
+        if self._again:
+            self._again.cancel()
+        self._again = self._loop.call_later(AGAIN_S, self._write_next)
+
+
+def _is_repeated(found: list[Event], fields: dict[str, str | int | float | bool | None]) -> bool:
+    """Whether a worker has answered just so since the last thing that was no probe: then that is counted there. A version that
+    does not become ready is asked ten times a second, and a receipt is read by people."""
+    for each in reversed(found):
+        if each.event != "probed":
+            return False
+        if {**each.fields, "times": 0} == {**fields, "times": 0}:
+            each.fields["times"] = int(each.fields.get("times") or 1) + 1
+            return True
+    return False
 
 
 def _end_unfinished(receipt: Receipt) -> None:

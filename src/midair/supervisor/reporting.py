@@ -148,6 +148,12 @@ class Reporting:
         return "" if bars or number == STAND_IN else self._estate.version_of(number)
 
     def _warnings(self) -> tuple[str, ...]:
+        unwritten = self._estate.ledger.trouble
+        memory = (f"receipts are in memory alone, and end with the supervisor: {unwritten}",) if unwritten else ()
+        return (*memory, *self._unasked())
+
+    def _unasked(self) -> tuple[str, ...]:
+        """What serves without anybody's request."""
         service = self._estate.service
         before = service.before
         serving = service.generations.get(service.serving) if service.serving is not None else None

@@ -77,7 +77,7 @@ class Supervisor:
             processes=processes,
             offload=offload,
             outputs=outputs,
-            ledger=Ledger(os.path.join(settings.state_dir, "receipts"), loop.clock, offload, say),
+            ledger=Ledger(os.path.join(settings.state_dir, "receipts"), loop, offload, say),
             fleet=fleets.Fleet(loop, processes, outputs, sockets, self.tell, self._process_said),
             commands=Commands(loop, processes, outputs, listeners, settings.runtime_dir, self.tell, say, own),
             service=new_service(policy_of(settings)),
