@@ -5,7 +5,16 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from midair.observe.capture import LINE_MAX_BYTES, TAIL_LINES, TAIL_MAX_BYTES, Line, Splitter, Tail
+from midair.observe.capture import (
+    LINE_MAX_BYTES,
+    TAIL_LINES,
+    TAIL_MAX_BYTES,
+    WORDS_LINES,
+    Line,
+    Splitter,
+    Tail,
+    last_words,
+)
 
 pieces = st.lists(st.binary(max_size=30) | st.sampled_from([b"\n", b"\r\n", b"\n\n", b"\xff"]), max_size=20)
 
@@ -56,3 +65,38 @@ def test_the_tail_keeps_the_last_lines_within_its_bounds() -> None:
     for _ in range(100):
         tail.add("x" * LINE_MAX_BYTES)
     assert sum(map(len, tail.export())) <= TAIL_MAX_BYTES
+
+
+FAILED = [
+    ("0stdout", 'INFO: "GET / HTTP/1.1" 200 OK'),
+    ("0stderr", "exception in the application: GET /orders"),
+    ("1stderr", "exception in the application: GET /orders"),
+    ("0stderr", "Traceback (most recent call last):"),
+    ("1stderr", "Traceback (most recent call last):"),
+    ("1stderr", '  File "/srv/shop/app.py", line 13, in app'),
+    ("0stderr", '  File "/srv/shop/app.py", line 99, in app'),
+    ("1stderr", "KeyError: 'price'"),
+    ("0stderr", "KeyError: 'cost'"),
+    ("1stdout", 'INFO: "GET /orders HTTP/1.1" 500'),
+]
+
+
+def test_a_failure_is_explained_by_the_last_traceback_of_one_worker_and_by_what_it_was_about() -> None:
+    assert last_words(FAILED) == [
+        "exception in the application: GET /orders",
+        "Traceback (most recent call last):",
+        '  File "/srv/shop/app.py", line 13, in app',
+        "KeyError: 'price'",
+    ]
+
+
+def test_without_a_traceback_the_last_lines_are_what_there_is() -> None:
+    assert last_words([("0stdout", f"line {number}") for number in range(30)])[0] == "line 20"
+    assert last_words([]) == []
+
+
+def test_a_long_traceback_is_quoted_with_its_beginning_and_its_end() -> None:
+    frames = [("0stderr", f'  File "deep.py", line {number}') for number in range(500)]
+    words = last_words([FAILED[3], *frames, ("0stderr", "RecursionError: too deep"), ("0stderr", "served on")])
+    assert (words[0], words[-1]) == ("Traceback (most recent call last):", "RecursionError: too deep")
+    assert len(words) == WORDS_LINES

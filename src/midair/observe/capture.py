@@ -8,7 +8,7 @@ itself in the middle of a line. A ``Tail`` keeps the last lines of a generation 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from msgspec import Struct
 
@@ -18,6 +18,13 @@ LINE_MAX_BYTES = 16 * 1024
 TAIL_LINES = 200
 TAIL_MAX_BYTES = 256 * 1024
 """200 lines of ordinary length are 20 KiB; 200 of the longest would be 3 MiB for each generation."""
+
+
+WORDS_LINES = 20
+"""Of a traceback that is quoted: what a terminal shows beside all else."""
+LAST_LINES = 10
+"""Quoted where there is no traceback."""
+_TRACEBACK = "Traceback (most recent call last):"
 
 
 class Line(Struct, frozen=True):
@@ -96,3 +103,23 @@ class Tail:
 
     def last(self, count: int) -> list[str]:
         return list(self._lines)[-count:] if count > 0 else []
+
+
+def last_words(rows: Sequence[tuple[str, str]]) -> list[str]:
+    """What explains a failure best of all that processes printed: the last traceback with the line before it, else the last lines.
+
+    rows: who printed it (a worker's stream) and the text, oldest first; those of several stand between each other. Pure.
+    """
+    found = next((place for place in reversed(range(len(rows))) if _TRACEBACK in rows[place][1]), None)
+    if found is None:
+        return [text for _, text in rows[-LAST_LINES:]]
+    who, head = rows[found]
+    before = [text for each, text in rows[:found] if each == who][-1:]
+    block, after = [head], [text for each, text in rows[found + 1 :] if each == who]
+    for text in after:
+        is_inside = text[:1] in ("", " ", "\t")
+        if is_inside or not head.startswith(" "):
+            block.append(text)
+        if not is_inside:
+            break
+    return [*before, *(block if len(block) < WORDS_LINES else [head, "  …", *block[2 - WORDS_LINES :]])]

@@ -10,7 +10,7 @@ from midair.core import events
 from midair.core.ids import WorkerId
 from midair.sockets.listener import Listener
 from midair.supervisor.estate import Estate
-from midair.supervisor.probe import Knock, Probe
+from midair.supervisor.probe import AUTO_PATH, Knock, Probe
 
 
 class Health:
@@ -43,6 +43,8 @@ class Health:
 
         def done(verdict: Literal["healthy", "unhealthy", "no-route"], detail: str) -> None:
             self._probes.pop(worker_id, None)
+            if verdict == "unhealthy" and path:
+                detail = f"GET {AUTO_PATH if path == 'auto' else path}: {detail}"
             if rest:
                 self._probe_next(worker_id, rest, host, timeout_s)
             else:

@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable
 from typing import NamedTuple
 
-from midair.observe.capture import Line, Splitter, Tail
+from midair.observe.capture import Line, Splitter, Tail, last_words
 from midair.supervisor import document
 from midair.supervisor.loop import Loop
 from midair.supervisor.recent import Recent
@@ -133,6 +133,10 @@ class Outputs:
     def tail(self, generation: int) -> list[tuple[int, str, str]]:
         """Slot, stream and text of the last lines of a generation, oldest first."""
         return [(row.slot, row.stream, row.text) for row in self.rows(generation)]
+
+    def last_words(self, generation: int) -> str:
+        """Of what a generation printed that which explains best why it failed."""
+        return "\n".join(last_words([(f"{row.slot}{row.stream}", row.text) for row in self.rows(generation)]))
 
     def last_lines(self, generation: int) -> list[str]:
         return [row.text for row in self.rows(generation)]

@@ -49,6 +49,9 @@ from midair.supervisor.release import Release, adopt_release, policy_of
 from midair.supervisor.upgrade import Room
 from midair.supervisor.warm import Warm
 
+QUOTED = frozenset({"bake-died", "bake-errors", "bake-unhealthy", "not-ready", "worker-exited", "zygote-exited"})
+"""Why an update failed, where the application itself may have said more: its last words are quoted."""
+
 
 class Supervisor:
     """One service. ``tell`` takes facts; everything else follows."""
@@ -355,7 +358,9 @@ class Supervisor:
     def _closed(self, effect: effects.Closed) -> None:
         failed = effect.result in {"refused", "rolled-back"}
         last_lines = self.estate.outputs.last_lines(effect.generation) if failed else []
-        receipt = self.estate.ledger.closed(effect, self.estate.version_of(effect.serving), last_lines)
+        # In the log its own lines stand already.
+        told = msgspec.structs.replace(effect, fault=self._quoting(effect.fault, effect.generation))
+        receipt = self.estate.ledger.closed(told, self.estate.version_of(effect.serving), last_lines)
         if receipt is None:
             return
         if effect.result == "committed":
@@ -383,6 +388,12 @@ class Supervisor:
         self._following.closed(effect, receipt)
         for each in self.closed:
             each(effect, receipt)
+
+    def _quoting(self, fault: Fault | None, generation: GenerationId) -> Fault | None:
+        """With what the application itself said, where that is why."""
+        if fault is None or fault.detail or fault.code not in QUOTED:
+            return fault
+        return msgspec.structs.replace(fault, detail=self.estate.outputs.last_words(generation))
 
     def _tell_pages(self, effect: effects.Closed) -> None:
         if effect.fault and effect.result in {"refused", "rolled-back"}:
