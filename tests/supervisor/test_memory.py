@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from midair.observe.footprint import proportional_bytes
-from midair.supervisor.memory import MIB, Lack, lack_of_room, left_bytes
+from midair.supervisor.memory import MIB, Killings, Lack, kills, lack_of_room, left_bytes
 
 
 class Machine:
@@ -129,3 +129,25 @@ def test_the_real_machine_can_be_read() -> None:
     left = left_bytes()
     assert left is not None
     assert left > 0
+
+
+@pytest.mark.parametrize(
+    ("group", "counter"),
+    [
+        ("0::/system.slice/shop.service\n", "sys/fs/cgroup/system.slice/shop.service/memory.events"),
+        ("4:memory:/shop\n0::/\n", "sys/fs/cgroup/memory/shop/memory.oom_control"),
+        ("4:memory:/seen/by/the/host/only\n", "sys/fs/cgroup/memory/memory.oom_control"),
+        ("0::/\n", "proc/vmstat"),
+    ],
+)
+def test_an_end_for_want_of_memory_is_told_from_a_kill(machine: Machine, group: str, counter: str) -> None:
+    machine.write("proc/self/cgroup", group)
+    machine.write(counter, "oom 9\noom_kill 3\n")
+    killings = Killings(machine.root)
+    assert not killings.explain_one(), "kill -9"
+    machine.write(counter, "oom 9\noom_kill 5\n")
+    assert [killings.explain_one() for _ in range(3)] == [True, True, False], "two were the kernel's"
+
+
+def test_where_nobody_counts_no_end_is_explained(machine: Machine) -> None:
+    assert kills(machine.root) == 0

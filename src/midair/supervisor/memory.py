@@ -1,7 +1,7 @@
 """Is there room for a second set of workers beside the first? Figures from the kernel, and a sentence if there is not.
 
 Reading them can take milliseconds a process (the kernel walks page tables), so it is done where nobody waits: in the child that
-looks at the disk for the next version.
+looks at the disk for the next version. And which process the kernel has ended for want of memory: that is one small file.
 """
 
 from __future__ import annotations
@@ -48,6 +48,30 @@ def lack_of_room(workers: Sequence[int], zygotes: Sequence[int], count: int, roo
         return None
     figures = f"need about {need // MIB} MiB beside the {len(workers)} that serve, one by one {need_by_slot // MIB} MiB"
     return Lack(f"{count} new workers {figures}, and {left // MIB} MiB are left", need_by_slot <= left)
+
+
+class Killings:
+    """Tells an end that the kernel has brought about for want of memory from any other SIGKILL."""
+
+    def __init__(self, root: str = "/") -> None:
+        self._root = root
+        self._known = kills(root)
+
+    def explain_one(self) -> bool:
+        """Whether there is such an end that explained none before. Asked once for each process that was killed."""
+        found = kills(self._root) > self._known
+        self._known += found
+        return found
+
+
+def kills(root: str = "/") -> int:
+    """How many processes the kernel has ended for want of memory, of our control group: those of a service are in one. Of the
+    machine, where no group counts them."""
+    unified = _upwards(f"{root}/sys/fs/cgroup", _cgroup(root, ""))
+    legacy = _upwards(f"{root}/sys/fs/cgroup/memory", _cgroup(root, "memory"))
+    places = [f"{folder}/memory.events" for folder in unified] + [f"{folder}/memory.oom_control" for folder in legacy]
+    counted = [path for path in places if os.path.exists(path)]
+    return _field(counted[-1] if counted else f"{root}/proc/vmstat", "oom_kill")
 
 
 def left_bytes(root: str = "/") -> int | None:

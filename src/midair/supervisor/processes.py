@@ -17,6 +17,7 @@ from typing import NoReturn
 from msgspec import Struct
 
 from midair.supervisor import signals
+from midair.supervisor.memory import Killings
 
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
@@ -63,6 +64,7 @@ class Processes:
         self._owners: dict[int, Callable[[str], None]] = {}
         self.owed = 0
         """Processes that a zygote may have forked already and not named yet."""
+        self._killings = Killings()
 
     def adopt(self, pid: int, on_exit: Callable[[str], None]) -> None:
         """This child is known from now on (forked by a zygote, or kept over a re-execution)."""
@@ -109,7 +111,11 @@ class Processes:
             _, status = os.waitpid(seen.si_pid, os.WNOHANG)
             owner = self._owners.pop(seen.si_pid, None)
             if owner:
-                owner(describe(status))
+                owner(self._describe(status))
+
+    def _describe(self, status: int) -> str:
+        how = describe(status)
+        return f"{how}, out of memory" if how == "SIGKILL" and self._killings.explain_one() else how
 
     def signal(self, pid: int, number: int) -> None:
         """To the process alone. Safe against reuse of the PID: it is ours until we have reaped it."""
