@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -22,6 +23,9 @@ RESUME_WITHIN_S = 10.0
 """How long a watcher that was hung up on tries to come back: the supervisor may be re-executing itself."""
 RETRY_S = 0.05
 RECEIVE_BYTES = 64 * 1024
+UNIT_DIRS = ("/etc/systemd/system", "/run/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system")
+WANTED_DIR = "/etc/systemd/system/multi-user.target.wants"
+"""Where instances of a template are, once they are enabled."""
 
 A = TypeVar("A")
 
@@ -89,12 +93,25 @@ def _connect(connection: socket.socket, path: str, timeout_s: float) -> None:
 
 def _not_running(address: ServiceAddress, stale: str) -> NotRunning:
     others = [name for name in living_services(address) if name != address.name]
-    if others:
+    unit = unit_of(address.name)
+    if unit:
+        # Started by hand it would be another user's, and systemd would know nothing of it.
+        hint = f"systemctl status {unit} says why; systemctl start {unit} starts it"
+    elif others:
         hint = f"running here: {', '.join(others)}; choose one with --name, or start this one with midair run"
     else:
         hint = "start it with midair run, or say where it was started: -C FOLDER, --name NAME"
     detail = f"{stale} was left behind by one that was killed" if stale else ""
     return NotRunning(f"nothing runs under the name {address.name!r}", hint=hint, detail=detail)
+
+
+def unit_of(name: str, root: str = "/") -> str:
+    """The systemd unit that is to run the service of this name (``shop``, ``midair@shop``); empty: none, or no systemd."""
+    if not os.path.isdir(f"{root}/run/systemd/system"):
+        return ""
+    if any(os.path.exists(f"{root}{folder}/{name}.service") for folder in UNIT_DIRS):
+        return name
+    return f"midair@{name}" if os.path.lexists(f"{root}{WANTED_DIR}/midair@{name}.service") else ""
 
 
 def living_services(address: ServiceAddress) -> dict[str, str]:
