@@ -66,7 +66,8 @@ def test_a_port_in_use_is_named_after_a_few_seconds_of_trying(tmp_path: Path) ->
         done = _run(tmp_path, "app:app", "--bind", f"127.0.0.1:{port}")
     assert done.code == 1, done
     assert f"127.0.0.1:{port}" in done.err, done
-    assert "in use" in done.err, done
+    assert done.err.startswith(f"midair: 127.0.0.1:{port} is in use by "), done
+    assert "; trying for 6 s\n" in done.err, "said at once, and not when it gives up"
     assert "hint" in done.err, done
 
 

@@ -178,14 +178,16 @@ def bind(settings: Settings, returned: Returned) -> list[Listener]:
     """All listeners, those that systemd has kept first; a port that the workers of a killed supervisor still hold is waited for,
     a few seconds."""
     deadline_s = time.monotonic() + BIND_RETRY_S
+    is_told = False
     while True:
         try:
             opened = _open(settings, returned)
         except PortInUse as error:
             if time.monotonic() > deadline_s:
                 raise
-            if time.monotonic() + BIND_RETRY_S - BIND_AGAIN_S <= deadline_s:
-                print(f"midair: {error}; trying for {BIND_RETRY_S:g} s", file=sys.stderr)
+            if not is_told:  # It may have taken a while to find out who has it.
+                is_told = True
+                print(f"midair: {error}; trying for {BIND_RETRY_S:g} s", file=sys.stderr, flush=True)
             time.sleep(BIND_AGAIN_S)
             continue
         for address in opened.ignored:
