@@ -134,6 +134,15 @@ CASES = (
     case("disk-space", "warning", "30 MiB", machine=machine(state=Place("/state", free_bytes=30 << 20))),
     case("disk-space", "warning", "12 inodes", machine=machine(state=Place("/state", free_inodes=12))),
     case("low-port", "problem", "port below 1024", settings=settings(bind=("0.0.0.0:80",)), running=None),
+    case(
+        "port-taken",
+        "problem",
+        "0.0.0.0:8000 is in use by nginx (pid 812)",
+        application=application(
+            taken=(("0.0.0.0:8000 is in use by nginx (pid 812)", "stop it (kill 812), or choose another --bind"),)
+        ),
+        running=None,
+    ),
     case("socket-folder", "problem", "/run/web", application=application(missing_folders=("/run/web",))),
     case("socket-mode", "note", '"0666"', settings=settings(bind=("unix:/run/web.sock",), socket_mode=0o666)),
     case("control-groups", "problem", "no group deploy", application=application(unknown_groups=("deploy",))),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import sys
 from pathlib import Path
 
@@ -19,6 +20,7 @@ def settings_in(folder: Path, **more: object) -> Settings:
         "name": "shop",
         "folder": str(folder),
         "app": "app:app",
+        "bind": (),
         "runtime_dir": str(folder / "run"),
         "state_dir": str(folder / "state"),
     }
@@ -34,6 +36,19 @@ def test_this_machine_can_be_looked_at(tmp_path: Path) -> None:
     assert facts.machine.state.free_bytes > 0
     assert facts.machine.runtime.is_writable
     assert examine(facts)
+
+
+def test_who_has_the_port_of_a_service_that_does_not_run_is_told(tmp_path: Path) -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        address = f"127.0.0.1:{listener.getsockname()[1]}"
+        settings = settings_in(tmp_path, bind=(address, "127.0.0.1:0", "unix:web.sock", "nonsense"))
+        ((what, fix),) = gather(settings, Application(), None, None, environ={}).application.taken
+    assert what.startswith(f"{address} is in use by ")
+    assert what.endswith(f"(pid {os.getpid()})")
+    assert "--bind" in fix or "midair stop" in fix
+    assert gather(settings, Application(), None, None, environ={}).application.taken == ()
 
 
 def test_limits_are_those_of_the_control_groups(tmp_path: Path) -> None:

@@ -87,6 +87,8 @@ class Application:
     """Files of ``env_files`` and ``file:`` values that everybody may read."""
     missing_folders: tuple[str, ...] = ()
     """Of Unix sockets that are to be bound."""
+    taken: tuple[tuple[str, str], ...] = ()
+    """Ports to be bound that somebody has, and who; with what to do about each. Only where nothing of ours runs."""
     unknown_groups: tuple[str, ...] = ()
     certificate_left_s: float | None = None
 

@@ -21,6 +21,7 @@ from midair.errors import MidairError
 from midair.lending.kernel import MACHINES
 from midair.release.folders import current_release, layout_of, read_journal
 from midair.sockets.address import BadAddress, UnixAddress, parse
+from midair.sockets.bind import taken
 from midair.supervisor.memory import lack_of_room
 
 PROPERTIES = (
@@ -56,7 +57,7 @@ def gather(
         settings=settings,
         ours=__version__,
         machine=_machine(settings, pid, report, environ, root),
-        application=_application(settings, application),
+        application=_application(settings, application, is_running=report is not None),
         running=_running(report, config, root) if report else None,
         unit=unit,
         properties=_properties(unit) if unit else {},
@@ -221,13 +222,14 @@ def _properties(unit: str) -> dict[str, str]:
 # --- the application -----------------------------------------------------------------------------------------------
 
 
-def _application(settings: Settings, found: Application) -> Application:
+def _application(settings: Settings, found: Application, *, is_running: bool) -> Application:
     folder = os.path.join(settings.folder, settings.chdir)
     return replace(
         found,
         stray_bytecode=tuple(_stray_bytecode(folder)),
         open_secrets=tuple(path for path in _secret_files(settings) if _is_readable_by_all(path)),
         missing_folders=tuple(_missing_folders(settings)),
+        taken=() if is_running else tuple((str(each), each.hint) for typed in settings.bind if (each := taken(typed))),
         unknown_groups=tuple(
             name for name in (*settings.control.operators, *settings.control.readers) if not _is_group(name)
         ),

@@ -79,6 +79,15 @@ def low_port(facts: Facts) -> Finding | None:
     )
 
 
+@check("port-taken", "permissions")
+def port_taken(facts: Facts) -> Finding | None:
+    """whether the ports are free that a start would bind"""
+    if not facts.application.taken:
+        return None
+    what, fix = facts.application.taken[0]
+    return Finding("problem", what, "the service does not start: it tries for a few seconds and gives up", fix)
+
+
 @check("socket-folder", "permissions")
 def socket_folder(facts: Facts) -> Finding | None:
     """whether the folders of Unix sockets are there"""

@@ -20,7 +20,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from midair.errors import ConfigError, WorldError
-from midair.sockets.address import Address, DescriptorAddress, TcpAddress, UnixAddress, parse
+from midair.sockets.address import Address, BadAddress, DescriptorAddress, TcpAddress, UnixAddress, parse
 from midair.sockets.holder import Holder, port_holder
 from midair.sockets.listener import Listener, NotAListener, actual_address, adopt, set_no_delay
 from midair.sockets.unix_file import give_file, listen_on_path
@@ -146,6 +146,29 @@ def open_listeners(
                 listener.close()
         raise
     return Opened(tuple(opened))
+
+
+def taken(typed: str) -> PortInUse | None:
+    """The error that a start would end with because somebody listens at a TCP address; found out without listening there."""
+    try:
+        address = parse(typed)
+    except BadAddress:
+        return None
+    if not isinstance(address, TcpAddress) or not address.port:
+        return None
+    with socket.socket(socket.AF_INET6 if address.is_v6 else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if address.is_v6:
+            probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        try:
+            probe.bind(_sockaddr(address))
+        except OSError as exc:
+            error = _reason(address, exc)
+        except AddressMissing:
+            return None
+        else:
+            return None
+    return error if isinstance(error, PortInUse) else None
 
 
 def find_kept(address: Address, kept: Sequence[Listener]) -> Listener | None:
