@@ -216,3 +216,20 @@ def test_a_folder_under_tmp_that_others_may_enter_is_not_private(tmp_path: Path)
     tmp_path.chmod(0o755)
     assert not places.is_private(str(tmp_path), uid)
     assert not places.is_private(str(tmp_path / "missing"), uid)
+
+
+def test_the_last_resort_is_made_private_and_not_taken_from_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base, uid = tmp_path / "midair-7", os.geteuid()
+    monkeypatch.setattr(places, "private_base", lambda uid: str(base))
+    places.make_private_base("/run/midair/shop", uid)
+    assert not base.exists()
+    places.make_private_base(f"{base}/shop", uid)
+    assert places.is_private(str(base), uid)
+    base.chmod(0o755)  # As an earlier midair made it: its commands did not trust it.
+    places.make_private_base(f"{base}/shop", uid)
+    assert places.is_private(str(base), uid)
+    base.chmod(0o777)
+    with pytest.raises(PermissionError, match="not only ours"):
+        places.make_private_base(f"{base}/shop", uid)

@@ -7,6 +7,7 @@ status``.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Mapping
@@ -119,6 +120,24 @@ def is_private(path: str, uid: int) -> bool:
     except OSError:
         return False
     return stat.S_ISDIR(found.st_mode) and found.st_uid == uid and stat.S_IMODE(found.st_mode) & 0o077 == 0
+
+
+def make_private_base(folder: str, uid: int) -> None:
+    """Make the last resort, if ``folder`` is in it. Raises PermissionError if others could have left something there.
+
+    On its own: ``os.makedirs`` gives the mode that it is told to the last folder alone, and commands trust no folder that others
+    may enter.
+    """
+    base = private_base(uid)
+    if not folder.startswith(f"{base}/"):
+        return
+    try:
+        os.mkdir(base, 0o700)
+    except FileExistsError:
+        found = os.lstat(base)
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid != uid or stat.S_IMODE(found.st_mode) & 0o022:
+            raise PermissionError(errno.EACCES, f"{base} is not only ours", base) from None
+        os.chmod(base, 0o700)  # Others could enter it, and not leave anything there.
 
 
 def _first(value: str) -> str:

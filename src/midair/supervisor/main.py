@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 import midair
 from midair.config.load import RunSources
+from midair.config.places import make_private_base
 from midair.config.schema import Settings
 from midair.control import words
 from midair.control.place import control_socket, short_path
@@ -138,6 +139,7 @@ def take_name(settings: Settings) -> int:
     folder = settings.runtime_dir
     is_open = bool(settings.control.operators or settings.control.readers)
     try:
+        make_private_base(folder, os.geteuid())
         os.makedirs(folder, mode=0o755 if is_open else 0o700, exist_ok=True)
         lock = os.open(os.path.join(folder, LOCK_FILE), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as exc:
