@@ -24,9 +24,19 @@ def main(argv: list[str] | None = None) -> int:
 
         if (code := status(as_json="--json" in args)) is not None:
             return code
+    if args[:1] == ["run"] and os.getpid() == 1:
+        _hear_a_stop()
     from midair.cli.app import run
 
     return run(args)
+
+
+def _hear_a_stop() -> None:
+    """Process 1 of a container gets no signal that it has no handler for: one that comes before the supervisor has its own would be
+    lost, and whoever stops the container would wait for its whole grace."""
+    import signal
+
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,9 @@ import contextlib
 import os
 import shutil
 import signal
+import socket
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +16,8 @@ from pathlib import Path
 import pytest
 
 from midair.testing.client import Load
-from tests.support.service import Service
+from tests.support.processes import Process
+from tests.support.service import Service, clean_environment
 from tests.support.waiting import wait_for
 
 needs_namespaces = pytest.mark.skipif(
@@ -46,6 +49,27 @@ def test_as_the_first_process_it_reaps_strangers_updates_and_stops(tmp_path: Pat
         assert service.serving_version() == "2"
         supervisor.send(signal.SIGTERM)
         assert service.wait_ended() == 0
+
+
+@needs_namespaces
+@pytest.mark.root
+def test_as_the_first_process_it_hears_a_stop_that_comes_while_it_starts(tmp_path: Path) -> None:
+    (tmp_path / "app.py").touch()
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        line = [*IN_A_NAMESPACE, sys.executable, "-m", "midair", "run", "app:app", "--bind", address]
+        places = {"MIDAIR_RUNTIME_DIR": str(tmp_path / "run"), "MIDAIR_STATE_DIR": str(tmp_path / "state")}
+        with subprocess.Popen(
+            line, cwd=tmp_path, env=clean_environment(**places), stdin=subprocess.DEVNULL, stderr=subprocess.PIPE
+        ) as wrapper:
+            try:
+                assert wrapper.stderr is not None
+                assert b"trying for" in wrapper.stderr.readline()  # It waits for the address, and serves nothing yet.
+                [first] = Process(wrapper.pid).children
+                first.send(signal.SIGTERM)
+                assert wrapper.wait(20) == 128 + signal.SIGTERM
+            finally:
+                wrapper.kill()
 
 
 @contextmanager
