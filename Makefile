@@ -86,7 +86,7 @@ lock: $(STAMP)
 system-parts:
 	apt-get update -qq
 	apt-get install -y -qq --no-install-recommends wrk golang-go golang-github-gin-gonic-gin-dev prometheus openssl chromium \
-	  systemd-container systemd-journal-remote prometheus-alertmanager
+	  systemd-container systemd-journal-remote prometheus-alertmanager runc
 	command -v npm >/dev/null || apt-get install -y -qq --no-install-recommends nodejs npm
 
 clean:
