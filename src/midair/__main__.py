@@ -19,10 +19,10 @@ def main(argv: list[str] | None = None) -> int:
         if text := plain_answer(args[0] if args else "--help"):
             sys.stdout.write(text)
             return 0
-    if args[:1] == ["status"] and set(args[1:]) <= {"--json"} and "_MIDAIR_COMPLETE" not in os.environ:
+    if args[:1] == ["status"] and set(args[1:]) <= {"--json", "--ready"} and "_MIDAIR_COMPLETE" not in os.environ:
         from midair.cli.quick import status
 
-        if (code := status(as_json="--json" in args)) is not None:
+        if (code := status(as_json="--json" in args, ready="--ready" in args)) is not None:
             return code
     if args[:1] == ["run"] and os.getpid() == 1:
         _hear_a_stop()

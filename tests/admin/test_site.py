@@ -85,17 +85,26 @@ class Answer(msgspec.Struct):
 class Site:
     """The application, asked without a socket."""
 
-    def __init__(self, *, address: str = "127.0.0.1:9465", allowed_hosts: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, *, address: str = "127.0.0.1:9465", allowed_hosts: tuple[str, ...] = (), remote: Any = "all"
+    ) -> None:
         self.supervisor = FakeSupervisor()
+        self.client: tuple[str, int] | None = ("127.0.0.1", 40000)
+        """Who asks; None: the other end of a Unix socket."""
 
         async def metrics(scope: Any, receive: Any, send: Any) -> None:
             await send({"type": "http.response.start", "status": 200, "headers": []})
             await send({"type": "http.response.body", "body": b"figures"})
 
-        self.application = site(Lookout(self.supervisor), Guard(address, allowed_hosts), metrics)
+        self.application = site(Lookout(self.supervisor), Guard(address, allowed_hosts, remote), metrics)
 
     async def ask(
-        self, path: str, *, method: str = "GET", host: str | None = "localhost:9465", **headers: str
+        self,
+        path: str,
+        *,
+        method: str = "GET",
+        host: str | None = "localhost:9465",
+        **headers: str,
     ) -> Answer:
         """Header names with underscores."""
         answer = Answer()
@@ -111,7 +120,8 @@ class Site:
         path, _, query = path.partition("?")
         sent = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
         sent += [] if host is None else [(b"host", host.encode())]
-        scope = {"type": "http", "method": method, "path": path, "query_string": query.encode(), "headers": sent}
+        scope: dict[str, Any] = {"type": "http", "method": method, "path": path, "headers": sent, "client": self.client}
+        scope["query_string"] = query.encode()
         await self.application(scope, receive, send)
         return answer
 
@@ -348,3 +358,25 @@ def test_an_answer_is_never_older_than_the_wish_for_it() -> None:
         assert await shared.get() > 2
 
     asyncio.run(go())
+
+
+def test_whoever_is_not_of_this_machine_gets_the_probes_alone_if_it_is_said_so() -> None:
+    async def test(site: Site) -> None:
+        site.client = ("10.1.0.1", 40000)
+        for path in PATHS:
+            answer = await site.ask(path, host="10.1.2.3:9465")
+            assert answer.status == (200 if path in ("/livez", "/readyz", "/metrics") else 403), path
+        assert b"admin.remote" in (await site.ask("/", host="10.1.2.3:9465")).body
+        for ours in (("127.0.0.1", 1), ("::1", 1), ("::ffff:127.0.0.1", 1), None):
+            site.client = ours
+            assert (await site.ask("/")).status == 200
+
+    run(test, address="0.0.0.0:9465", remote="probes")
+
+
+def test_whoever_can_connect_may_look_otherwise() -> None:
+    async def test(site: Site) -> None:
+        site.client = ("10.1.0.1", 40000)
+        assert (await site.ask("/", host="10.1.2.3:9465")).status == 200
+
+    run(test, address="0.0.0.0:9465")

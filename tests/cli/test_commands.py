@@ -320,6 +320,17 @@ def test_status_as_json_is_the_report(ask: Ask) -> None:
     assert "word" not in document
 
 
+@pytest.mark.parametrize("line", ["status --ready", "status --ready -C ."], ids=["the short way", "with the parser"])
+@pytest.mark.parametrize("state", ["serving", "updating", "starting", "stopping", "failing", "waiting"])
+def test_status_ready_is_a_health_check(ask: Ask, state: str, line: str) -> None:
+    code = DONE if state in ("serving", "updating") else FAILED
+    assert ask(line, msgspec.structs.replace(STATUS, state=state))[:3] == (code, f"{state}\n", "")
+
+
+def test_status_ready_as_json_says_so_in_a_word(ask: Ask) -> None:
+    assert json.loads(ask("status --json --ready", STATUS)[1]) == {"ready": True, "state": STATUS.state}
+
+
 def test_status_of_all_lists_every_service_that_answers(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

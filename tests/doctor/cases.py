@@ -176,6 +176,13 @@ CASES = (
         machine=machine(kernel=Kernel(release=(5, 4), can_lend=False)),
     ),
     case(
+        "lending",
+        "warning",
+        "refuses pidfd_getfd",
+        settings=settings(listener="lent", app="", command=("./server",)),
+        machine=machine(kernel=Kernel(may_copy_descriptors=False)),
+    ),
+    case(
         "watching",
         "note",
         "8000 watches",

@@ -47,6 +47,7 @@ def test_it_updates_reaps_orphans_and_stops_as_process_1_without_any_right(tmp_p
         status = container.run("midair", "status", "--json")
         assert '"pid":1,' in status.out.replace(" ", ""), status
         assert container.run("midair", "doctor", "--json").code == 0
+        assert container.run("midair", "status", "--ready").code == 0
 
         with BackgroundClient(container.url, Load(connections=4)) as client:
             wait_for(lambda: client.report.ok >= 20, what="answers of version 1")
@@ -101,3 +102,4 @@ def test_a_program_that_binds_by_itself_takes_turns_where_its_descriptors_cannot
             what="that it is said",
         )
         assert "Operation not permitted" in container.log()
+        assert "refuses pidfd_getfd" in container.run("midair", "doctor").out

@@ -77,7 +77,7 @@ async def serve(orders: Orders) -> None:
         servers.append(_serve(metrics, socket.socket(fileno=orders.metrics_fd), loop))
     if orders.admin_fd >= 0:
         listener = socket.socket(fileno=orders.admin_fd)
-        guard = Guard(actual_address(listener), orders.allowed_hosts)
+        guard = Guard(actual_address(listener), orders.allowed_hosts, orders.remote)
         servers.append(_serve(site(lookout, guard, metrics), listener, loop))
         lookout.begin()
     await stop.wait()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
 MODULE = "midair.admin.host"
@@ -18,6 +20,8 @@ class Orders(msgspec.Struct, frozen=True, kw_only=True):
     """One for the page and all that belongs to it; -1: none."""
     allowed_hosts: tuple[str, ...] = ()
     """Names by which the page may be asked for, besides those of the machine and the address."""
+    remote: Literal["all", "probes"] = "all"
+    """What others than this machine may ask for."""
 
     def argument(self) -> str:
         return msgspec.json.encode(self).decode()

@@ -17,14 +17,11 @@ from midair.admin.asking import SILENT, NoReceipt
 from midair.admin.guard import Guard
 from midair.admin.lookout import Lookout, TooMany
 from midair.admin.text import Html
-from midair.control.words import StatusReport
 from midair.worker.asgi import Asgi, Receive, Scope, Send
 
 TEXT = "text/plain; charset=utf-8"
 HTML = "text/html; charset=utf-8"
 JSON = "application/json"
-ACCEPTING = ("serving", "updating")
-"""States in which a version accepts."""
 NUMBER = re.compile(r"[1-9][0-9]{0,8}")
 
 
@@ -145,12 +142,7 @@ class _Routes:
 
     async def _readyz(self, scope: Scope) -> Reply:
         status = await self._lookout.status()
-        return Reply(200 if is_ready(status) else 503, TEXT, f"{status.state}\n")
-
-
-def is_ready(status: StatusReport) -> bool:
-    """Whether a version accepts, and shall go on doing so."""
-    return status.state in ACCEPTING
+        return Reply(200 if status.is_ready else 503, TEXT, f"{status.state}\n")
 
 
 def _json(value: object) -> Reply:

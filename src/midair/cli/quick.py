@@ -13,15 +13,19 @@ from midair.config.client import load_client
 from midair.errors import MidairError
 
 
-def status(*, as_json: bool) -> int | None:
+def status(*, as_json: bool, ready: bool) -> int | None:
     """Show how the service of this folder is; the exit code. None: something unforeseen, for the whole command line to tell."""
+    code = 0
     show = Show(as_json=as_json)
     try:
         address = load_client(config=os.environ.get("MIDAIR_CONFIG", ""), environ=os.environ)
-        statusscreen.tell(show, address)
+        if ready:
+            code = statusscreen.tell_ready(show, address)
+        else:
+            statusscreen.tell(show, address)
         show.out.flush()
     except MidairError as error:
         return show.failure(error.fault(), error.exit_code)
     except Exception:  # noqa: BLE001  # a bug or a reader that has gone: there it is told, with all that belongs to it
         return None
-    return 0
+    return code

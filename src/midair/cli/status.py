@@ -16,9 +16,16 @@ from midair.errors import MidairError
 @click.command
 @click.option("--all", "is_all", is_flag=True, help="All services of this machine that this user may see.")
 @click.option("--workers", "all_workers", is_flag=True, help="Each worker, however many there are.")
+@click.option(
+    "--ready", is_flag=True, help="Only its state, for health checks; 1 unless a version accepts, and goes on to."
+)
 @service_options
-def command(service: Service, *, is_all: bool, all_workers: bool) -> int:
+def command(service: Service, *, is_all: bool, all_workers: bool, ready: bool) -> int:
     """Show what serves, what drains and why, what is on disk, how the last updates ended, and what to type next."""
+    if ready and (is_all or all_workers):
+        raise click.UsageError("--ready says one service's state, and nothing else")
+    if ready:
+        return statusscreen.tell_ready(service.show, service.address())
     if is_all:
         return _all(service)
     statusscreen.tell(service.show, service.address(), all_workers=all_workers)

@@ -21,6 +21,7 @@ from midair.cli.show import BOLD, Show, age, clean, fitting, json_of, narrowed, 
 from midair.config.client import ServiceAddress
 from midair.control import client
 from midair.control.words import GenerationStatus, ReceiptLine, Status, StatusReport
+from midair.errors import DONE, FAILED
 
 BAR_WIDTH = 40
 HEADS = ("GEN", "VERSION", "ROLE", "WORKER", "PID", "STATE", "OPEN", "ACTIVE", "REQUESTS", "MEMORY", "AGE")
@@ -46,6 +47,16 @@ def tell(show: Show, address: ServiceAddress, *, all_workers: bool = False) -> N
         show.json(json_of(report))
     else:
         show_status(show, report, all_workers=all_workers)
+
+
+def tell_ready(show: Show, address: ServiceAddress) -> int:
+    """Ask the service, say its state, and return a health check's exit code: 1 unless it is ready. Raises as ``client.ask``."""
+    report = client.ask_one(address, Status(), StatusReport)
+    if show.as_json:
+        show.json({"ready": report.is_ready, "state": report.state})
+    else:
+        show.line(report.state)
+    return DONE if report.is_ready else FAILED
 
 
 def show_status(show: Show, report: StatusReport, *, all_workers: bool = False, now_s: float | None = None) -> None:

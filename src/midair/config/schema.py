@@ -183,6 +183,9 @@ class Admin(Table, frozen=True, kw_only=True):
     allowed_hosts: tuple[str, ...] = ()
     """Names by which it may be asked for, besides those of this machine and the address; ``.example.com`` stands for all below
     it."""
+    remote: Literal["all", "probes"] = "all"
+    """What others than this machine may ask for: ``probes``: ``/livez``, ``/readyz`` and ``/metrics``, and not the page and what is
+    behind it."""
 
 
 class Process(Table, frozen=True, kw_only=True):

@@ -453,6 +453,11 @@ class StatusReport(Answer, frozen=True, kw_only=True):
     processor_s: float = 0.0
     latency_bounds_s: tuple[float, ...] = ()
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether a version accepts, and shall go on doing so."""
+        return self.state in ("serving", "updating")
+
 
 class ConfigReport(Answer, frozen=True, kw_only=True):
     """The running settings, redacted, and (if asked) what the file would change."""

@@ -39,9 +39,9 @@ def stop_grace(facts: Facts) -> Finding | None:
         "note",
         f"a stop may take {need_s} s, and {who} gives {given_s} s if not told otherwise",
         "requests that were to finish are killed in the middle",
-        f"terminationGracePeriodSeconds: {need_s} in the pod"
+        f"terminationGracePeriodSeconds: {need_s} in the pod, as midair container --kubernetes writes it"
         if machine.is_kubernetes
-        else f"stop_grace_period: {need_s}s in the Compose file, or docker stop -t {need_s}",
+        else f"stop_grace_period: {need_s}s, as midair container --compose writes it, or docker stop -t {need_s}",
     )
 
 

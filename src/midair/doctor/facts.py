@@ -34,6 +34,8 @@ class Kernel:
     has_memfd: bool = True
     can_lend: bool = True
     """seccomp notifications with descriptors (5.9), on a processor whose numbers we know."""
+    may_copy_descriptors: bool = True
+    """No filter around us refuses pidfd_getfd."""
     inotify_watches: int | None = None
     inotify_instances: int | None = None
     lowest_port: int = 1024

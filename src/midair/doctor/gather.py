@@ -18,7 +18,7 @@ from midair.config.schema import Settings
 from midair.control.words import ConfigReport, StatusReport
 from midair.doctor.facts import Application, Facts, Kernel, Limits, Machine, Place, Releases, Running
 from midair.errors import MidairError
-from midair.lending.kernel import MACHINES
+from midair.lending.kernel import MACHINES, may_copy_descriptors
 from midair.release.folders import current_release, layout_of, read_journal
 from midair.sockets.address import BadAddress, UnixAddress, parse
 from midair.sockets.bind import taken
@@ -153,6 +153,7 @@ def _kernel(root: str) -> Kernel:
         has_pidfd=_can(lambda: os.pidfd_open(os.getpid())),
         has_memfd=_can(lambda: os.memfd_create("midair:doctor")),
         can_lend=release >= (5, 9) and platform.machine() in MACHINES,
+        may_copy_descriptors=may_copy_descriptors(),
         inotify_watches=_number(f"{root}/proc/sys/fs/inotify/max_user_watches"),
         inotify_instances=_number(f"{root}/proc/sys/fs/inotify/max_user_instances"),
         lowest_port=_number(f"{root}/proc/sys/net/ipv4/ip_unprivileged_port_start") or 0,

@@ -31,8 +31,15 @@ def kernel(facts: Facts) -> Finding | None:
 def lending(facts: Facts) -> Finding | None:
     """seccomp notifications, for programs that bind by themselves"""
     found = facts.machine.kernel
-    if facts.settings.listener != "lent" or found.can_lend:
+    if facts.settings.listener != "lent" or (found.can_lend and found.may_copy_descriptors):
         return None
+    if found.can_lend:
+        return Finding(
+            "warning",
+            "a filter around us, as of a container, refuses pidfd_getfd: programs cannot be lent a socket",
+            "versions take turns: each starts when the one before it has ended, and clients wait meanwhile",
+            "docker run --cap-add SYS_PTRACE (Docker's filter allows it then), or let the program take its socket from LISTEN_FDS",
+        )
     return Finding(
         "problem",
         f'listener = "lent" needs Linux 5.9 on x86-64 or arm64; this is {".".join(map(str, found.release))} on {found.machine}',

@@ -117,6 +117,7 @@ class Endpoints:
             metrics_fd=fds.get(METRICS, -1),
             admin_fd=fds.get(ADMIN, -1),
             allowed_hosts=settings.admin.allowed_hosts,
+            remote=settings.admin.remote,
         )
 
     def _exited(self, how: str) -> None:
