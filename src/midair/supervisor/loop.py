@@ -15,6 +15,9 @@ from midair.supervisor.clock import Clock
 
 Callback = Callable[[], None]
 
+TIMERS_SWEPT_FROM = 64
+"""So many may wait before it is looked which of them were cancelled: most are limits of what has long ended in time."""
+
 
 class Timer:
     """A call in the future; ``cancel`` takes it back."""
@@ -37,6 +40,7 @@ class Loop:
         self._selector = selectors.EpollSelector()
         self._watched: dict[int, list[Callback | None]] = {}
         self._timers: list[tuple[float, int, Timer]] = []
+        self._swept_from = TIMERS_SWEPT_FROM
         self._count = itertools.count()
         self._soon: list[Callback] = []
         self._is_running = False
@@ -73,7 +77,15 @@ class Loop:
     def call_at(self, at_s: float, callback: Callback) -> Timer:
         timer = Timer(at_s, callback)
         heapq.heappush(self._timers, (at_s, next(self._count), timer))
+        if len(self._timers) > self._swept_from:
+            self._sweep()
         return timer
+
+    def _sweep(self) -> None:
+        # A cancelled timer would stay until its time has come: that of each version that was kept to go back to, ten minutes.
+        self._timers = [entry for entry in self._timers if entry[2].callback]
+        heapq.heapify(self._timers)
+        self._swept_from = max(TIMERS_SWEPT_FROM, 2 * len(self._timers))
 
     def call_later(self, after_s: float, callback: Callback) -> Timer:
         return self.call_at(self.clock.now_s() + after_s, callback)
