@@ -146,6 +146,7 @@ TABLES = {
     "drain": ("[drain]", "How an old version ends."),
     "carry": ("[carry]", "What an application keeps in memory and goes on with (`midair.carry`)."),
     "rollback": ("[rollback]", "The way back."),
+    "receipts": ("[receipts]", "What is kept of each update: see [updates](updates.md)."),
     "stop": ("[stop]", "The end of the service."),
     "exit": ("[exit]", "The end of a worker."),
     "worker": ("[worker]", "When a worker is replaced."),

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import pytest
 
+from midair.config.schema import Receipts
 from midair.core.effects import Opened
 from midair.core.ids import GenerationId, RequestId, UpdateId
 from midair.errors import Fault
@@ -58,7 +59,9 @@ def said() -> list[str]:
 
 @pytest.fixture
 def ledger(tmp_path: Path, laid: Laid, said: list[str]) -> Ledger:
-    return Ledger(str(tmp_path), cast("Loop", laid), cast("Offload", laid), lambda event, _fields: said.append(event))
+    return Ledger(
+        str(tmp_path), Receipts(), cast("Loop", laid), cast("Offload", laid), lambda event, _fields: said.append(event)
+    )
 
 
 def opened(ledger: Ledger, number: int) -> None:

@@ -52,6 +52,7 @@ EFFECTS: dict[str, Effect] = {
     "drain": "update",
     "carry": "update",
     "rollback": "update",
+    "receipts": "update",
     "stop": "update",
     "exit": "update",
     "worker": "update",

@@ -19,6 +19,7 @@ AT_LEAST_ONE = (
     "workers",
     "drain.max_generations",
     "deploy.keep",
+    "receipts.keep",
     "serve.backlog",
     "serve.headers_max",
     "serve.wsgi_threads",

@@ -92,6 +92,13 @@ class Rollback(Table, frozen=True, kw_only=True):
     themselves have no such process, and their files are mostly gone: keep the workers."""
 
 
+class Receipts(Table, frozen=True, kw_only=True):
+    keep: int = 1000
+    """How many are kept in ``state_dir``; the oldest go first."""
+    max_size_bytes: int = 50 * 1024 * 1024
+    """How much room they may take together."""
+
+
 class Stop(Table, frozen=True, kw_only=True):
     timeout_s: float = 25.0
     """How long requests may take to end when the service stops."""
@@ -381,6 +388,7 @@ class Settings(Table, frozen=True, kw_only=True):
     drain: Drain = Drain()
     carry: Carry = Carry()
     rollback: Rollback = Rollback()
+    receipts: Receipts = Receipts()
     stop: Stop = Stop()
     exit: Exit = Exit()
     worker: Worker = Worker()

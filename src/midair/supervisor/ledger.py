@@ -1,7 +1,8 @@
 """Receipts: what every update was, phase by phase, and how it ended. Kept in memory, written out as they change.
 
 One JSON file an update in ``STATE/receipts``. A disk that is full or read-only stops no update: the receipt stays in memory,
-which is said once, and is written when the disk takes it. At most KEPT files or KEPT_BYTES; the oldest go first.
+which is said once, and is written when the disk takes it. At most ``receipts.keep`` files or ``receipts.max_size``; the oldest go
+first.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
+from midair.config.schema import Receipts as Bounds
 from midair.control import words
 from midair.core.effects import Closed, Entered, Opened
 from midair.core.ids import GenerationId
@@ -19,8 +21,6 @@ from midair.supervisor.loop import Loop, Timer
 from midair.supervisor.offload import Offload
 
 FORMAT = 1
-KEPT = 1000
-KEPT_BYTES = 50 * 1024 * 1024
 IN_MEMORY = 200
 AGAIN_S = 30.0
 """Between two tries to write what a full disk did not take."""
@@ -85,10 +85,13 @@ class Ledger:
     def __init__(
         self,
         folder: str,
+        bounds: Bounds,
         loop: Loop,
         offload: Offload,
         say: Callable[[str, Mapping[str, str | int | float | bool | None]], None],
     ) -> None:
+        self.bounds = bounds
+        """What is kept on disk, from the next one that is written."""
         self._folder = folder
         self._loop = loop
         self._clock = loop.clock
@@ -254,8 +257,8 @@ class Ledger:
         self._batch, self._dirty = self._dirty, {}
         self._is_writing = True
         documents = {number: msgspec.json.format(msgspec.json.encode(r)) for number, r in self._batch.items()}
-        folder = self._folder
-        self._offload.begin("writing the receipt", lambda: _store(folder, documents), int, self._written)
+        folder, bounds = self._folder, self.bounds
+        self._offload.begin("writing the receipt", lambda: _store(folder, documents, bounds), int, self._written)
 
     def _written(self, outcome: int | Fault) -> None:
         batch, self._is_writing, self._batch = self._batch, False, {}
@@ -309,7 +312,7 @@ def _files(folder: str) -> list[str]:
     return [os.path.join(folder, name) for name in names]
 
 
-def _store(folder: str, documents: dict[int, bytes]) -> int:
+def _store(folder: str, documents: dict[int, bytes], receipts: Bounds) -> int:
     """In a child: write each to a new file, sync, rename; drop the oldest beyond the bounds."""
     from midair.errors import WorldError
 
@@ -324,7 +327,7 @@ def _store(folder: str, documents: dict[int, bytes]) -> int:
             os.rename(path + ".new", path)
         paths = _files(folder)
         total = sum(os.path.getsize(path) for path in paths)
-        while len(paths) > KEPT or total > KEPT_BYTES:
+        while len(paths) > receipts.keep or total > receipts.max_size_bytes:
             total -= os.path.getsize(paths[0])
             os.unlink(paths.pop(0))
     except OSError as exc:

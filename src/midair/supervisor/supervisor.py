@@ -80,7 +80,7 @@ class Supervisor:
             processes=processes,
             offload=offload,
             outputs=outputs,
-            ledger=Ledger(os.path.join(settings.state_dir, "receipts"), loop, offload, say),
+            ledger=Ledger(os.path.join(settings.state_dir, "receipts"), settings.receipts, loop, offload, say),
             fleet=fleets.Fleet(loop, processes, outputs, sockets, self.tell, self._process_said),
             commands=Commands(loop, processes, outputs, listeners, settings.runtime_dir, self.tell, say, own),
             service=new_service(policy_of(settings)),
@@ -366,6 +366,7 @@ class Supervisor:
         if effect.result == "committed":
             release = self._preparing.release_of(effect.generation)
             self.estate.settings = release.settings
+            self.estate.ledger.bounds = release.settings.receipts
             generation = self.estate.service.generations.get(effect.generation)
             self._warm.committed(release, generation.zygote if generation else None)
             self._remember_served(release)
