@@ -19,6 +19,7 @@ BENCHES = (
     "websockets",
     "pace",
     "idle",
+    "idle_services",
     "commands",
     "memory",
 )

@@ -148,13 +148,13 @@ class Running:
 
     def pss_bytes(self) -> int:
         """Proportional set size of all its processes."""
-        return sum(process.pss_bytes for process in self._processes())
+        return sum(process.pss_bytes for process in self.processes())
 
     def cpu_s(self) -> float:
         """Processor seconds that it has used, all its processes together."""
-        return sum(process.cpu_s for process in self._processes())
+        return sum(process.cpu_s for process in self.processes())
 
-    def _processes(self) -> list[Process]:
+    def processes(self) -> list[Process]:
         server = Process(self.process.pid)
         return [server, *server.descendants]
 

@@ -92,6 +92,17 @@ class Process:
             return 0.0
 
     @property
+    def switches(self) -> int:
+        """How often a thread of it was given the processor: while nothing happens, how often it woke up."""
+        found = 0
+        # A thread may end between the list and the look.
+        with contextlib.suppress(OSError):
+            for task in (PROC / str(self.pid) / "task").glob("*/status"):
+                lines = [line.split() for line in task.read_text().splitlines()]
+                found += sum(int(words[1]) for words in lines if words and words[0].endswith("_ctxt_switches:"))
+        return found
+
+    @property
     def rss_bytes(self) -> int:
         return self._rollup("Rss")
 
@@ -99,6 +110,11 @@ class Process:
     def pss_bytes(self) -> int:
         """Proportional set size: a page that n processes share counts 1/n in each, so sums mean something."""
         return self._rollup("Pss")
+
+    @property
+    def anonymous_bytes(self) -> int:
+        """What it has allocated, and what it shares of that with whom it was forked from: no file's pages."""
+        return self._rollup("Anonymous")
 
     def _rollup(self, name: str) -> int:
         try:

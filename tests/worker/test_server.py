@@ -194,6 +194,20 @@ async def test_emptiness_is_told_once_and_even_if_it_is_so_already() -> None:
         assert told == [1]
 
 
+# --------------------------------------------------------------------------------------------------------------- idle
+
+
+async def test_without_connections_no_timer_goes_on_and_the_next_answer_has_the_present_date() -> None:
+    async with serving(hello, linger_s=0.08) as served:
+        await (client := await served.connect()).ask(get())
+        await client.close()
+        await until(lambda: served.server._sweep is None)
+        served.server.starts.tick(0.0)  # as if it had been asleep since 1970
+        response = await (await served.connect()).ask(get())
+        assert "1970" not in str(response.header("date"))
+        assert served.server._sweep is not None, "time-outs count again"
+
+
 # ------------------------------------------------------------------------------------------------------ about to stop
 
 

@@ -46,7 +46,10 @@ with contextlib.suppress(ImportError):
     importlib.import_module("uvloop")
 
 
-BEAT_S = 0.5
+BEAT_MAX_S = 1.0
+BEATS_A_WARNING = 5
+"""So often the loop beats in the time after which a loop that stands still is told of (``worker.hang_warn``). More often only
+wakes an idle worker up."""
 LIMITS_S = 1.0
 WORN_AGAIN_S = 10.0
 """A worker that reached a limit asks again after this long, in case its successor failed."""
@@ -96,11 +99,17 @@ def _loop_factory(which: str) -> type[asyncio.AbstractEventLoop] | None:
     return uvloop.Loop
 
 
+def beat_every_s(hang_warn_s: float) -> float:
+    """How often the loop beats. hang_warn_s: after so long one that stands still is told of; 0: never."""
+    return min(BEAT_MAX_S, hang_warn_s / BEATS_A_WARNING) if hang_warn_s else BEAT_MAX_S
+
+
 class _Worker:
     def __init__(self, place: Place) -> None:
         self._place = place
         self._launch = place.launch
         self._page = Page(place.page_fd)
+        self._beat_s = beat_every_s(place.launch.hang_warn_s)
         self._asgi: Asgi = place.application
         if place.interface == "wsgi":
             self._asgi = as_asgi(place.application, place.launch.serve.wsgi_threads)
@@ -350,7 +359,7 @@ class _Worker:
 
     def _beat(self, loop: asyncio.AbstractEventLoop) -> None:
         self._page.cells[Cell.BEAT_NS] = time.monotonic_ns()
-        loop.call_later(BEAT_S, self._beat, loop)
+        loop.call_later(self._beat_s, self._beat, loop)
 
     def _check_limits(self, loop: asyncio.AbstractEventLoop) -> None:
         loop.call_later(LIMITS_S, self._check_limits, loop)

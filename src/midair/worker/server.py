@@ -139,7 +139,6 @@ class Server:
                 acceptor.stop()
             raise
         self._acceptors += acceptors
-        self._keep_sweeping()
 
     def stop_accepting(self) -> None:
         """Accept no more. When this returns, whatever was accepted is a connection and will be served."""
@@ -393,7 +392,7 @@ class Server:
         overdue = [connection for connection in self.connections if connection.deadline_s <= now_s]
         for connection in overdue:
             connection.on_deadline(now_s)
-        if self._acceptors or self.connections or self._opening:
+        if self.connections or self._opening:  # the next one begins it again: an idle worker sleeps
             self._keep_sweeping()
 
 
