@@ -13,7 +13,7 @@ from tests.support.installed import needs
 _KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256")
 # Python 3.13 checks strictly (RFC 5280): an authority says what its key is for, and who is signed names the key.
 _SIGNS = ("-addext", "keyUsage=critical,keyCertSign,cRLSign")
-_NAMES = "subjectAltName=DNS:localhost,IP:127.0.0.1\nbasicConstraints=CA:FALSE\nauthorityKeyIdentifier=keyid\n"
+_NAMES = "subjectAltName=DNS:{host},IP:127.0.0.1\nbasicConstraints=CA:FALSE\nauthorityKeyIdentifier=keyid\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +45,17 @@ class Authority:
         self._openssl("req", "-x509", *_KEY, *_SIGNS, "-nodes", "-keyout", "ca.key", "-out", "ca.pem", "-subj", subject)
 
     def issue(self, name: str = "localhost", *, days: int = 90, password: str = "") -> Pair:
-        """A certificate for localhost that ends in ``days``; 0: it has ended. password: its key is encrypted."""
+        """A certificate that ends in ``days``; 0: it has ended. It is for localhost, or for ``name`` if that has a dot.
+
+        password: its key is encrypted.
+        """
         self._count += 1
         stem = f"{self._count}"
         lock = ("-passout", f"pass:{password}") if password else ("-nodes",)
         self._openssl(
             "req", *_KEY, *lock, "-keyout", f"{stem}.key", "-out", f"{stem}.csr", "-subj", f"/O=test/CN={name}"
         )
-        (self.folder / "names").write_text(_NAMES)
+        (self.folder / "names").write_text(_NAMES.format(host=name if "." in name else "localhost"))
         signed_by = ("-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-extfile", "names")
         self._openssl("x509", "-req", "-in", f"{stem}.csr", *signed_by, "-days", str(days), "-out", f"{stem}.pem")
         return Pair(self.folder / f"{stem}.pem", self.folder / f"{stem}.key")
