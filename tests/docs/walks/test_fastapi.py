@@ -1,0 +1,19 @@
+"""docs/fastapi.md is what happens."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from tests.docs.terminal import Terminal
+from tests.docs.walking import Walk
+
+WALK = Walk("docs/fastapi.md", goes_on={"midair run": "update done"})
+
+
+@pytest.mark.slow
+def test_the_page_is_what_happens() -> None:
+    with Terminal("/srv/shop") as terminal:
+        terminal.prepare(f"ln -s {sys.prefix} .venv")
+        WALK.whole(terminal)
