@@ -12,19 +12,19 @@ PAGE = """\
 
 ```console
 $ midair doctor
+shop: nothing runs; this is what a start here would find
+
+configuration
+  warning: bake.for is 0: an update is committed at the cut-over  [bake-off]
+    why: a version that fails under real requests is not taken back by itself
+    fix: write bake = "10s" in midair.toml, then midair reload
+…
 ```
 
 It looks at limits, permissions, the kernel, systemd, the container, the configuration and the application, changes nothing, and
 says of each thing that is not right what is so, why it matters, and what to type. It works before the first start, where it judges
 what a start from here would find, and beside a running service, where limits, unit and memory are those of the service. What a
 running service was given on its command line and by variables counts; what the file says counts as it is on disk now.
-
-```text
-configuration
-  warning: bake.for is 0: an update is committed at the cut-over  [bake-off]
-    why: a version that fails under real requests is not taken back by itself
-    fix: write bake = "10s" in midair.toml, then midair reload
-```
 
 | level | means | exit code |
 | --- | --- | --- |

@@ -254,8 +254,8 @@ def _fields_of(node: ast.ClassDef) -> Iterator[tuple[str, str]]:
 CLI = """\
 # Command line
 
-```console
-$ midair COMMAND [OPTIONS]
+```text
+midair COMMAND [OPTIONS]
 ```
 
 {commands}

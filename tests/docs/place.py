@@ -2,10 +2,11 @@
 
 Not imported. ``terminal.py`` runs it with
 
-    unshare --mount --pid --net --fork --kill-child --mount-proc python place.py PATH… -- PROGRAM…
+    unshare --mount --pid --net --fork --kill-child --mount-proc python place.py USER PATH… -- PROGRAM…
 
-PATH: folders that have to be there even if they are not on the file system of ``/``. PROGRAM is process 1 of it all: when it ends,
-so does every process that was started in there. Addresses, paths and users are so what a page says, to the letter.
+USER: ``root``, or ``you``, an ordinary user whose are ``/srv`` and ``/home/you``. PATH: folders that have to be there even if they
+are not on the file system of ``/``, and that everybody has to be able to reach. PROGRAM is process 1 of it all: when it
+ends, so does every process that was started in there. Addresses, paths and users are so what a page says, to the letter.
 """
 
 from __future__ import annotations
@@ -22,28 +23,61 @@ PLACE = Path("/run/place")
 """On a tmpfs of our own, where all changes go. An overlay cannot lie on another one, which a container's root often is."""
 EMPTY = {"run": "755", "tmp": "1777", "srv": "755", "home": "755", "var/lib/midair": "755"}
 """Folders with nothing in them, and their modes."""
+UID = 4711
+"""Of an ordinary user, whom this machine does not have."""
 SIOCSIFFLAGS = 0x8914
 IFF_UP = 0x1
 
 
-def main(paths: list[str], program: list[str]) -> None:
+def main(user: str, paths: list[Path], program: list[str]) -> None:
     _mount_memory("/run", "755")
-    (PLACE / "root").mkdir(parents=True)
     root = PLACE / "root"
+    root.mkdir(parents=True)
     _lay_over("/", root)
     for name, mode in EMPTY.items():
         (root / name).mkdir(parents=True, exist_ok=True)
         _mount_memory(str(root / name), mode)
-    for path in map(Path, paths):
-        if not (root / path.relative_to("/")).exists() or path.stat().st_dev != Path("/").stat().st_dev:
-            (root / path.relative_to("/")).mkdir(parents=True, exist_ok=True)
-            _lay_over(str(path), root / path.relative_to("/"))
+    for path in paths:
+        _show(path, root)
+        _open_the_way(path, root)
     for name in ("dev", "sys", "proc"):
         subprocess.run(["mount", "--rbind", f"/{name}", str(root / name)], check=True)
     _raise_loopback()
     os.chroot(root)
     os.chdir("/")
+    if user != "root":
+        _become(user)
     os.execvp(program[0], program)
+
+
+def _show(path: Path, root: Path) -> None:
+    """The overlay of ``/`` shows no other file systems; nor does it show what lies below something empty."""
+    inside = root / path.relative_to("/")
+    if path.stat().st_dev != Path("/").stat().st_dev or not inside.exists():
+        inside.mkdir(parents=True, exist_ok=True)
+        _lay_over(str(path), inside)
+
+
+def _open_the_way(path: Path, root: Path) -> None:
+    """Others may come to ``path``: an interpreter often lies in the home of root."""
+    for folder in (path, *path.parents):
+        inside = root / folder.relative_to("/")
+        mode = inside.stat().st_mode
+        if not mode & 0o001:
+            inside.chmod(mode & 0o7777 | 0o011)
+
+
+def _become(user: str) -> None:
+    with open("/etc/passwd", "a") as passwd, open("/etc/group", "a") as group:
+        passwd.write(f"{user}:x:{UID}:{UID}::/home/{user}:/bin/bash\n")
+        group.write(f"{user}:x:{UID}:\n")
+    for folder in (f"/home/{user}", f"/run/user/{UID}"):
+        Path(folder).mkdir(parents=True)
+    for folder in (f"/home/{user}", f"/run/user/{UID}", "/srv"):
+        os.chown(folder, UID, UID)
+    os.setgroups([])
+    os.setgid(UID)
+    os.setuid(UID)
 
 
 def _mount_memory(target: str, mode: str) -> None:
@@ -65,4 +99,4 @@ def _raise_loopback() -> None:
 
 if __name__ == "__main__":
     divided = sys.argv.index("--")
-    main(sys.argv[1:divided], sys.argv[divided + 1 :])
+    main(sys.argv[1], [Path(path) for path in sys.argv[2:divided]], sys.argv[divided + 1 :])

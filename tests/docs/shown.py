@@ -21,8 +21,11 @@ FIGURES = re.compile(
 
 
 def without_figures(lines: Sequence[str]) -> list[str]:
-    """The lines with ``#`` in the place of each figure; the words stay."""
-    return [FIGURES.sub("#", line).rstrip() for line in lines]
+    """The lines with ``#`` in the place of each figure, and without empty ones at the end; the words stay."""
+    found = [FIGURES.sub("#", line).rstrip() for line in lines]
+    while found and not found[-1]:
+        found.pop()
+    return found
 
 
 def fits(expected: Sequence[str], actual: Sequence[str]) -> bool:

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from tests.docs import place
+from tests.docs import place, second_terminal
 from tests.support.installed import needs, needs_root
 from tests.support.processes import Process
 from tests.support.service import clean_environment
@@ -28,12 +28,12 @@ from tests.support.waiting import DidNotHappen, is_readable, wait_for
 ROOT = Path(__file__).parent.parent.parent
 TYPED_WITHIN_S = 45.0
 ENDS_WITHIN_S = 5.0
-OUTPUTS = "/run/outputs"
+OUTPUTS = "/tmp/outputs"
 """What programs print that go on, a file each."""
 SESSION = rf"""
-mkdir -p {OUTPUTS}
 exec 9<&0 </dev/null 2>&1
-sudo() {{ "$@"; }}  # whoever types here is root
+mkdir -p {OUTPUTS}
+sudo() {{ "$@"; }}  # for pages that are walked by root
 ended_with() {{ return "$1"; }}
 code=0
 while IFS= read -r -d '' -u 9 line; do
@@ -58,37 +58,48 @@ class Terminal:
     """Entered: a prompt. Left: nothing of it is there."""
 
     def __init__(
-        self, folder: str = "/srv/shop", *, within: Sequence[str] = (), environment: Mapping[str, str] | None = None
+        self,
+        folder: str = "/srv/shop",
+        *,
+        user: str = "you",
+        within: Sequence[str] = (),
+        environment: Mapping[str, str] | None = None,
     ) -> None:
-        """folder: where one is; it is made. within: a command line that runs another one on a machine that is there already."""
+        """folder: where one is; it is made. user: ``you`` or ``root``. within: a command line that runs another one on a machine that
+        is there already."""
         if not within:
             needs("unshare")
             needs_root()
         self._folder = folder
-        self._within = within
-        self._environment = clean_environment(
-            PATH=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-            HOME="/home/you",
-            MIDAIR_BAKE_FOR="300ms",
-            MIDAIR_LOG_FORMAT="console",
-            NO_COLOR="1",
-            TERM="dumb",
+        self._machine = within or _machine_of_its_own(user)
+        self._environment = {
+            **clean_environment(),
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "HOME": f"/home/{user}",
+            "USER": user,
+            "MIDAIR_BAKE_FOR": "300ms",
+            "MIDAIR_LOG_FORMAT": "console",
+            "NO_COLOR": "1",
+            "PAGER": "cat",
+            "TERM": "dumb",
             **(environment or {}),
-        )
-        for name in ("VIRTUAL_ENV", "XDG_RUNTIME_DIR", "XDG_STATE_HOME"):
+        }
+        for name in ("VIRTUAL_ENV", "XDG_RUNTIME_DIR", "XDG_STATE_HOME", "NOTIFY_SOCKET"):
             self._environment.pop(name, None)
+        if user == "you":
+            self._environment["XDG_RUNTIME_DIR"] = f"/run/user/{place.UID}"
         self._said = b""
         self._going_on = 0
 
     def __enter__(self) -> Self:
         self._process = subprocess.Popen(
-            [*(self._within or _machine_of_its_own()), "bash", "--norc", "--noprofile", "-c", SESSION],
+            [*self._machine, "bash", "--norc", "--noprofile", "-c", SESSION],
             env=self._environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )
         try:
-            self.prepare(f"mkdir -p /home/you {shlex.quote(self._folder)} && cd {shlex.quote(self._folder)}")
+            self.prepare(f'mkdir -p "$HOME" {shlex.quote(self._folder)} && cd {shlex.quote(self._folder)}')
         except BaseException:
             self._end()
             raise
@@ -127,6 +138,10 @@ class Terminal:
         quoted = shlex.quote(name)
         self.prepare(f'mkdir -p "$(dirname {quoted})" && printf %s {shlex.quote(text)} > {quoted}')
 
+    def lend_environment(self) -> None:
+        """A ``.venv`` with midair in it, and with what else the tests run with."""
+        self.prepare(f"ln -s {shlex.quote(sys.prefix)} .venv")
+
     def _until_prompt(self, command: str, within_s: float) -> tuple[bytes, int]:
         assert self._process.stdout is not None
         deadline_s = time.monotonic() + within_s
@@ -146,20 +161,21 @@ class Terminal:
         """Type a command that goes on, such as a server, in another terminal in the same folder."""
         self._going_on += 1
         path = f"{OUTPUTS}/{self._going_on}"
-        (pid,) = self.prepare(f"{{ {command}\n}} > {path} 2>&1 & echo $!")
+        line = shlex.join([sys.executable, second_terminal.__file__, command])
+        (pid,) = self.prepare(f": > {path}; {line} >> {path} 2>&1 & echo $!")
         return GoesOn(self, command, path, int(pid))
 
 
-def _machine_of_its_own() -> list[str]:
+def _machine_of_its_own(user: str) -> list[str]:
     return [
         *("unshare", "--mount", "--pid", "--net", "--fork", "--kill-child", "--mount-proc"),
-        *(sys.executable, place.__file__, str(ROOT), sys.base_prefix, "--"),
+        *(sys.executable, place.__file__, user, str(ROOT), sys.base_prefix, "--"),
     ]
 
 
 @dataclass(frozen=True, slots=True)
 class GoesOn:
-    """A program that was started in a terminal. pid: as it is called there, of the shell that runs it."""
+    """A program that was started in a terminal of its own. pid: of who holds that terminal, as it is called there."""
 
     terminal: Terminal
     command: str
@@ -186,5 +202,5 @@ class GoesOn:
         return printed
 
     def end(self) -> None:
-        """SIGTERM to the program, and wait."""
-        self.terminal.type(f"kill $(cat /proc/{self.pid}/task/*/children); wait {self.pid}")
+        """Ctrl-C, and wait."""
+        self.terminal.type(f"kill {self.pid}; wait {self.pid}")

@@ -25,14 +25,17 @@ from dataclasses import dataclass, field
 from tests.docs.page import Command, File, steps
 from tests.docs.shown import ANYTHING, is_shown, says_nothing
 from tests.docs.terminal import ROOT, GoesOn, Terminal
+from tests.support.waiting import DidNotHappen, wait_for
+
+SAID_WITHIN_S = 20.0
 
 
 @dataclass(frozen=True)
 class Walk:
     """How a page is walked. Its commands are named as they stand there.
 
-    goes_on: commands that do not end by themselves, and a text that they print once they do what they are for. not_typed: commands
-    that cannot be typed here, and why.
+    goes_on: commands that do not end by themselves, and a text that they print once they do what they are for. What they print first
+    is what the page shows; the test may do something meanwhile. not_typed: commands that cannot be typed here, and why.
     """
 
     page: str
@@ -58,6 +61,7 @@ class Walk:
         """For a walk with something in between. It has to come to the end of the page."""
         walker = Walker(self, terminal)
         yield walker
+        walker.settle()
         left = [step for step in walker.left if isinstance(step, Command)]
         assert not left, f"{self.page}, line {left[0].line}: nobody has typed: $ {left[0].typed}"
 
@@ -68,6 +72,7 @@ class Walker:
     def __init__(self, walk: Walk, terminal: Terminal) -> None:
         self._walk, self._terminal = walk, terminal
         self.left = walk.steps()
+        self._unsettled: list[Command] = []
         self.going_on: dict[str, GoesOn] = {}
         """The programs that were started and go on."""
         self.stands_for: dict[str, str] = {}
@@ -99,9 +104,21 @@ class Walker:
     def _begin(self, step: Command) -> None:
         program = self._terminal.begin(step.typed)
         self.going_on[step.typed] = program
-        printed = program.wait_said(self._walk.goes_on[step.typed])
-        if not is_shown([*step.shown, ANYTHING], printed):
-            self._fail(step, printed)
+        program.wait_said(self._walk.goes_on[step.typed])
+        self._unsettled.append(step)
+
+    def settle(self, within_s: float = SAID_WITHIN_S) -> None:
+        """The programs that go on have printed first, or will have in time, what the page shows."""
+        for step in self._unsettled:
+            program = self.going_on[step.typed]
+            try:
+                wait_for(
+                    program.printed,
+                    within_s,
+                    until=lambda printed, step=step: is_shown([*step.shown, ANYTHING], printed),
+                )
+            except DidNotHappen:
+                self._fail(step, program.printed())
 
     def _type(self, step: Command) -> None:
         typed = step.typed

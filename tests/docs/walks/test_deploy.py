@@ -4,26 +4,21 @@ from __future__ import annotations
 
 import pytest
 
+from tests.docs.shop import shop
 from tests.docs.terminal import Terminal
 from tests.docs.walking import Walk
 
 RUN = "midair run -C /srv/shop/current"
 WALK = Walk("docs/deploy.md", goes_on={RUN: "update done"})
-APP = """\
-async def app(scope, receive, send):
-    assert scope["type"] == "http"
-    await send({"type": "http.response.start", "status": 200})
-    await send({"type": "http.response.body", "body": b"VERSION"})
-"""
 
 
 @pytest.mark.slow
 def test_the_page_is_what_happens() -> None:
     with Terminal("/home/you/shop") as terminal:
         terminal.write("midair.toml", 'app = "app:app"\n')
-        terminal.write("app.py", APP.replace("VERSION", "1"))
+        terminal.write("app.py", shop("1"))
         with WALK.begun(terminal) as walker:
             walker.through(RUN)
             walker.stands_for["20261126-081500"] = terminal.prepare("ls /srv/shop/releases")[0]
-            terminal.write("app.py", APP.replace("VERSION", "2"))
+            terminal.write("app.py", shop("2"))
             walker.rest()
