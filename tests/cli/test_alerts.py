@@ -93,7 +93,7 @@ def test_an_incident_is_shown_whole(tmp_path: Path, capsys: pytest.CaptureFixtur
             file.open(alert, evidence, 1.0)
     assert main(["alerts", "show", "--incidents", path]) == DONE
     shown = capsys.readouterr().out
-    assert "line of 4" in shown
+    assert "\n  lines\n    message='line of 4'\n" in shown
     assert "\x1b" not in shown, "what stands in an alert commands no terminal"
     assert main(["alerts", "show", "1", "--json", "--incidents", path]) == DONE
     assert json.loads(capsys.readouterr().out)["evidence"][0]["lines"] == [{"message": "line of 3"}]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -278,9 +278,19 @@ def show(service: Service, *, number: int | None, path: str) -> int:
     if service.show.as_json:
         service.show.json(incident)
         return 0
-    for line in lines_of(msgspec.to_builtins(incident)):
+    for line in _told(incident):
         service.show.line(line)
     return 0
+
+
+def _told(incident: Incident) -> Iterator[str]:
+    """What is known of an incident, and then each update that it is about."""
+    document = msgspec.json.decode(msgspec.json.encode(incident))
+    evidence = document.pop("evidence")
+    yield from lines_of(document)
+    for each in evidence:
+        yield "evidence"
+        yield from lines_of(each, "  ")
 
 
 def _incidents(path: str) -> dict[int, Incident]:
