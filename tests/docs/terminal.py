@@ -65,8 +65,10 @@ class Terminal:
         within: Sequence[str] = (),
         environment: Mapping[str, str] | None = None,
     ) -> None:
-        """folder: where one is; it is made. user: ``you`` or ``root``. within: a command line that runs another one on a machine that
-        is there already."""
+        """folder: where one is; it is made. user: ``you`` or ``root``.
+
+        within: a command line that runs another one on a machine that is there already.
+        """
         if not within:
             needs("unshare")
             needs_root()

@@ -34,8 +34,8 @@ SAID_WITHIN_S = 20.0
 class Walk:
     """How a page is walked. Its commands are named as they stand there.
 
-    goes_on: commands that do not end by themselves, and a text that they print once they do what they are for. What they print first
-    is what the page shows; the test may do something meanwhile. not_typed: commands that cannot be typed here, and why.
+    goes_on: commands that do not end by themselves, and a text that they print once they do what they are for. What the page shows
+    is what they print first; the test may do something meanwhile. not_typed: commands that cannot be typed here, and why.
     """
 
     page: str
