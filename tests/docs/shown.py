@@ -10,6 +10,8 @@ ANYTHING = "…"
 FIGURES = re.compile(
     r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z?"  # a moment
     r"|\b\d{8}-\d{6}\b"  # the name of a release
+    r"|^[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \S+ |\[\d+\]:"  # the journal's
+    r"|\buid \d+ \(\w+\)"
     r"|\d\d:\d\d:\d\d"
     r"|\d+(\.\d+)? m?s\b"
     r"|\d+\.\d\d\d?\b"

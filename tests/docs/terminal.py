@@ -43,6 +43,8 @@ while IFS= read -r -d '' -u 9 line; do
     printf '\0%d\0' "$code"
 done
 """
+QUICK = {"MIDAIR_BAKE_FOR": "300ms"}
+"""Nobody waits ten seconds for nothing."""
 ENDED = re.compile(rb"\0(\d+)\0")
 
 
@@ -63,7 +65,7 @@ class Terminal:
         *,
         user: str = "you",
         within: Sequence[str] = (),
-        environment: Mapping[str, str] | None = None,
+        environment: Mapping[str, str] = QUICK,
     ) -> None:
         """folder: where one is; it is made. user: ``you`` or ``root``.
 
@@ -79,12 +81,10 @@ class Terminal:
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             "HOME": f"/home/{user}",
             "USER": user,
-            "MIDAIR_BAKE_FOR": "300ms",
-            "MIDAIR_LOG_FORMAT": "console",
             "NO_COLOR": "1",
             "PAGER": "cat",
             "TERM": "dumb",
-            **(environment or {}),
+            **environment,
         }
         for name in ("VIRTUAL_ENV", "XDG_RUNTIME_DIR", "XDG_STATE_HOME", "NOTIFY_SOCKET"):
             self._environment.pop(name, None)

@@ -16,6 +16,7 @@ def test_a_shown_line_that_is_not_printed_is_noticed() -> None:
 def test_figures_and_the_widths_of_columns_may_be_others() -> None:
     assert without_figures(["bake        10.00 s"]) == without_figures(["bake         0.30 s"])
     assert is_shown(["20261126-081500 serves (version 431e7978)"], ["20250101-000000 serves (version 01234567)"])
+    assert is_shown(["Nov 26 20:51:35 web-1 shop[412]: update done"], ["Jan  2 00:00:00 vm shop[1]: update done"])
     assert is_shown(["at 2026-11-26T20:51:35.123Z, 5 s"], ["at 2025-01-01T00:00:00.001Z, 0.3 s"])
 
 

@@ -19,6 +19,7 @@ Guarded by ``test_walks.py``: every page with commands has a walk. Where somethi
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -111,12 +112,9 @@ class Walker:
         """The programs that go on have printed first, or will have in time, what the page shows."""
         for step in self._unsettled:
             program = self.going_on[step.typed]
+            shown = [*step.shown, ANYTHING]
             try:
-                wait_for(
-                    program.printed,
-                    within_s,
-                    until=lambda printed, step=step: is_shown([*step.shown, ANYTHING], printed),
-                )
+                wait_for(program.printed, within_s, until=functools.partial(is_shown, shown))
             except DidNotHappen:
                 self._fail(step, program.printed())
 
