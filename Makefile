@@ -8,7 +8,7 @@ STAMP  := $(VENV)/.installed
 # Stale bytecode is one of the things the product guards against: the tests must be able to see it.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-core lint types check wheel lock bench bench-memory bench-save soak system-parts format clean
+.PHONY: demo test test-core lint types check wheel docs lock bench bench-memory bench-save soak system-parts format clean
 
 $(STAMP): requirements-dev.txt pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -44,6 +44,19 @@ format: $(STAMP)
 
 wheel: $(STAMP)
 	tests/wheel_installs $(BIN)/python
+
+# The documentation as a site. What builds it has an environment of its own; any warning is a failure. The suite looks at what
+# was built (tests/docs/test_built_site.py).
+DOCS := $(VENV)/docs
+$(DOCS)/.installed: requirements-docs.txt
+	test -x $(DOCS)/bin/python || $(PYTHON) -m venv $(DOCS)
+	$(DOCS)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-docs.txt
+	touch $@
+
+docs: $(STAMP) $(DOCS)/.installed
+	$(BIN)/python -m docs.site build/docs
+	$(DOCS)/bin/zensical build --config-file build/docs/zensical.toml --strict --clean
+	@echo "build/docs/site/index.html"
 
 bench: $(STAMP)
 	$(BIN)/python -m bench
@@ -81,6 +94,8 @@ lock: $(STAMP)
 	  --no-emit-index-url --no-annotate --no-header requirements-dev.in pyproject.toml -o requirements-dev.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-annotate --no-header -c requirements-dev.txt requirements-bench.in -o requirements-bench.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-annotate --no-header requirements-docs.in -o requirements-docs.txt
 
 # Debian parts that some tests and benches need; without them those tests are skipped, and say so.
 system-parts:

@@ -62,16 +62,6 @@ def test_every_link_leads_somewhere() -> None:
     assert broken == []
 
 
-def test_every_page_of_the_documentation_is_in_its_index() -> None:
-    docs, errors = ROOT / "docs", ROOT / "docs" / "errors"
-    index, codes = (docs / "README.md").read_text(), (errors / "README.md").read_text()
-    pages = [path for path in docs.rglob("*.md") if path.name != "README.md"]
-    others = [str(path.relative_to(docs)) for path in pages if path.parent != errors]
-    assert [page for page in others if f"({page})" not in index] == []
-    assert [path.name for path in pages if path.parent == errors and f"({path.name})" not in codes] == []
-    assert "(errors/README.md)" in index
-
-
 CONFIGURATIONS = [
     pytest.param(text, id=f"{named(page)}:{number}")
     for page in PAGES
