@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
 
 from docs import reference
 from midair.explained.book import explanations
 
+said_in_the_source = functools.cache(reference.codes_said)
 EXPLAINED = {each.code: each for each in explanations()}
 
 
@@ -15,7 +17,7 @@ def test_every_code_is_explained_once() -> None:
 
 
 def test_every_code_that_is_said_is_explained() -> None:
-    said = reference.codes_said()
+    said = said_in_the_source()
     assert len(said) > 30, "the search finds nothing any more"
     everything = said | {code: error.__module__ for code, error in reference.error_classes().items()}
     unknown = {code: where for code, where in everything.items() if code not in EXPLAINED}
@@ -23,7 +25,7 @@ def test_every_code_that_is_said_is_explained() -> None:
 
 
 def test_every_explained_code_is_said() -> None:
-    said = reference.codes_said().keys() | reference.error_classes().keys()
+    said = said_in_the_source().keys() | reference.error_classes().keys()
     assert EXPLAINED.keys() - said == set(), "nobody says these any more: take them out of src/midair/explained/"
 
 

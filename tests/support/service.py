@@ -44,7 +44,20 @@ START_WITHIN_S = 40.0
 STOP_WITHIN_S = 20.0
 COMMAND_WITHIN_S = 45.0
 ASKING = frozenset(
-    {"history", "hold", "logs", "receipt", "reload", "rollback", "scale", "stacks", "status", "stop", "upgrade"}
+    {
+        "explain",
+        "history",
+        "hold",
+        "logs",
+        "receipt",
+        "reload",
+        "rollback",
+        "scale",
+        "stacks",
+        "status",
+        "stop",
+        "upgrade",
+    }
 )
 """Commands that do nothing but talk with a service that runs."""
 

@@ -50,7 +50,8 @@ EXPLANATIONS = (
         ),
         shown=(
             "$ midair run",
-            "error: 127.0.0.1:8000 is in use by python3 (pid 4321)",
+            "midair: 127.0.0.1:8000 is in use by python (pid 4321); trying for 6 s",
+            "error: 127.0.0.1:8000 is in use by python (pid 4321)",
             "hint: stop it (kill 4321), or choose another --bind",
             "more: midair explain port-in-use",
         ),

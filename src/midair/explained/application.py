@@ -223,7 +223,7 @@ EXPLANATIONS = (
         shown=(
             "$ midair reload",
             "…",
-            "error: app has no attribute 'application'; 1.8.2 (generation 2) serves",
+            "error: app has no attribute 'apps'; 1.8.2 (generation 2) serves",
             "hint: did you mean app?",
             "more: midair explain app-attribute-missing",
         ),
@@ -296,6 +296,14 @@ EXPLANATIONS = (
             "app-not-callable",
             "startup-failed",
         ),
+        shown=(
+            "$ midair reload",
+            "…",
+            "  NameError: name 'missing' is not defined",
+            "error: the factory app:make raised NameError: name 'missing' is not defined; 1.8.2 (generation 2) serves",
+            "hint: midair receipt 3 tells everything",
+            "more: midair explain app-factory-raised",
+        ),
     ),
     Explanation(
         code="app-not-callable",
@@ -321,6 +329,13 @@ EXPLANATIONS = (
             "app-attribute-missing",
             "app-interface",
             "app-target",
+        ),
+        shown=(
+            "$ midair reload",
+            "…",
+            "error: app:VERSION is a str, which cannot be called; 1.8.2 (generation 2) serves",
+            "hint: name the application object itself",
+            "more: midair explain app-not-callable",
         ),
     ),
     Explanation(
@@ -360,6 +375,13 @@ EXPLANATIONS = (
             "app-not-callable",
             "app-attribute-missing",
             "django-flask.md",
+        ),
+        shown=(
+            "$ midair reload",
+            "…",
+            "error: app:make takes no arguments; 1.8.2 (generation 2) serves",
+            "hint: a function that returns the application wants --factory",
+            "more: midair explain app-interface",
         ),
     ),
     Explanation(
@@ -558,6 +580,13 @@ EXPLANATIONS = (
             "main-missing",
             "deploy.md",
         ),
+        shown=(
+            "$ midair reload",
+            "…",
+            "error: the application's folder /srv/shop/src is not there; 1.8.2 (generation 2) serves",
+            "hint: set `chdir` to the application's folder, relative to midair.toml",
+            "more: midair explain folder-missing",
+        ),
     ),
     Explanation(
         code="interpreter-missing",
@@ -599,6 +628,13 @@ EXPLANATIONS = (
             "interpreter-unusable",
             "app-import-missing",
             "deploy.md",
+        ),
+        shown=(
+            "$ midair reload",
+            "…",
+            "error: the interpreter /srv/shop/.venv (from python) is not there or cannot be executed; 1.8.2 (generation 2) serves",
+            "hint: make the virtual environment (python3 -m venv .venv), or set `python` to another one",
+            "more: midair explain interpreter-missing",
         ),
     ),
     Explanation(
@@ -677,6 +713,13 @@ EXPLANATIONS = (
             "bad-config",
             "configuration.md",
         ),
+        shown=(
+            "$ midair reload",
+            "…",
+            "error: env_files: /srv/shop/.env is not there; 1.8.2 (generation 2) serves",
+            "hint: make it, or write '-.env' where it may be missing",
+            "more: midair explain environment",
+        ),
     ),
     Explanation(
         code="version-unknown",
@@ -712,6 +755,13 @@ EXPLANATIONS = (
             "unexpected-version",
             "environment",
             "configuration.md#the-service",
+        ),
+        shown=(
+            "$ midair reload",
+            "…",
+            "error: version_from = 'env:SHOP_VERSION': the variable SHOP_VERSION is not set; 1.8.2 (generation 2) serves",
+            "hint: set it, or use `auto`",
+            "more: midair explain version-unknown",
         ),
     ),
 )

@@ -278,6 +278,13 @@ EXPLANATIONS = (
             "carried-wrongly",
             "state.md",
         ),
+        shown=(
+            "$ midair reload",
+            "…",
+            "error: state 'rooms' is carried already; 1.8.2 (generation 2) serves",
+            "hint: give each a name of its own: the next version finds its state by it",
+            "more: midair explain carried-twice",
+        ),
     ),
     Explanation(
         code="carried-wrongly",

@@ -144,7 +144,7 @@ EXPLANATIONS = (
         ),
         shown=(
             "$ midair check",
-            "error: tls.keyfile: /srv/shop/key.pem cannot be read: No such file or directory",
+            "error: tls.certfile: /srv/shop/cert.pem cannot be read: No such file or directory",
             "hint: a path is relative to the service's folder",
             "more: midair explain tls",
         ),

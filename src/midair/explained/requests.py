@@ -57,7 +57,7 @@ EXPLANATIONS = (
         shown=(
             "$ midair status",
             "error: nothing runs under the name 'shop'",
-            "hint: start it with midair run, or say where it was started: -C FOLDER, --name NAME",
+            "…",
             "more: midair explain not-running",
         ),
     ),
@@ -95,7 +95,7 @@ EXPLANATIONS = (
         ),
         shown=(
             "$ midair reload",
-            "error: updates are held by deploy: month end",
+            "error: updates are held by uid 65534 (nobody): month end",
             "hint: midair hold --release, or --force",
             "more: midair explain held",
         ),
@@ -326,6 +326,12 @@ EXPLANATIONS = (
             "no-worker",
             "no-receipt",
         ),
+        shown=(
+            "$ midair why-alive 900",
+            "error: there is no generation 900",
+            "hint: midair status lists them",
+            "more: midair explain no-generation",
+        ),
     ),
     Explanation(
         code="no-worker",
@@ -349,6 +355,12 @@ EXPLANATIONS = (
             ),
         ),
         see=("no-generation",),
+        shown=(
+            "$ midair stacks 900.0",
+            "error: generation 900 has no such worker",
+            "hint: midair status lists them",
+            "more: midair explain no-worker",
+        ),
     ),
     Explanation(
         code="no-receipt",
@@ -373,6 +385,12 @@ EXPLANATIONS = (
         see=(
             "no-generation",
             "no-update",
+        ),
+        shown=(
+            "$ midair receipt 4000",
+            "error: there is no receipt 4000",
+            "hint: midair history lists them",
+            "more: midair explain no-receipt",
         ),
     ),
     Explanation(

@@ -14,21 +14,20 @@ EXPLANATIONS = (
         happened=(
             "The new version was cut over to, and within `bake.for` one of its workers ended, which the kernel tells "
             "midair at once. The version was taken back. The message says which worker, how long after the cut-over, "
-            "and how it ended: `exit -9` and other negative numbers are signals (-9 SIGKILL, -11 SIGSEGV, -6 "
-            "SIGABRT), positive ones are what the application itself ended with."
+            "and how it ended: a signal's name (SIGKILL, SIGSEGV), or `exit` with the number that the application ended with."
         ),
         serves=ROLLED_BACK,
         causes=(
             (
-                "`exit -9`: somebody killed it. If nobody here did, it was the kernel, for want of memory: "
+                "SIGKILL: somebody killed it. If nobody here did, it was the kernel, for want of memory: "
                 '`journalctl -k` has a line with "Out of memory" or "oom-kill".'
             ),
             (
-                "`exit -11`, `exit -6`: a crash in native code: a C extension that does not fit the others, or is "
+                "SIGSEGV, SIGABRT: a crash in native code: a C extension that does not fit the others, or is "
                 "used from two threads."
             ),
             (
-                "A positive number: the application ended itself (`os._exit`, an unhandled error in a program); its "
+                "`exit` with a number: the application ended itself (`os._exit`, an unhandled error in a program); its "
                 "last lines say why."
             ),
         ),
@@ -41,7 +40,7 @@ EXPLANATIONS = (
                 ),
             ),
             Step(
-                "If it was killed by `exit -9`, ask the kernel.",
+                "If it says SIGKILL, ask the kernel.",
                 ("journalctl -k --since -15min",),
             ),
             Step(
@@ -182,7 +181,7 @@ EXPLANATIONS = (
         shown=(
             "$ midair reload",
             "…",
-            "error: worker 5 failed 3 health probes in a row: GET /health answered 503; 1.8.2 (generation 2) serves",
+            "error: worker 5 failed 3 health probes in a row: 503 Service Unavailable; 1.8.2 (generation 2) serves",
             "hint: midair receipt 3 tells everything",
             "more: midair explain bake-unhealthy",
         ),
@@ -262,9 +261,9 @@ EXPLANATIONS = (
         summary="A worker ended before it was ready; its own last lines are shown.",
         exits=(4, 1),
         happened=(
-            "A process of the new version ended before it could serve: the kernel told midair. Its last lines stand "
-            "above the error. The message says how it ended: `exit 1` and other positive numbers are its own; "
-            "negative ones are signals (-9 SIGKILL, -11 SIGSEGV)."
+            "A process of the new version ended before it could serve: the kernel told midair. Its last lines stand above "
+            "the error. The message says how it ended: a signal's name (SIGKILL, SIGSEGV), or `exit` with the number that it "
+            "ended with itself."
         ),
         serves=NOBODY_NOTICED,
         causes=(
@@ -273,7 +272,7 @@ EXPLANATIONS = (
                 'A program that binds its own port, which the running version holds ("address already in use"): it '
                 'has to take the socket that midair passes, or be lent it (`listener = "lent"`).'
             ),
-            "`exit -9`: killed, mostly for want of memory; `exit -11`: a crash in native code while it starts.",
+            "SIGKILL: killed, mostly for want of memory; SIGSEGV: a crash in native code while it starts.",
             (
                 "`exit 0`: it did its work and ended: a program that goes into the background, or a script that is no "
                 "server."
@@ -311,7 +310,8 @@ EXPLANATIONS = (
         shown=(
             "$ midair reload",
             "…",
-            "error: server.py (slot 0) ended before it was ready: exit 3; 1.8.2 (generation 2) serves",
+            "  no such table: orders",
+            "error: server (slot 0) ended before it was ready: exit 3; 1.8.2 (generation 2) serves",
             "hint: see its own lines: midair logs",
             "more: midair explain worker-exited",
         ),
@@ -329,10 +329,10 @@ EXPLANATIONS = (
         causes=(
             "`exit` with a number: something at import called `os._exit`, or a library ended the process.",
             (
-                "`exit -11`, `exit -6`: a native module crashes when it is imported: built for another Python, or "
+                "SIGSEGV, SIGABRT: a native module crashes when it is imported: built for another Python, or "
                 "against another library."
             ),
-            "`exit -9`: killed, mostly for want of memory while it imported.",
+            "SIGKILL: killed, mostly for want of memory while it imported.",
         ),
         do=(
             Step(
@@ -363,7 +363,7 @@ EXPLANATIONS = (
         shown=(
             "$ midair reload",
             "…",
-            "error: the process that imported it ended: exit 9; 1.8.2 (generation 2) serves",
+            "error: the process that imports the application ended: exit 9; 1.8.2 (generation 2) serves",
             "hint: midair receipt 3 tells everything",
             "more: midair explain zygote-exited",
         ),
@@ -413,7 +413,7 @@ EXPLANATIONS = (
         shown=(
             "$ midair reload",
             "…",
-            "error: server could not be started: server: Permission denied; 1.8.2 (generation 2) serves",
+            "error: server could not be started: Permission denied: ./server; 1.8.2 (generation 2) serves",
             "hint: midair receipt 3 tells everything",
             "more: midair explain command-failed",
         ),
@@ -584,7 +584,7 @@ EXPLANATIONS = (
         shown=(
             "$ midair reload",
             "…",
-            "error: not safe to fork: a thread is running (ticker); 1.8.2 (generation 2) serves",
+            "error: not safe to fork: thread 'ticker' is running; 1.8.2 (generation 2) serves",
             'hint: open it in the start-up of the application, or set zygote = "auto"',
             "more: midair explain fork-unsafe",
         ),

@@ -382,7 +382,8 @@ class Commands:
         detail = "\n".join(lines[-DETAIL_LINES:])
         if child.state == "starting" and how in NO_RETRY:
             last = lines[-1] if lines else how
-            return Fault("command-failed", f"{child.program} could not be started: {last}", detail=detail)
+            why = last.partition(" could not be started: ")[2] or last
+            return Fault("command-failed", f"{child.program} could not be started: {why}", detail=detail)
         message = f"{child.program} (slot {child.slot}) ended {when}: {how}"
         return Fault("worker-exited", message, "see its own lines: midair logs", detail)
 

@@ -179,7 +179,8 @@ def _execute(program: Program) -> NoReturn:
         os.chdir(program.folder)
         os.execvpe(program.argv[0], list(program.argv), environment)
     except BaseException as exc:  # noqa: BLE001 - nothing may get back into the supervisor's code
-        os.write(2, f"midair: {program.argv[0]} could not be started: {exc}\n".encode())
+        why = f"{exc.strerror}: {exc.filename}" if isinstance(exc, OSError) else str(exc)
+        os.write(2, f"midair: {program.argv[0]} could not be started: {why}\n".encode())
     finally:
         os._exit(127)
 
