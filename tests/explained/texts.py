@@ -51,13 +51,15 @@ def refusal(words: list[str], *, is_whole: bool = True) -> str:
     """Why the command line would not take these words; empty: it would. Nothing is run. is_whole: nothing has to follow them."""
     if words in (["--version"], ["--help"]):
         return ""
+    # With its settings: a command remembers the help option that it is first asked for.
+    context = click.Context(midair, info_name="midair", **midair.context_settings)
     command: click.Command | None = midair
     name: str | None = "midair"
     try:
         while isinstance(command, click.Group) and words:
-            name, command, words = command.resolve_command(click.Context(command), words)
+            name, command, words = command.resolve_command(context, words)
         assert command is not None
-        command.make_context(name, [word for word in words if word != "--help"])
+        command.make_context(name, [word for word in words if word != "--help"], parent=context)
     except (click.MissingParameter, click.BadOptionUsage) as error:
         return error.format_message() if is_whole else ""
     except click.ClickException as error:
