@@ -1,4 +1,4 @@
-"""The pages of the error codes, one each, and their index: out of ``midair explain``'s texts."""
+"""The pages of the error codes, one each, and the tables that lead to them: out of ``midair explain``'s texts."""
 
 from __future__ import annotations
 
@@ -15,40 +15,18 @@ from midair.explained.text import HEADS
 DOCS = Path(__file__).parent
 FOLDER = "errors"
 """Of the pages, in ``docs``."""
-INDEX = """\
-# Error codes
-
-Each error has a code, and each code a page: what happened, what still serves, the usual causes, and what to type. The same is said
-offline by
-
-```text
-midair explain app-syntax     what an error means
-midair explain --last         why the latest update of the running service did not commit
-midair explain 4              what an exit code means, and the codes behind it
-```
-
-What the exit codes are: [exit codes and errors](../exit-codes.md).
-
-"""
 
 
 def pages() -> dict[str, Callable[[], str]]:
     """Each page's file, and what makes it."""
-    made: dict[str, Callable[[], str]] = {f"{FOLDER}/README.md": index}
-    for each in explanations():
-        made[f"{FOLDER}/{each.code}.md"] = partial(page, each)
-    return made
+    return {f"{FOLDER}/{each.code}.md": partial(page, each) for each in explanations()}
 
 
-def index() -> str:
-    return INDEX + tables("")
-
-
-def tables(folder: str) -> str:
-    """Every code with its page, group by group. folder: of the pages, from where the tables stand."""
+def tables() -> str:
+    """Every code with its page, group by group: their index."""
     text = ""
     for title, group in GROUPS:
-        rows = [(f"[`{each.code}`]({folder}{each.code}.md)", exits(each), each.summary) for each in group]
+        rows = [(f"[`{each.code}`]({FOLDER}/{each.code}.md)", exits(each), each.summary) for each in group]
         text += f"## {title}\n\n" + markdown_table(("code", "exit", "meaning"), rows) + "\n"
     return text
 

@@ -487,8 +487,9 @@ hint: midair receipt 4 tells everything
 more: midair explain app-syntax
 ```
 
-`midair explain CODE` needs no service and no network; `midair explain --last` asks the running service why its latest update did
-not commit, and `midair explain 4` says what may stand behind an exit code.
+`midair explain CODE` says what happened, what still serves, the usual causes and what to type, as the pages below do; it needs
+no service and no network. `midair explain --last` asks the running service why its latest update did not commit, and `midair
+explain 4` says what may stand behind an exit code.
 
 With `--json` it is `{"fault": {"code", "message", "hint", "detail"}, "exit_code"}`, where `detail` may be a traceback or
 the application's last lines. Codes are stable, messages are not: scripts look at the exit code, then at `code`.
@@ -499,7 +500,7 @@ the application's last lines. Codes are stable, messages are not: scripts look a
 def errors() -> str:
     exits = [(str(each.number), each.meaning) for each in EXITS]
     page = ERRORS_PAGE.replace("{exits}", markdown_table(("code", "meaning"), exits).strip())
-    return page + explaining.tables(f"{explaining.FOLDER}/")
+    return page + explaining.tables()
 
 
 def error_classes() -> dict[str, type[MidairError]]:

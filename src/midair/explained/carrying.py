@@ -96,7 +96,9 @@ EXPLANATIONS = (
             "was to take it ended, or the slots were switched meanwhile; the message says which. The old worker goes "
             "on with its state."
         ),
-        serves=NOBODY_NOTICED,
+        serves=(
+            "The version that served before serves on with its state. At the cut-over requests may have waited for a second."
+        ),
         causes=(
             "There is much of it: writing and reading takes longer than the limit.",
             "The event loop of the old or the new worker stands still: a blocking call.",
@@ -104,7 +106,7 @@ EXPLANATIONS = (
         ),
         do=(
             Step(
-                "See what took so long: the trial's time stands in the receipt.",
+                "See where the workers stand, and what the receipt has of it.",
                 (
                     "midair receipt",
                     "midair stacks",

@@ -84,14 +84,25 @@ EXPLANATIONS = (
         summary="The configuration cannot be read or does not mean anything.",
         exits=(4, 2),
         happened=(
-            "Something that a command was given is not what it should be, and no other code says it better; the "
-            "message does. An address that is none for `midair alerts test --to`, for example."
+            "Something that midair was given is not what it should be, and no other code says it better; the message "
+            "does."
         ),
-        serves="A service that runs is not touched.",
-        causes=("A slip in what was typed.",),
+        serves="A service that runs goes on with the settings that it has.",
+        causes=(
+            (
+                '"an update cannot make it a command": the service runs an application, and the file says a program by '
+                "now, or the other way round. Their sockets differ, so that takes a restart."
+            ),
+            "An address that is none (`midair alerts test --to`).",
+        ),
         do=(
             Step(
-                "Type it as the hint says.",
+                "See what the file would change.",
+                ("midair config --diff",),
+            ),
+            Step(
+                "If it is to be another kind of service: stop it in a quiet moment, and start it again.",
+                ("systemctl restart shop",),
             ),
         ),
         see=(
@@ -154,8 +165,9 @@ EXPLANATIONS = (
         summary="The command's program is not there, or may not be executed.",
         exits=(2,),
         happened=(
-            "Before a service is started (`midair run`, `midair check`) its program is looked for: with a slash in "
-            "its name in the service's folder, else in PATH."
+            "`midair check` and `midair deploy` look for the program of a `command` before anything is started: with a "
+            "slash in its name in the service's folder, else in PATH. An update that meets it is refused "
+            "(`command-failed`)."
         ),
         serves="Nothing was started. A service that runs is not touched.",
         causes=(

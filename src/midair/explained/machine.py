@@ -130,7 +130,7 @@ EXPLANATIONS = (
         summary="Descriptors of a message did not fit into this process. Those that did were closed again.",
         exits=(),
         happened="A process was sent sockets and had reached its limit of open files.",
-        serves="What it held before. Connections that were on their way are lost; the receipt's books count them.",
+        serves="What it held before. The books in `midair receipt` say what became of connections.",
         causes=(
             "The limit of open files is lower than the connections of a worker.",
             "The application leaks descriptors.",

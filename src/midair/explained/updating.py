@@ -731,10 +731,8 @@ EXPLANATIONS = (
                 ("midair reload",),
             ),
             Step(
-                (
-                    "If it is not, put the version's files back; the missing workers then start by themselves or with "
-                    "a reload."
-                ),
+                "If it is not, put the version's files back and update to them: all workers start again.",
+                ("git checkout v1.8.2", "midair reload"),
             ),
         ),
         prevent=(
@@ -1093,7 +1091,7 @@ EXPLANATIONS = (
         ),
         serves=NOBODY_NOTICED,
         causes=(
-            "It was killed: for want of memory above all, since it is young and small and the kernel chooses it.",
+            "It was killed, for want of memory above all: then the kernel says so.",
             "A fault of the file system: `dmesg` has lines of it.",
         ),
         do=(
