@@ -61,6 +61,33 @@ def steps(text: str) -> list[Command | File]:
     return [step for block in blocks(text) for step in _steps(block)]
 
 
+def sections(text: str) -> list[str]:
+    """The headings that have commands below them, before the next one."""
+    heads = [line.lstrip("# ") for line in _without_blocks(text) if line.startswith("#")]
+    return [head for head in heads if any(isinstance(step, Command) for step in steps(part(text, head)))]
+
+
+def part(text: str, heading: str) -> str:
+    """What stands below a heading, up to the next one; before it as many empty lines as it takes for line numbers to be the page's.
+    Raises BadPage."""
+    lines, found = _without_blocks(text), range(0)
+    heads = [number for number, line in enumerate(lines) if line.startswith("#")]
+    for number, after in zip(heads, [*heads[1:], len(lines)], strict=True):
+        if lines[number].lstrip("# ") == heading:
+            found = range(number + 1, after)
+    if not found:
+        raise BadPage(f"there is nothing below a heading {heading!r}")
+    return "\n" * found.start + "\n".join(text.splitlines()[found.start : found.stop]) + "\n"
+
+
+def _without_blocks(text: str) -> list[str]:
+    """The lines, empty where they are inside of a block: there a ``#`` is no heading."""
+    lines = text.splitlines()
+    for block in blocks(text):
+        lines[block.line - 1 : block.line - 1 + len(block.lines)] = [""] * len(block.lines)
+    return lines
+
+
 def blocks(text: str) -> Iterator[Block]:
     """Every fenced block of the page. Raises BadPage for one that does not end."""
     lines = text.splitlines()

@@ -13,10 +13,11 @@ FIGURES = re.compile(
     r"|^[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \S+ |\[\d+\]:"  # the journal's
     r"|\buid \d+ \(\w+\)"
     r"|\d\d:\d\d:\d\d"
-    r"|\d+(\.\d+)? m?s\b"
+    r"|\d+(\.\d+)? (m?s|min|h|MiB)\b"
     r"|\d+\.\d\d\d?\b"
     r"|\b[0-9a-f]{8}\b"
-    r"|pid=\d+|python=[\d.]+"
+    r"|pid=\d+|\bpid \d+|\bkill \d+|python=[\d.]+"
+    r"| {2,}\d+(?= {2,})"  # a column of a table
     r"| {2,}"
 )
 """What differs from run to run: times, versions, process ids, and with them the widths of columns."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.docs.page import BadPage, Command, File, steps
+from tests.docs.page import BadPage, Command, File, part, sections, steps
 
 PAGE = """\
 # A page
@@ -69,3 +69,36 @@ def test_what_is_named_within_a_sentence_is_no_file() -> None:
 def test_a_block_that_says_nothing_to_type_is_an_error(text: str, said: str) -> None:
     with pytest.raises(BadPage, match=said):
         steps(text)
+
+
+SITUATIONS = """\
+# Situations
+
+## 1. Refused
+
+```console
+$ midair reload
+# no heading
+error: refused
+```
+
+### Nothing to type
+
+## 2. Full
+
+```console
+$ df -h
+```
+"""
+
+
+def test_a_section_has_what_stands_below_its_heading_with_the_lines_of_the_page() -> None:
+    assert steps(part(SITUATIONS, "1. Refused")) == [Command("midair reload", ("# no heading", "error: refused"), 6)]
+    assert steps(part(SITUATIONS, "2. Full")) == [Command("df -h", (), 16)]
+    assert sections(SITUATIONS) == ["1. Refused", "2. Full"]
+
+
+@pytest.mark.parametrize("heading", ["3. Lost", "no heading", "Refused"])
+def test_a_heading_that_is_not_there_is_said(heading: str) -> None:
+    with pytest.raises(BadPage, match="nothing below a heading"):
+        part(SITUATIONS, heading)

@@ -20,6 +20,15 @@ def test_figures_and_the_widths_of_columns_may_be_others() -> None:
     assert is_shown(["at 2026-11-26T20:51:35.123Z, 5 s"], ["at 2025-01-01T00:00:00.001Z, 0.3 s"])
 
 
+def test_process_ids_sizes_and_columns_of_figures_may_be_others() -> None:
+    row = "                       1.1     {}  serving     {}       0         0  {} MiB  {}"
+    assert is_shown([row.format(4104, 360, "64.0", "2 h")], [row.format(37, 0, "25.5", "0.3 s")])
+    assert not is_shown(
+        [row.format(4104, 360, "64.0", "2 h")], [row.format(4104, 360, "64.0", "2 h").replace("serv", "leav")]
+    )
+    assert is_shown(["in use by python3 (pid 812)", "kill 812"], ["in use by python3 (pid 9)", "kill 9"])
+
+
 def test_words_and_counts_may_not() -> None:
     assert not is_shown(["generation 2 serves"], ["generation 3 serves"])
     assert not is_shown(["2 workers"], ["3 workers"])

@@ -14,6 +14,8 @@ Guarded by ``test_walks.py``: every page with commands has a walk. Where somethi
         walker.through("midair run")
         terminal.write("app.py", …)
         walker.rest()
+
+A page of several situations is walked section by section: ``WALK.begun(terminal, "1. Refused")``.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ import functools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from tests.docs.page import Command, File, steps
+from tests.docs.page import Command, File, part, steps
 from tests.docs.shown import ANYTHING, is_shown, says_nothing
 from tests.docs.terminal import ROOT, GoesOn, Terminal
 from tests.support.waiting import DidNotHappen, wait_for
@@ -46,8 +48,9 @@ class Walk:
     def text(self) -> str:
         return (ROOT / self.page).read_text()
 
-    def steps(self) -> list[Command | File]:
-        return steps(self.text())
+    def steps(self, section: str = "") -> list[Command | File]:
+        """section: a heading; what follows it, up to the next one."""
+        return steps(part(self.text(), section) if section else self.text())
 
     def commands(self) -> list[Command]:
         return [step for step in self.steps() if isinstance(step, Command)]
@@ -58,9 +61,9 @@ class Walk:
             walker.rest()
 
     @contextlib.contextmanager
-    def begun(self, terminal: Terminal) -> Iterator[Walker]:
-        """For a walk with something in between. It has to come to the end of the page."""
-        walker = Walker(self, terminal)
+    def begun(self, terminal: Terminal, section: str = "") -> Iterator[Walker]:
+        """For a walk with something in between. It has to come to the end of the page, or of the section."""
+        walker = Walker(self, terminal, section)
         yield walker
         walker.settle()
         left = [step for step in walker.left if isinstance(step, Command)]
@@ -70,9 +73,9 @@ class Walk:
 class Walker:
     """Somebody on the way through a page."""
 
-    def __init__(self, walk: Walk, terminal: Terminal) -> None:
+    def __init__(self, walk: Walk, terminal: Terminal, section: str = "") -> None:
         self._walk, self._terminal = walk, terminal
-        self.left = walk.steps()
+        self.left = walk.steps(section)
         self._unsettled: list[Command] = []
         self.going_on: dict[str, GoesOn] = {}
         """The programs that were started and go on."""
