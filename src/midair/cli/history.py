@@ -10,21 +10,35 @@ from midair.cli.options import Service, service_options
 from midair.cli.show import age, json_of, moment, why
 from midair.control import client
 from midair.control.words import History, HistoryReport, ReceiptLine
+from midair.errors import DONE, NOT_RUNNING, NotRunning
 
 
 @click.command
 @click.option("-n", "--limit", type=click.IntRange(1, 1000), default=20, help="How many; default: 20.")
 @service_options
 def command(service: Service, *, limit: int) -> int:
-    """List the updates, newest first."""
-    report = client.ask_one(service.address(), History(limit=limit), HistoryReport)
+    """List the updates, newest first; of a service that does not run, those that it has left (exit 5)."""
+    code = DONE
+    try:
+        report = client.ask_one(service.address(), History(limit=limit), HistoryReport)
+    except NotRunning:
+        report, code = _left(service, limit), NOT_RUNNING
+        if not report.receipts:
+            raise
     if service.show.as_json:
         service.show.json(json_of(report))
     elif report.receipts:
         service.show.table(*receipt_rows(report.receipts))
     else:
         service.show.note("no update yet")
-    return 0
+    return code
+
+
+def _left(service: Service, limit: int) -> HistoryReport:
+    from midair.cli.past import receipts_of
+    from midair.supervisor.ledger import line_of
+
+    return HistoryReport(receipts=tuple(line_of(receipt, receipt.began_s) for receipt in receipts_of(service)[:limit]))
 
 
 def receipt_rows(receipts: Sequence[ReceiptLine]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:

@@ -12,20 +12,34 @@ from midair.cli.options import Service, service_options
 from midair.cli.show import moment
 from midair.control import client
 from midair.control.words import Receipt, ReceiptReport
+from midair.errors import DONE, NOT_RUNNING, NotRunning
 
 
 @click.command
 @click.argument("number", type=click.IntRange(1), default=None, required=False)
 @service_options
 def command(service: Service, *, number: int | None) -> int:
-    """Show everything about update NUMBER; default: the latest."""
-    report = client.ask_one(service.address(), Receipt(number=number or 0), ReceiptReport)
+    """Show everything about update NUMBER; default: the latest; also of a service that does not run (exit 5)."""
+    code = DONE
+    try:
+        document = bytes(client.ask_one(service.address(), Receipt(number=number or 0), ReceiptReport).document)
+    except NotRunning:
+        document, code = _left(service, number), NOT_RUNNING
+        if not document:
+            raise
     if service.show.as_json:
-        service.show.raw(bytes(report.document).decode())
-        return 0
-    for line in lines_of(msgspec.json.decode(report.document)):
+        service.show.raw(document.decode())
+        return code
+    for line in lines_of(msgspec.json.decode(document)):
         service.show.line(line)
-    return 0
+    return code
+
+
+def _left(service: Service, number: int | None) -> bytes:
+    from midair.cli.past import receipts_of
+
+    found = next((each for each in receipts_of(service) if number in (None, each.number)), None)
+    return msgspec.json.encode(found) if found else b""
 
 
 def lines_of(value: object, indent: str = "") -> Iterator[str]:

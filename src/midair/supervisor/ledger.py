@@ -201,18 +201,7 @@ class Ledger:
         return list(reversed(self._receipts.values()))[:limit]
 
     def line(self, receipt: Receipt) -> words.ReceiptLine:
-        return words.ReceiptLine(
-            number=receipt.number,
-            time_s=receipt.began,
-            result=receipt.result or "running",
-            source=receipt.previous_version,
-            target=receipt.version,
-            generation=receipt.generation,
-            duration_s=receipt.took_s or self._clock.now_s() - receipt.began_s,
-            by=receipt.by,
-            reason=receipt.reason,
-            fault=receipt.fault.message if receipt.fault else "",
-        )
+        return line_of(receipt, self._clock.now_s())
 
     # --- disk -----------------------------------------------------------------------------------------------------
 
@@ -221,17 +210,9 @@ class Ledger:
 
         Blocks: for the start, before anybody is served. What cannot be read is passed over.
         """
-        highest = 0
-        for path in _files(self._folder)[-IN_MEMORY:]:
-            highest = max(highest, int(os.path.basename(path).partition(".")[0]))
-            try:
-                with open(path, "rb") as file:
-                    receipt = msgspec.json.decode(file.read(), type=Receipt)
-            except (OSError, msgspec.MsgspecError):
-                continue
-            _end_unfinished(receipt)
-            self._receipts[receipt.number] = receipt
-        return highest
+        numbers = [_number(path) for path in _files(self._folder)]
+        self._receipts = {receipt.number: receipt for receipt in read_receipts(self._folder)}
+        return max(numbers, default=0)
 
     def unwritten(self) -> list[Receipt]:
         """Those that would be lost with this process, oldest first: of updates that go on, and what is on its way to the disk."""
@@ -277,6 +258,40 @@ class Ledger:
         if self._again:
             self._again.cancel()
         self._again = self._loop.call_later(AGAIN_S, self._write_next)
+
+
+def line_of(receipt: Receipt, now_s: float) -> words.ReceiptLine:
+    """now_s: on the monotonic clock, for an update that goes on."""
+    return words.ReceiptLine(
+        number=receipt.number,
+        time_s=receipt.began,
+        result=receipt.result or "running",
+        source=receipt.previous_version,
+        target=receipt.version,
+        generation=receipt.generation,
+        duration_s=receipt.took_s or now_s - receipt.began_s,
+        by=receipt.by,
+        reason=receipt.reason,
+        fault=receipt.fault.message if receipt.fault else "",
+    )
+
+
+def read_receipts(folder: str) -> list[Receipt]:
+    """The newest that an earlier life of the service has left in its folder, oldest first. What cannot be read is passed over."""
+    found = []
+    for path in _files(folder)[-IN_MEMORY:]:
+        try:
+            with open(path, "rb") as file:
+                receipt = msgspec.json.decode(file.read(), type=Receipt)
+        except (OSError, msgspec.MsgspecError):
+            continue
+        _end_unfinished(receipt)
+        found.append(receipt)
+    return found
+
+
+def _number(path: str) -> int:
+    return int(os.path.basename(path).partition(".")[0])
 
 
 def _is_repeated(found: list[Event], fields: dict[str, str | int | float | bool | None]) -> bool:
