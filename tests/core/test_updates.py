@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from midair.core.effects import Accept, Leave, Prepare, RunHook, StartWorker, StopAccepting, Verify
+from midair.core.effects import Accept, Answer, Leave, Prepare, RunHook, StartWorker, StopAccepting, Verify
 from midair.core.events import ReleaseAsked
 from midair.core.policy import HURRY_S
 from midair.testing.world import Defect, Faults
@@ -283,6 +283,17 @@ def test_a_hold_refuses_the_updates_of_others() -> None:
     assert play.opened(play.ask(by="ann", force=True))
     play.wait(61.0)
     assert play.opened(play.ask(by="ann"))
+
+
+@pytest.mark.parametrize(
+    ("for_s", "said"),
+    [(43200.0, "for 12 h"), (5400.0, "for 90 min"), (45.0, "for 45 s"), (0.5, "for 0.5 s"), (0.0, "until released")],
+)
+def test_for_how_long_updates_are_held_is_said_as_it_was_typed(for_s: float, said: str) -> None:
+    play = Play()
+    play.serve()
+    play.hold(for_s=for_s)
+    assert play.said(Answer)[-1].text == f"updates are held {said}"
 
 
 def test_a_hold_that_is_released_holds_nobody() -> None:

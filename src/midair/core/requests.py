@@ -124,8 +124,16 @@ def hold(turn: Turn, asked: HoldAsked) -> None:
     if asked.for_s:
         turn.wake("hold", asked.for_s)
     turn.note("held", by=asked.by, reason=asked.reason, for_s=asked.for_s or None)
-    how_long = f"for {asked.for_s:g} s" if asked.for_s else "until released"
+    how_long = f"for {_length(asked.for_s)}" if asked.for_s else "until released"
     turn.do(Answer(asked.request, text=f"updates are held {how_long}"))
+
+
+def _length(for_s: float) -> str:
+    """``12 h``, ``90 min``, ``45 s``: in the longest unit that it is a whole number of."""
+    for unit_s, name in ((3600, "h"), (60, "min")):
+        if for_s % unit_s == 0:
+            return f"{for_s / unit_s:g} {name}"
+    return f"{for_s:g} s"
 
 
 def release(turn: Turn, asked: ReleaseAsked) -> None:

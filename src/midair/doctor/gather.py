@@ -83,7 +83,7 @@ def _machine(
         has_systemd=os.path.isdir(f"{root}/run/systemd/system"),
         is_container=is_kubernetes or marks or any(word in groups for word in ("docker", "kubepods", "lxc")),
         is_kubernetes=is_kubernetes,
-        first_process=_text(f"{root}/proc/1/cmdline").replace("\0", " ").strip(),
+        first_process=_text(f"{root}/proc/1/cmdline").replace("\0", " ").replace("\n", " ").strip(),
     )
 
 

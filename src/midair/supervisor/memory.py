@@ -46,7 +46,8 @@ def lack_of_room(workers: Sequence[int], zygotes: Sequence[int], count: int, roo
     need, need_by_slot = (int((common + private * each) * (1 + RESERVE)) for each in (count, at_most_more))
     if need <= left:
         return None
-    figures = f"need about {need // MIB} MiB beside the {len(workers)} that serve, one by one {need_by_slot // MIB} MiB"
+    those = f"the {len(workers)} that serve" if len(workers) > 1 else "the one that serves"
+    figures = f"need about {need // MIB} MiB beside {those}, one by one {need_by_slot // MIB} MiB"
     return Lack(f"{count} new workers {figures}, and {left // MIB} MiB are left", need_by_slot <= left)
 
 
