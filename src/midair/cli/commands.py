@@ -77,5 +77,7 @@ Options:
 A command finds its service by the folder it is typed in, by -C FOLDER, or by
 --name NAME. Every command has --json.
 
+When something is wrong, type midair status first: it says what to type next.
+
 {EXIT_CODES}
 """
