@@ -13,7 +13,7 @@ from midair.control import words
 from midair.control.client import ask_one
 from midair.control.words import Hold
 from midair.testing.client import Load
-from tests.support.memory import MIB, Group
+from tests.support.groups import MIB, Group
 from tests.support.service import APPS, Done, Service
 from tests.support.toml import Setting
 from tests.support.waiting import wait_for

@@ -24,7 +24,7 @@ from tests.explained.shops import (
     shop,
     short_of_memory,
 )
-from tests.support.memory import memory_group
+from tests.support.groups import memory_group
 from tests.support.service import Done, clean_environment
 from tests.support.toml import toml
 

@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from midair.testing.client import Load
-from tests.support.memory import MIB, Group, memory_group
+from tests.support.groups import MIB, Group
 from tests.support.service import Service
 from tests.support.toml import Setting
 
 pytestmark = [pytest.mark.slow, pytest.mark.root]
 
 LARGE_MIB = 60
-
-
-@pytest.fixture
-def group() -> Iterator[Group]:
-    with memory_group() as made:
-        yield made
 
 
 def _large(tmp_path: Path, group: Group, workers: int = 2, **settings: Setting) -> Service:

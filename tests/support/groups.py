@@ -1,4 +1,4 @@
-"""A control group with a limit on memory: a machine that is short of it."""
+"""A control group with a limit on memory, for a service that is to run short of it."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Group:
 
 @contextlib.contextmanager
 def memory_group() -> Iterator[Group]:
-    """One of its own, gone at the end. Skips the test where none can be made, except where everything must be there."""
+    """One for a test; where none can be made the test is skipped, except where everything must be there."""
     kinds = (
         (Path("/sys/fs/cgroup/memory"), "memory.limit_in_bytes", "memory.usage_in_bytes"),
         (Path("/sys/fs/cgroup"), "memory.max", "memory.current"),
@@ -66,10 +66,18 @@ def memory_group() -> Iterator[Group]:
         except OSError:
             continue
         if (made.folder / limit).exists():
-            yield made
-            made.remove()
+            try:
+                yield made
+            finally:
+                made.remove()
             return
         made.folder.rmdir()
     if os.environ.get("CI") == "true":
         pytest.fail("no control group can be made: this test needs root, and a writable /sys/fs/cgroup")
     pytest.skip("no control group can be made here")
+
+
+@pytest.fixture
+def group() -> Iterator[Group]:
+    with memory_group() as made:
+        yield made
