@@ -8,7 +8,7 @@ STAMP  := $(VENV)/.installed
 # Stale bytecode is one of the things the product guards against: the tests must be able to see it.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-core lint types check wheel docs lock bench bench-memory bench-save soak system-parts format clean
+.PHONY: demo test test-core lint types check wheel docs lock bench bench-memory bench-save soak system-parts container-tools format clean
 
 $(STAMP): requirements-dev.txt pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -96,12 +96,23 @@ lock: $(STAMP)
 	  --no-emit-index-url --no-annotate --no-header -c requirements-dev.txt requirements-bench.in -o requirements-bench.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-annotate --no-header requirements-docs.in -o requirements-docs.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-annotate --no-header requirements-containers.in -o requirements-containers.txt
+
+# What reads a Dockerfile, a Compose file and manifests as their own tools do: a quarter of a gigabyte, so in an environment of its own.
+TOOLS := $(VENV)/container-tools
+container-tools: $(TOOLS)/.installed
+$(TOOLS)/.installed: requirements-containers.txt
+	test -x $(TOOLS)/bin/python || $(PYTHON) -m venv $(TOOLS)
+	$(TOOLS)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-containers.txt
+	touch $@
 
 # Debian parts that some tests and benches need; without them those tests are skipped, and say so.
 system-parts:
 	apt-get update -qq
 	apt-get install -y -qq --no-install-recommends wrk golang-go golang-github-gin-gonic-gin-dev prometheus openssl chromium \
 	  systemd-container systemd-journal-remote prometheus-alertmanager runc
+	$(MAKE) --no-print-directory container-tools
 	command -v npm >/dev/null || apt-get install -y -qq --no-install-recommends nodejs npm
 
 clean:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+TOOLS = Path(__file__).parent.parent.parent / ".venv/container-tools/bin"
+
 
 def needs(program: str) -> None:
     """Skip the test where the program is not installed; a run that has to show everything (CI=true) fails instead."""
@@ -21,6 +23,14 @@ def _is_missing(part: str, way_out: str = "make system-parts") -> None:
     if os.environ.get("CI") == "true":
         pytest.fail(said)
     pytest.skip(said)
+
+
+def container_tool(name: str) -> str:
+    """The path of a program that reads containers' files; skips, or fails with CI=true, where it is not installed."""
+    path = TOOLS / name
+    if not path.exists():
+        _is_missing(name, "make container-tools")
+    return str(path)
 
 
 def needs_root() -> None:
