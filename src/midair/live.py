@@ -31,6 +31,9 @@ T = TypeVar("T")
 EXTENSION = "midair"
 """The key in ``scope["extensions"]`` under which the worker is found."""
 
+TRACE = "midair.trace"
+"""The key beside it under which a call's own span stands, if there are traces: it links to that of the worker before."""
+
 draining = asyncio.Event()
 """Set while this worker retires: a newer version serves, and what does not move has until ``drain.timeout``."""
 

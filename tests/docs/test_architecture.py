@@ -20,6 +20,7 @@ LEVELS = (
     {"browser"},
     {"library", "lending"},
     {"watch"},
+    {"traces"},
     {"release", "systemd"},
     {"sockets", "observe"},
     {"config"},

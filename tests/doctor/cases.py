@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 
-from midair.config.schema import Settings
-from midair.doctor.facts import Application, Facts, Kernel, Limits, Machine, Place, Releases, Running
+from midair.config.schema import Settings, Traces
+from midair.doctor.facts import Application, Facts, Kernel, Limits, Machine, Place, Releases, Running, Telemetry
 
 SETTINGS = Settings(name="shop", folder="/srv/shop/current", app="shop.web:app", workers=4)
 RUNNING = Running(
@@ -124,6 +124,26 @@ CASES = (
     case("secrets", "warning", ".env", application=application(open_secrets=("/srv/shop/.env",))),
     case("certificate", "warning", "ends in 3 days", application=application(certificate_left_s=3 * 86400.0)),
     case("certificate", "problem", "has ended", application=application(certificate_left_s=-5.0)),
+    case(
+        "traces-installed",
+        "problem",
+        "traces.endpoint is set",
+        settings=settings(traces=Traces(endpoint="http://127.0.0.1:4318")),
+        telemetry=Telemetry(has_extra=False, install="/usr/bin/python3 -m pip install 'midair[traces]'"),
+    ),
+    case(
+        "traces-installed",
+        "note",
+        "OTEL_EXPORTER_OTLP_ENDPOINT is set",
+        telemetry=Telemetry(has_extra=False, install="/usr/bin/python3 -m pip install 'midair[traces]'"),
+    ),
+    case(
+        "traces-taken",
+        "warning",
+        "takes no spans: Connection refused",
+        settings=settings(traces=Traces(endpoint="http://127.0.0.1:4318")),
+        telemetry=Telemetry(url="http://127.0.0.1:4318/v1/traces", why_not="Connection refused"),
+    ),
     case(
         "runtime-folder",
         "problem",

@@ -348,7 +348,10 @@ def _tell(show: Show, incident: Incident) -> None:
     for each in incident.evidence:
         if each.update:
             update = " ".join(filter(None, (f"update {each.update} of {each.service}", each.receipt.get("result"))))
-            show.line(f"{update}: {len(each.lines)} lines from {each.lines_from}")
+            trace = each.receipt.get("trace", {}).get("id", "")
+            show.line(
+                f"{update}: {len(each.lines)} lines from {each.lines_from}" + (f"; trace {trace}" if trace else "")
+            )
         for sentence in each.missing:
             show.warning(f"missing: {sentence}")
     show.note(f"midair alerts show {incident.incident} tells everything")

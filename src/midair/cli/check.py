@@ -8,11 +8,12 @@ import time
 import click
 
 from midair.cli.options import Service, service_options
-from midair.cli.preflight import check_certificate, check_program, import_application
+from midair.cli.preflight import check_certificate, check_program, check_traces, import_application
 from midair.cli.running import override_of_target
 from midair.cli.show import Show
 from midair.config.schema import Settings
 from midair.sockets.configured import check_addresses
+from midair.traces.answering import why_not
 
 
 @click.command
@@ -25,9 +26,12 @@ def command(service: Service, *, target: str, main_file: str, no_import: bool) -
     loaded = service.sources(override_of_target((target,) if target else (), (), main_file)).load()
     check_addresses(loaded)
     ends_s = check_certificate(loaded.settings)
+    where = check_traces(loaded.settings, os.environ)
     said: dict[str, object] = {"name": loaded.settings.name, "file": loaded.file, "warnings": list(loaded.warnings)}
     if ends_s:
         said["certificate_ends_s"] = ends_s
+    if where:
+        said |= {"traces": where.url, "traces_fault": why_not(where)}
     if not no_import:
         said |= _check_target(loaded.settings)
     if service.show.as_json:
@@ -39,6 +43,8 @@ def command(service: Service, *, target: str, main_file: str, no_import: bool) -
         service.show.note(f"will not be forked: {reason}")
     if ends_s:
         _show_end(service.show, ends_s)
+    if where and said["traces_fault"]:
+        service.show.warning(f"the collector at {where.url} takes no spans: {said['traces_fault']}")
     service.show.line(_sentence(said, loaded.settings))
     return 0
 

@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import click
+import msgspec
 
 from midair.cli.follow import Watcher
-from midair.cli.options import REASON, TIMEOUT, Service, service_options
-from midair.cli.preflight import check_certificate, check_program, import_application
+from midair.cli.options import REASON, TIMEOUT, TRACE, Service, service_options, tracestate
+from midair.cli.preflight import check_certificate, check_program, check_traces, import_application
 from midair.cli.show import Progress, age, clean, json_of, moment, size
 from midair.config.load import Loaded, ServiceAddress, load, load_client, sources_for_run
 from midair.config.schema import Deploy
@@ -54,6 +55,7 @@ NAMED_BY_FILES = ("file", "git", "package")
 @click.option("--now", is_flag=True, help="Do not queue, do not pace: everything moves at once.")
 @click.option("--force", is_flag=True, help="Also a version that was rolled back.")
 @REASON
+@TRACE
 @TIMEOUT
 @service_options
 def command(
@@ -69,6 +71,7 @@ def command(
     now: bool,
     force: bool,
     reason: str,
+    traceparent: str,
     timeout: float,
 ) -> int:
     """Put PATH (a folder, an archive, or - for a tar stream) into a release folder of its own, let `current` name it, and
@@ -86,7 +89,7 @@ def command(
     source = read_source(path, ref) if path else None
     settings = _settings_in(source)
     layout = _layout(service, root, settings)
-    asked = Reload(now=now, force=force, reason=reason)
+    asked = Reload(now=now, force=force, reason=reason, traceparent=traceparent, tracestate=tracestate())
     live = _Live(service, _address(service, layout, source), layout, asked, timeout)
     deployer = Deployer(layout, live, check=_check, environ=os.environ, begins=live.times.begins)
     if source is None:
@@ -243,6 +246,7 @@ def _check(loaded: Loaded) -> None:
     """As ``midair check``."""
     check_addresses(loaded)
     check_certificate(loaded.settings)
+    check_traces(loaded.settings, os.environ)
     if loaded.settings.is_command:
         check_program(loaded.settings)
     else:
@@ -310,12 +314,16 @@ class _Live:
         asked = self._asked
         expect = self._expected(folder)
         return self._follow(
-            Reload(now=asked.now, force=asked.force, reason=asked.reason, expect=expect),
+            msgspec.structs.replace(asked, expect=expect),
             "the next midair deploy lets current name what serves then",
         )
 
     def go_back(self) -> Outcome:
-        return self._follow(Rollback(now=self._asked.now, reason=self._asked.reason), "midair status shows it")
+        asked = self._asked
+        request = Rollback(
+            now=asked.now, reason=asked.reason, traceparent=asked.traceparent, tracestate=asked.tracestate
+        )
+        return self._follow(request, "midair status shows it")
 
     def _follow(self, request: Reload | Rollback, meanwhile: str) -> Outcome:
         watcher = Watcher(self._show)

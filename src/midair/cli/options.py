@@ -8,11 +8,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Concatenate, ParamSpec
 
 import click
+from click.core import ParameterSource
 from msgspec import Struct
 
 from midair.cli.show import Show
 from midair.config.client import ServiceAddress, load_client
 from midair.config.units import DURATION, RATE, BadUnit, read_duration, read_rate
+from midair.traces.context import TRACEPARENT, TRACESTATE, read
 
 if TYPE_CHECKING:
     from midair.config.load import Override, RunSources
@@ -116,6 +118,28 @@ class Rate(click.ParamType[float]):
         return rate
 
 
+def _context(ctx: click.Context, param: click.Parameter, value: str) -> str:
+    """As it is, if it is one. Whatever stands in a variable is no mistake of whoever types the command."""
+    if not value or read(value) is not None:
+        return value
+    if ctx.get_parameter_source(param.name or "") is ParameterSource.COMMANDLINE:
+        raise click.BadParameter(f"{value!r} is no traceparent, such as 00-(32 digits)-(16 digits)-01", ctx, param)
+    return ""
+
+
+def tracestate() -> str:
+    """What belongs to a ``traceparent`` of the environment."""
+    return os.environ.get(TRACESTATE, "")
+
+
+TRACE = click.option(
+    "--traceparent",
+    metavar="CONTEXT",
+    default="",
+    envvar=TRACEPARENT,
+    callback=_context,
+    help="The update is a span of this trace (W3C); default: $TRACEPARENT.",
+)
 REASON = click.option("-m", "--reason", metavar="TEXT", default="", help="Why; kept in the receipt.")
 TIMEOUT = click.option(
     "--timeout", type=Duration(), default=0.0, metavar="DURATION", help="Stop watching after this long (exit 6)."

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping
 
 import msgspec
 
 from midair.config.schema import Settings
 from midair.errors import ApplicationError, ConfigError, Fault, WorldError
+from midair.traces import destination
+from midair.traces.destination import Destination
+from midair.traces.errors import TracesMissing, TracesNowhere
 from midair.worker.settings import Served
 
 IMPORT_WITHIN_S = 60.0
@@ -67,6 +71,23 @@ def check_certificate(settings: Settings) -> float:
     return load(settings.tls.within(settings.folder)).not_after.timestamp()
 
 
+def check_traces(settings: Settings, ambient: Mapping[str, str]) -> Destination | None:
+    """Where spans of this service go; None: nowhere. Raises TracesMissing and TracesNowhere."""
+    if not destination.needs_looking(settings, ambient):
+        return None
+    has_extra = destination.is_installed()
+    if settings.traces.endpoint and not has_extra:
+        raise TracesMissing(sys.executable, "traces.endpoint is set")
+    found = destination.destination(settings, ambient, has_extra=has_extra)
+    if settings.traces.requests and found is None and not _is_disabled(ambient):
+        raise TracesNowhere("traces.requests is set, and nobody is named who takes them")
+    return found
+
+
+def _is_disabled(ambient: Mapping[str, str]) -> bool:
+    return ambient.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
+
+
 def import_application(settings: Settings, ambient: Mapping[str, str]) -> tuple[Imported, str]:
     """``check_application`` in the interpreter and the environment that a start would give it; and that interpreter."""
     from midair.release.environment import build_environment
@@ -90,6 +111,7 @@ def check_application(settings: Settings, python: str, environment: Mapping[str,
         "interface": settings.serve.interface,
         "main": settings.main,
         "arguments": settings.arguments,
+        "is_traced": settings.traces.requests,
     }
     line = [python, "-P", "-m", "midair.worker.check", msgspec.json.encode(order).decode()]
     try:

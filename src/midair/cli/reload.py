@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from midair.cli.follow import follow
-from midair.cli.options import REASON, TIMEOUT, Rate, Service, service_options
+from midair.cli.options import REASON, TIMEOUT, TRACE, Rate, Service, service_options, tracestate
 from midair.control.words import Reload, Wait
 
 
@@ -27,6 +27,7 @@ from midair.control.words import Reload, Wait
 @click.option("--no-rollback", is_flag=True, help="For releases that the old code cannot follow.")
 @click.option("--code-only", is_flag=True, help="Keep the running settings; do not read the configuration.")
 @REASON
+@TRACE
 @TIMEOUT
 @service_options
 def command(
@@ -41,6 +42,7 @@ def command(
     no_rollback: bool,
     code_only: bool,
     reason: str,
+    traceparent: str,
     timeout: float,
 ) -> int:
     """Update to the code on disk. Returns when the new version serves (0) or was refused (4).
@@ -59,5 +61,7 @@ def command(
         no_rollback=no_rollback,
         drain_rate_per_s=drain_rate,
         reason=reason,
+        traceparent=traceparent,
+        tracestate=tracestate(),
     )
     return follow(service, request, timeout_s=timeout, wait=until)

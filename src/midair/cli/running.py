@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from midair.cli.options import Service, service_options
-from midair.cli.preflight import check_certificate, import_application
+from midair.cli.preflight import check_certificate, check_traces, import_application
 from midair.config.layers import FlagValue
 from midair.config.load import Loaded, Override, RunSources
 from midair.sockets.configured import check_addresses
@@ -195,6 +195,7 @@ class Typed(Struct, frozen=True):
         loaded = sources.load()
         check_addresses(loaded)
         check_certificate(loaded.settings)
+        check_traces(loaded.settings, os.environ)
         for warning in loaded.warnings:
             self.service.show.warning(warning)
         return sources.describing(loaded), loaded

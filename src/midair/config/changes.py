@@ -63,6 +63,7 @@ EFFECTS: dict[str, Effect] = {
     "log.level": "update",
     "metrics": "restart",
     "admin": "restart",
+    "traces": "update",
     "process": "update",
     "is_dev": "restart",
     "watch": "update",
@@ -173,7 +174,10 @@ def redacted(settings: Settings) -> Settings:
     """The same settings with every secret hidden: what may be printed, logged or sent."""
     shown = msgspec.structs.replace(settings, env={name: _hidden(value) for name, value in settings.env.items()})
     for name in SECRETS:
-        shown = _with_value(shown, all_keys()[name].path, shown_value(settings, name))
+        if all_keys()[name].kind is not Kind.ENVIRONMENT:
+            shown = _with_value(shown, all_keys()[name].path, shown_value(settings, name))
+    headers = {name: _hidden(value) for name, value in settings.traces.headers.items()}
+    shown = _with_value(shown, ("traces", "headers"), headers)
     beside = tuple(
         msgspec.structs.replace(process, env={name: _hidden(value) for name, value in process.env.items()})
         for process in settings.dev.process

@@ -40,7 +40,7 @@ NOT_ZERO = (
     "deploy.timeout",
 )
 """Zero would mean never or nothing here; where it means off, the schema says so."""
-AT_MOST_WHOLE = ("drain.rate", "drain.halt_at", "rollback.rate", "bake.error_rate")
+AT_MOST_WHOLE = ("drain.rate", "drain.halt_at", "rollback.rate", "bake.error_rate", "traces.sample")
 WORKERS_MAX = 4096
 """More is a slip of the finger: each is a process."""
 
@@ -60,6 +60,7 @@ def check(
     _proxies(found, settings)
     _headers(found, settings)
     _tls(found, settings)
+    _traces(found, settings)
     if reason := name_problem(settings.name):
         found.add("name", f"the name {settings.name!r} {reason}", 'give another: name = "…" or --name')
     if not settings.bind and settings.listener == "lent" and settings.workers > 1:
@@ -296,6 +297,28 @@ def _tls(found: Found, settings: Settings) -> None:
                 "tls.plain", f"tls.plain has {plain}, which is not in bind", "write it as bind has it", also=("bind",)
             )
 
+
+def _traces(found: Found, settings: Settings) -> None:
+    traces = settings.traces
+    if traces.endpoint and not _HTTP_BASE.fullmatch(traces.endpoint):
+        found.add(
+            "traces.endpoint",
+            f"traces.endpoint = {traces.endpoint!r} is not where OTLP is spoken over HTTP",
+            'such as "http://127.0.0.1:4318"; gRPC (port 4317) is not spoken',
+        )
+    if traces.requests and settings.command:
+        found.add(
+            "traces.requests",
+            "traces.requests is for applications: a program accepts its requests itself",
+            "leave it out; the program is told version and generation in OTEL_RESOURCE_ATTRIBUTES",
+            also=("command",),
+        )
+    for name, value in traces.headers.items():
+        if not _HEADER_NAME.fullmatch(name) or not _is_header_value(value):
+            found.add("traces.headers", f"traces.headers has {name!r}, which cannot be a header with what it says")
+
+
+_HTTP_BASE = re.compile(r"https?://[^\s/?#@]+(/[^\s?#]*)?")
 
 _ANY = ("", "*", "0.0.0.0", "::")
 _LOCAL = ("localhost", "127.0.0.1", "::1")

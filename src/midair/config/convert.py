@@ -69,6 +69,8 @@ def write(key: Key, value: object) -> str:
         return _UNITS[key.kind][1](value)
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, Mapping):
+        return ", ".join(value)  # Its names: what they stand for may be secret.
     if isinstance(value, tuple):
         return shlex.join(value) if key.kind is Kind.COMMAND else ", ".join(map(str, value))
     return str(value)

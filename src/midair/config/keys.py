@@ -59,11 +59,17 @@ COMMANDS = {
     "dev.process.command",
     "watch.action.run",
 }
-MAIN_KEYS = {"health": "health.path", "metrics": "metrics.address", "admin": "admin.address", "bake": "bake.for"}
+MAIN_KEYS = {
+    "health": "health.path",
+    "metrics": "metrics.address",
+    "admin": "admin.address",
+    "traces": "traces.endpoint",
+    "bake": "bake.for",
+}
 """A table written as a plain value sets its main key: ``health = "/healthz"``."""
 NOT_KEYS = {"folder", "is_dev"}
 """Fields that nobody writes: where the configuration was found, and which command reads it."""
-SECRETS = {"tls.keyfile_password"}
+SECRETS = {"tls.keyfile_password", "traces.headers"}
 """Keys whose values are shown nowhere, not even when they are refused. (Those of ``[env]`` are not, either.)"""
 MIRRORS = {"serve.drain_idle_grace_s": "drain.idle_grace_s"}
 """Fields that the worker must be told, under the name by which it knows them: field -> the field that it repeats."""

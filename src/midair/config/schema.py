@@ -195,6 +195,22 @@ class Admin(Table, frozen=True, kw_only=True):
     behind it."""
 
 
+class Traces(Table, frozen=True, kw_only=True):
+    """Updates, and if wanted requests, as traces of OpenTelemetry. Takes ``midair[traces]``."""
+
+    endpoint: str = ""
+    """Where a collector takes OTLP over HTTP, such as ``http://127.0.0.1:4318``; ``/v1/traces`` is added. Empty: what
+    OTEL_EXPORTER_OTLP_ENDPOINT says, if midair was installed with ``midair[traces]``; else there are none."""
+    requests: bool = False
+    """Each request and WebSocket is a span of the worker that serves it. The application's environment needs ``midair[traces]``,
+    too."""
+    sample_share: float = 1.0
+    """Share of the requests whose trace begins here that is recorded. Who calls with a trace of its own has decided already.
+    Updates always are."""
+    headers: dict[str, str] = {}
+    """Sent with each export, such as the key of a hosted collector. Values may be ``file:PATH``, and are never shown."""
+
+
 class Process(Table, frozen=True, kw_only=True):
     """A program of the same version beside the workers (``[[process]]``): a queue consumer, a scheduler."""
 
@@ -398,6 +414,7 @@ class Settings(Table, frozen=True, kw_only=True):
     log: Log = Log()
     metrics: Metrics = Metrics()
     admin: Admin = Admin()
+    traces: Traces = Traces()
     is_dev: bool = False
     """Run by ``midair dev``."""
     watch: Watch = Watch()

@@ -81,6 +81,8 @@ def read_share(text: str) -> float:
         return 0.0
     if text.endswith("s"):
         raise BadUnit("is not a share")
+    if _BARE.fullmatch(text) and 0 < Decimal(text) <= 1:
+        raise BadUnit("is not a share", f'write "{write_rate(float(text))}"')
     return read_rate(text)
 
 

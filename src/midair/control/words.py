@@ -82,6 +82,9 @@ class Reload(Ask, frozen=True, kw_only=True):
     drain_rate_per_s: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.0
     """Share of the connections that may move in a second, in this update; 0: as configured."""
     reason: str = ""
+    traceparent: str = ""
+    """The trace within which it is asked for, as W3C has it; the update is a span of it."""
+    tracestate: str = ""
 
 
 class Rollback(Ask, frozen=True, kw_only=True):
@@ -90,6 +93,9 @@ class Rollback(Ask, frozen=True, kw_only=True):
     now: bool = False
     wait: Wait = "commit"
     reason: str = ""
+    traceparent: str = ""
+    """The trace within which it is asked for, as W3C has it; the update is a span of it."""
+    tracestate: str = ""
 
 
 class Scale(Ask, frozen=True, kw_only=True):
@@ -121,6 +127,9 @@ class Upgrade(Ask, frozen=True, kw_only=True):
     """Re-execute the supervisor in place. Its end of this connection is handed on, so the outcome still arrives."""
 
     reason: str = ""
+    traceparent: str = ""
+    """The trace within which it is asked for, as W3C has it; the update is a span of it."""
+    tracestate: str = ""
 
 
 class Stop(Ask, frozen=True, kw_only=True):

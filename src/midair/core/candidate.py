@@ -94,7 +94,18 @@ def _open(turn: Turn, asked: UpdateAsked, generation: Generation) -> Update:
         is_first=service.serving is None,
     )
     service.candidate = update
-    turn.do(Opened(update.id, update.generation, asked.request, asked.by, asked.reason, service.serving))
+    turn.do(
+        Opened(
+            update.id,
+            update.generation,
+            asked.request,
+            asked.by,
+            asked.reason,
+            service.serving,
+            asked.traceparent,
+            asked.tracestate,
+        )
+    )
     turn.enter(update, "build")
     return update
 

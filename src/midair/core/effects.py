@@ -139,6 +139,9 @@ class Opened(Struct, frozen=True):
     by: str
     reason: str
     previous: GenerationId | None
+    traceparent: str = ""
+    """The trace within which it was asked for, as W3C has it."""
+    tracestate: str = ""
 
 
 class Entered(Struct, frozen=True):

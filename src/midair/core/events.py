@@ -39,6 +39,9 @@ class UpdateAsked(Struct, frozen=True):
     """Refuse any other version than this one."""
     no_rollback: bool = False
     """The old code cannot follow this version: never go back from it by itself or on request."""
+    traceparent: str = ""
+    """The trace within which it is asked for, as W3C has it; not read here."""
+    tracestate: str = ""
 
 
 class RollbackAsked(Struct, frozen=True):
@@ -47,6 +50,8 @@ class RollbackAsked(Struct, frozen=True):
     reason: str = ""
     now: bool = False
     """Connections come back all at once, whatever ``rollback.rate`` says."""
+    traceparent: str = ""
+    tracestate: str = ""
 
 
 class ScaleAsked(Struct, frozen=True):

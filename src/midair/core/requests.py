@@ -95,7 +95,16 @@ def _nothing_before(turn: Turn, asked: RollbackAsked) -> None:
 def _as_update(turn: Turn, asked: RollbackAsked) -> UpdateAsked:
     """An ordinary update, whose connections come back as fast as ``rollback.rate`` says."""
     rate_per_s = turn.service.policy.rollback_rate_per_s
-    return UpdateAsked(asked.request, asked.by, asked.reason, force=True, now=asked.now, drain_rate_per_s=rate_per_s)
+    return UpdateAsked(
+        asked.request,
+        asked.by,
+        asked.reason,
+        force=True,
+        now=asked.now,
+        drain_rate_per_s=rate_per_s,
+        traceparent=asked.traceparent,
+        tracestate=asked.tracestate,
+    )
 
 
 def _bar(turn: Turn, asked: RollbackAsked, why: str) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import get_args
 
-from midair.doctor import application, configuration, container, kernel, limits, permissions, releases, unit
+from midair.doctor import application, configuration, container, kernel, limits, permissions, releases, traces, unit
 from midair.doctor.facts import Facts
 from midair.doctor.finding import LEVELS, WRITTEN, Check, Group, Level, Result
 
-ROOMS = (configuration, application, permissions, limits, kernel, unit, container, releases)
+ROOMS = (configuration, traces, application, permissions, limits, kernel, unit, container, releases)
 """Where checks stand; reading a file puts its checks into the list."""
 
 _ORDER = get_args(Group)

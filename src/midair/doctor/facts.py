@@ -126,6 +126,19 @@ class Running:
 
 
 @dataclass(frozen=True, slots=True)
+class Telemetry:
+    """Where traces go that somebody wants."""
+
+    url: str = ""
+    """Empty: nowhere, since what would send them is missing."""
+    has_extra: bool = True
+    install: str = ""
+    """What would install it."""
+    why_not: str = ""
+    """Why the collector takes nothing; empty: it does."""
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     settings: Settings
     ours: str
@@ -138,3 +151,5 @@ class Facts:
     properties: dict[str, str] = field(default_factory=dict)
     """Of the unit, as ``systemctl show`` has them."""
     releases: Releases | None = None
+    telemetry: Telemetry | None = None
+    """None: nobody wants traces."""

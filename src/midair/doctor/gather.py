@@ -8,6 +8,7 @@ import os
 import platform
 import stat
 import subprocess
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -16,13 +17,16 @@ from midair import __version__
 from midair.config.quota import usable_cpus
 from midair.config.schema import Settings
 from midair.control.words import ConfigReport, StatusReport
-from midair.doctor.facts import Application, Facts, Kernel, Limits, Machine, Place, Releases, Running
+from midair.doctor.facts import Application, Facts, Kernel, Limits, Machine, Place, Releases, Running, Telemetry
 from midair.errors import MidairError
 from midair.lending.kernel import MACHINES, may_copy_descriptors
 from midair.release.folders import current_release, layout_of, read_journal
 from midair.sockets.address import BadAddress, UnixAddress, parse
 from midair.sockets.bind import taken
 from midair.supervisor.memory import lack_of_room
+from midair.traces import destination
+from midair.traces.answering import why_not
+from midair.traces.errors import install_line
 
 PROPERTIES = (
     *("Type", "KillMode", "OOMPolicy", "TimeoutStartUSec", "TimeoutStopUSec", "ExecReload", "Restart"),
@@ -62,6 +66,7 @@ def gather(
         unit=unit,
         properties=_properties(unit) if unit else {},
         releases=_releases(settings, report),
+        telemetry=_telemetry(settings, environ),
     )
 
 
@@ -333,6 +338,19 @@ def _releases(settings: Settings, report: StatusReport | None) -> Releases | Non
         current=current_release(layout),
         serves=homes.get(report.serving, "") if report else "",
         is_unfinished=read_journal(layout) is not None,
+    )
+
+
+def _telemetry(settings: Settings, environ: Mapping[str, str]) -> Telemetry | None:
+    if not destination.needs_looking(settings, environ):
+        return None
+    has_extra = destination.is_installed()
+    where = destination.destination(settings, environ, has_extra=has_extra)
+    return Telemetry(
+        url=where.url if where else "",
+        has_extra=has_extra,
+        install=install_line(sys.executable),
+        why_not=why_not(where) if where else "",
     )
 
 

@@ -73,6 +73,10 @@ class Cell(IntEnum):
     """What we refuse without asking the application is not among them, but in CLOSED_REFUSED."""
     STREAMS = 45
     """Responses under way of which a part was sent and more is to come."""
+    SPANS_EXPORTED = 46
+    """Spans of requests that a collector has taken."""
+    SPANS_DROPPED = 47
+    """And those that it never got."""
 
 
 def class_of(status: int) -> Cell:

@@ -43,8 +43,11 @@ STATES = ("idle", "active", "websocket", "stream", "draining")
 """What a connection does; each is in one of them."""
 STEPS = ("pre", "build", "check", "post")
 """The lists of ``[build]``."""
-KINDS = ("supervisor", "base", "zygote", "worker", "companion", "endpoints")
-"""Of processes: base is all that zygotes are forked from, companion a [[process]], endpoints what serves the figures."""
+KINDS = ("supervisor", "base", "zygote", "worker", "companion", "endpoints", "traces")
+"""Of processes: base is all that zygotes are forked from, companion a [[process]], endpoints what serves the figures, traces what
+tells a collector of updates."""
+SPANS_OF = ("updates", "requests")
+SPANS = ("exported", "dropped")
 CHANGES = ("create", "write", "remove", "move", "chmod")
 """``watch.words.Kind``, which is above this room."""
 
@@ -157,6 +160,8 @@ class MetricsSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     log_lines_dropped: int = 0
     control_refusals: dict[str, int] = {}
     """By REFUSALS."""
+    spans: dict[str, dict[str, int]] = {}
+    """Of updates and of requests (SPANS_OF), by what became of them (SPANS)."""
     certificate_not_after_s: float = 0.0
     """Seconds since the epoch when the first of the certificates that are shown ends; 0: there is no TLS."""
     supervisor_resident_bytes: int = 0
@@ -318,6 +323,14 @@ def _queues(value: Callable[[QueueFigures], int]) -> Callable[[MetricsSnapshot],
     ]
 
 
+def _spans(snapshot: MetricsSnapshot) -> Iterable[Sample]:
+    return [
+        Sample(snapshot.spans.get(of, {}).get(became, 0), (("of", of), ("result", became)))
+        for of in SPANS_OF
+        for became in SPANS
+    ]
+
+
 def _memory(snapshot: MetricsSnapshot) -> Iterable[Sample]:
     sums: dict[tuple[str, str], int] = {}
     for each in snapshot.processes:
@@ -416,6 +429,9 @@ METRICS = (
     Metric("midair_control_refusals_total", "counter",
            "Commands turned away at the control socket, by why: not_allowed, garbage, too_many, silent, unread.",
            _by("why", lambda s: s.control_refusals), ("why",), {"why": REFUSALS}),
+    Metric("midair_trace_spans_total", "counter",
+           "Spans by what became of them: exported (a collector has them), dropped (it did not take them, and too much waited).",
+           _spans, ("of", "result"), {"of": SPANS_OF, "result": SPANS}),
     Metric("midair_start_time_seconds", "gauge", "When the service started.",
            _one(lambda s: s.started_s)),
     Metric("midair_supervisor_resident_memory_bytes", "gauge", "Resident memory of the supervisor.",

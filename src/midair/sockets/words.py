@@ -25,7 +25,7 @@ import msgspec
 from midair.errors import Fault
 from midair.observe.holding import Holding
 from midair.sockets.passing import MESSAGE_MAX_BYTES
-from midair.worker.settings import DevSettings, Served, ServeSettings, TlsSettings
+from midair.worker.settings import DevSettings, Served, ServeSettings, TlsSettings, Traced
 
 PROTOCOL = 1
 DETAIL_MAX = 16 * 1024
@@ -69,6 +69,8 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True):
     """They are a command's, and stay in the mode that they have: it may rely on it."""
     dev: DevSettings | None = None
     """Run by ``midair dev``."""
+    traced: Traced | None = None
+    """How its processes are named in telemetry, and where spans of its requests go."""
     snapshot: bool = False
     """Its import is recorded, so that a later one may go on from within it."""
 

@@ -27,6 +27,7 @@ from midair.observe.metrics import (
     REFUSALS,
     REPLACED,
     RESULTS,
+    SPANS,
     STATES,
     DevFigures,
     Durations,
@@ -62,6 +63,8 @@ class Counted(msgspec.Struct):
     ends: dict[str, int] = msgspec.field(default_factory=lambda: dict.fromkeys(ENDS, 0))
     crash_loops: int = 0
     control_refusals: dict[str, int] = msgspec.field(default_factory=lambda: dict.fromkeys(REFUSALS, 0))
+    spans: dict[str, int] = msgspec.field(default_factory=lambda: dict.fromkeys(SPANS, 0))
+    """Of updates."""
     log_lines_dropped: int = 0
     """By the images of the supervisor before this one."""
     ended: dict[int, Sums] = msgspec.field(default_factory=dict)
@@ -96,13 +99,16 @@ class Accounts:
         sums.add_worker(worker.page.snapshot(), worker.page.latency_buckets(), how)
 
     def generation_gone(self, generation: GenerationId) -> None:
-        """Close its books: into the receipt of the update that replaced it or gave it up; and into the service's sums."""
+        """Note when it was, and close its books: into the receipt of the update that replaced it or gave it up; and into the
+        service's sums."""
+        if receipt := self._receipt_for(generation):
+            receipt.gone[str(generation)] = self._estate.loop.clock.now_s() - receipt.began_s
+            self._estate.ledger.write(receipt)
         sums = self.counted.ended.pop(generation, None)
         if sums is None:
             return
         self.counted.gone.add(sums)
         closed, wrong = books.close(sums)
-        receipt = self._receipt_for(generation)
         if wrong:
             self._estate.say("books_unbalanced", {"generation": generation, "books": wrong})
         if receipt and wrong:
@@ -246,6 +252,7 @@ class Accounts:
             crash_loops=counted.crash_loops,
             log_lines_dropped=self.dropped_ever(),
             control_refusals=counted.control_refusals,
+            spans=self._spans(),
             certificate_not_after_s=self._certificate_not_after_s(),
             supervisor_resident_bytes=resident_bytes(os.getpid()),
             totals=self._total(),
@@ -257,6 +264,13 @@ class Accounts:
             generations=tuple(generations),
             dev=self.dev,
         )
+
+    def _spans(self) -> dict[str, dict[str, int]]:
+        totals = self._total()
+        return {
+            "updates": self.counted.spans,
+            "requests": {became: totals.get(f"spans_{became}", 0) for became in SPANS},
+        }
 
     def _drain_oldest_s(self) -> float:
         stopped = [w.stopped_s for w in self._retiring() if w.page.cells[Cell.OPEN] and w.stopped_s]

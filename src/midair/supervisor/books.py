@@ -18,6 +18,8 @@ from midair.observe.counters import LATENCY_BOUNDS_S
 NOW = frozenset({"open", "active", "websockets", "streams"})
 """Figures that say how it is now: of a worker that has ended they say what was lost, and are no sum."""
 
+NO_CONNECTIONS = ("latency_sum_us", "spans_exported", "spans_dropped")
+"""Figures that say nothing of connections."""
 CLOSED = "closed_"
 GRACEFUL = "exit 0"
 
@@ -67,7 +69,8 @@ def close(sums: Sums) -> tuple[dict[str, int], str]:
     """The books of a generation whose last worker has left, for its receipt; and what is wrong with them, or nothing."""
     counts = sums.counts
     books = {name: value for name, value in counts.items() if value or name in {"accepted", "requests"}}
-    books.pop("latency_sum_us", None)
+    for name in NO_CONNECTIONS:
+        books.pop(name, None)
     books["workers"] = sums.workers
     missing, still_open = -balance(counts), counts.get("open", 0)
     if missing == 0 and still_open == 0:

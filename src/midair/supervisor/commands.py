@@ -229,6 +229,7 @@ class Commands:
                 "MIDAIR_SLOT": str(child.slot),
                 "NOTIFY_SOCKET": child.inbox.address,
                 VARIABLE: str(FIRST_FD + len(passed)),
+                **release.named(child.slot),
                 **self.more(release),
             }
             program = Program(

@@ -450,9 +450,13 @@ class ControlServer:
                     expect=request.expect,
                     no_rollback=request.no_rollback,
                     drain_rate_per_s=request.drain_rate_per_s,
+                    traceparent=request.traceparent,
+                    tracestate=request.tracestate,
                 )
             case words.Rollback():
-                return events.RollbackAsked(number, peer.who, request.reason, request.now)
+                return events.RollbackAsked(
+                    number, peer.who, request.reason, request.now, request.traceparent, request.tracestate
+                )
             case words.Scale():
                 return events.ScaleAsked(number, request.workers, peer.who)
             case words.Hold():

@@ -18,7 +18,7 @@ from midair.core.state import Service
 from midair.errors import WorldError
 from midair.release.survey import Survey
 from midair.supervisor.ledger import Receipt
-from midair.worker.settings import Served
+from midair.worker.settings import Served, Traced
 
 FORMAT = 1
 BYTES_MAX = 256 * 1024 * 1024
@@ -53,6 +53,7 @@ class ReleaseState(msgspec.Struct, kw_only=True):
     warnings: list[str] = []
     served: Served = Served()
     origins: dict[str, Origin] = {}
+    traced: Traced | None = None
 
 
 class WorkerState(msgspec.Struct, kw_only=True):

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable
 
 from midair.core import effects, events
+from midair.core.ids import GenerationId
 from midair.errors import Fault
 from midair.observe.capture import Line
 from midair.supervisor.estate import Estate, FieldValue
@@ -28,8 +29,10 @@ TERM_GRACE_S = 3.0
 class Errands:
     """Carries out RunHook (→ HookEnded)."""
 
-    def __init__(self, estate: Estate) -> None:
+    def __init__(self, estate: Estate, traced: Callable[[GenerationId, str], dict[str, str]]) -> None:
+        """traced: takes a generation and a hook, gives the variables by which the hook knows of its update's trace."""
         self._estate = estate
+        self._traced = traced
         self._waiting: deque[effects.RunHook] = deque()
         self._running: _Hook | None = None
         self._on_finished: Callable[[], None] | None = None
@@ -43,7 +46,8 @@ class Errands:
             effect = self._waiting.popleft()
             if self._is_over(effect):
                 continue
-            self._running = _Hook(self._estate, effect, self._ended)
+            traced = self._traced(effect.generation, effect.hook)
+            self._running = _Hook(self._estate, effect, traced, self._ended)
             self._running.start()
 
     def _is_over(self, effect: effects.RunHook) -> bool:
@@ -91,9 +95,16 @@ class Errands:
 class _Hook:
     """One run of one hook. ``done`` gets what was wrong, once."""
 
-    def __init__(self, estate: Estate, effect: effects.RunHook, done: Callable[[Fault | None], None]) -> None:
+    def __init__(
+        self,
+        estate: Estate,
+        effect: effects.RunHook,
+        traced: dict[str, str],
+        done: Callable[[Fault | None], None],
+    ) -> None:
         self._estate = estate
         self.effect = effect
+        self._traced = traced
         self._done = done
         self._lines: deque[str] = deque(maxlen=LINES_KEPT)
         self._pid = 0
@@ -109,7 +120,8 @@ class _Hook:
         hooks = release.settings.hooks
         argv = {"before": hooks.before, "after": hooks.after, "contract": hooks.contract}[effect.hook]
         receipt = estate.ledger.of_generation(effect.generation)
-        more = {"MIDAIR_HOOK": effect.hook, "MIDAIR_PREVIOUS_VERSION": receipt.previous_version if receipt else ""}
+        previous = receipt.previous_version if receipt else ""
+        more = {"MIDAIR_HOOK": effect.hook, "MIDAIR_PREVIOUS_VERSION": previous, **self._traced}
         self._limit_s = hooks.timeout_s
         estate.outputs.followers.append(self._heard)
         try:

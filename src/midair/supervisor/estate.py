@@ -26,7 +26,7 @@ from midair.supervisor.outputs import Outputs
 from midair.supervisor.processes import Processes
 from midair.supervisor.recent import Recent
 from midair.supervisor.release import Release
-from midair.worker.settings import DevSettings
+from midair.worker.settings import DevSettings, Traced
 
 FieldValue = str | int | float | bool | None
 Say = Callable[[str, Mapping[str, FieldValue]], None]
@@ -71,6 +71,8 @@ class Estate(Struct):
     """Says what is moving; None: nothing. Set by whoever counts it."""
     dev_settings: Callable[[Settings], DevSettings | None] = lambda settings: None
     """Says what workers of ``midair dev`` are told besides. Set by whoever knows their pages."""
+    traced: Callable[[Settings, Mapping[str, str]], Traced | None] = lambda settings, variables: None
+    """Says how processes with these settings and variables are named in telemetry. Set by whoever knows where it goes."""
     on_progress: Callable[[Receipt, str, str, Mapping[str, FieldValue]], None] = lambda r, e, p, f: None
     """Takes (receipt, event, phase, fields) of an update that goes on."""
 
@@ -114,4 +116,6 @@ class Estate(Struct):
         base: dict[str, FieldValue] = {"update": receipt.number, "generation": receipt.generation}
         if receipt.version:
             base["version"] = receipt.version
+        if receipt.trace.id:
+            base["trace_id"] = receipt.trace.id
         self.say(event, base | {key: value for key, value in fields.items() if value is not None})

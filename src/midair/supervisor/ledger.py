@@ -19,6 +19,7 @@ from midair.core.ids import GenerationId
 from midair.errors import DONE, FAILED, REFUSED, Fault
 from midair.supervisor.loop import Loop, Timer
 from midair.supervisor.offload import Offload
+from midair.traces.context import Trace
 
 FORMAT = 1
 IN_MEMORY = 200
@@ -74,6 +75,10 @@ class Receipt(msgspec.Struct, kw_only=True):
     """Of the generation that this update replaced, and of a candidate that was given up: what became of connections."""
     cut: list[str] = []
     """Requests that were ended at a deadline."""
+    gone: dict[str, float] = {}
+    """By generation, those whose end belongs to this update: when the last worker had left, in seconds since ``began``."""
+    trace: Trace = Trace()
+    """The span that this update is, if there are traces."""
 
 
 EVENTS_MAX = 200
@@ -105,10 +110,12 @@ class Ledger:
         self._again: Timer | None = None
         self.trouble = ""
         """Why receipts are in memory alone; empty: they are on disk, or on their way."""
+        self.on_written: Callable[[Receipt], None] = lambda receipt: None
+        """Takes a receipt that has changed and is written out."""
 
     # --- what the update machine says -----------------------------------------------------------------------------
 
-    def opened(self, effect: Opened, previous_version: str) -> Receipt:
+    def opened(self, effect: Opened, previous_version: str, trace: Trace) -> Receipt:
         receipt = Receipt(
             number=effect.update,
             generation=effect.generation,
@@ -118,6 +125,7 @@ class Ledger:
             began_s=self._clock.now_s(),
             previous_generation=effect.previous or 0,
             previous_version=previous_version,
+            trace=trace,
         )
         self._receipts[effect.update] = receipt
         while len(self._receipts) > IN_MEMORY:
@@ -231,6 +239,7 @@ class Ledger:
         """Write it out soon. One writer at a time; a receipt that changes meanwhile is written again."""
         self._dirty[receipt.number] = receipt
         self._write_next()
+        self.on_written(receipt)
 
     def _write_next(self) -> None:
         if self._is_writing or not self._dirty:

@@ -241,6 +241,7 @@ class _Life:
         self._control = ControlServer(self._loop, self._supervisor, control)
         self._upgrader = Upgrader(self._supervisor.estate, lock, control.fileno(), self._supervisor.rooms)
         self._upgrader.on_leaving = self._write_out
+        self._upgrader.traced = self._supervisor.tracing.begin_within
         self._upgrader.on_number = self._supervisor.keeping.decided
         self._supervisor.accounts.lines_dropped = lambda: self._sink.dropped_total
         self._control.upgrade = self._upgrade_asked
@@ -266,6 +267,7 @@ class _Life:
         supervisor.keeping.begin(returned)
         with self._signals():
             supervisor.endpoints.ensure()
+            supervisor.tracing.ensure()
             if self._attendant:
                 self._attendant.begin()
             else:
@@ -290,6 +292,7 @@ class _Life:
             signal.pthread_sigmask(signal.SIG_SETMASK, [])
             estate.processes.reap()  # Whoever died meanwhile.
             supervisor.endpoints.ensure()
+            supervisor.tracing.ensure()
             supervisor.keeping.ask()  # An older midair may have had no such room.
             self._tell_upgraded(state)
             if state.then_update and not state.has_failed:
@@ -349,7 +352,12 @@ class _Life:
 
         requester = Requester(peer.descriptor, refused)
         answer = self._cannot_upgrade() or self._upgrader.ask(
-            peer.who, request.reason, then_update=False, requester=requester
+            peer.who,
+            request.reason,
+            then_update=False,
+            requester=requester,
+            traceparent=request.traceparent,
+            tracestate=request.tracestate,
         )
         if isinstance(answer, Fault):
             peer.end(words.Refused(fault=answer))

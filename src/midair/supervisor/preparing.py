@@ -118,7 +118,8 @@ class Preparing:
     def _make(self, generation: GenerationId, settings: Settings, survey: Survey, served: Served) -> Release:
         now_s = self._estate.loop.clock.now_s()
         dev = self._estate.dev_settings(settings)
-        return make_release(generation, settings, survey, self._estate.listeners, now_s, served, dev)
+        traced = self._estate.traced(settings, survey.environment.variables)
+        return make_release(generation, settings, survey, self._estate.listeners, now_s, served, dev, traced)
 
     def release_of(self, generation: GenerationId) -> Release:
         """The release of a generation. One that is a rollback to another has its code under its own number."""

@@ -46,6 +46,7 @@ def environment_of(release: Release) -> dict[str, str]:
     """The environment of a generation's program. A rollback has its code's survey, but a number of its own."""
     variables = dict(release.survey.environment.variables)
     variables["MIDAIR_GENERATION"] = str(release.generation)
+    variables |= release.named()
     interpreter = release.survey.interpreter
     if interpreter:
         folder = os.path.dirname(interpreter.path)

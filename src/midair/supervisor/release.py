@@ -17,7 +17,8 @@ from midair.sockets import words
 from midair.sockets.listener import Listener
 from midair.supervisor import document
 from midair.supervisor.readiness import read_readiness
-from midair.worker.settings import DevSettings, Served
+from midair.traces import naming
+from midair.worker.settings import DevSettings, Served, Traced
 
 
 class Release(Struct):
@@ -44,6 +45,8 @@ class Release(Struct):
     """Where its settings came from; empty: as the settings that ran before."""
     dev: DevSettings | None = None
     """What its workers are told besides, under ``midair dev``."""
+    traced: Traced | None = None
+    """How its processes are named in telemetry."""
 
     @property
     def version(self) -> str:
@@ -64,7 +67,14 @@ class Release(Struct):
             warnings=self.warnings,
             served=self.served,
             origins=self.origins,
+            traced=self.traced,
         )
+
+    def named(self, slot: int | None = None) -> dict[str, str]:
+        """Variables that name a process of it in telemetry. slot: of a worker."""
+        if self.traced is None:
+            return {}
+        return naming.variables(self.survey.environment.variables, self.traced, self.version, self.generation, slot)
 
     def amend(self, settings: Settings, listeners: Sequence[Listener]) -> None:
         """From now on its workers are started with these settings: its own program gave them at import."""
@@ -94,6 +104,7 @@ def adopt_release(state: document.ReleaseState) -> Release:
         warnings=state.warnings,
         served=state.served,
         origins=state.origins,
+        traced=state.traced,
     )
 
 
@@ -105,9 +116,10 @@ def make_release(
     now_s: float,
     served: Served | None = None,
     dev: DevSettings | None = None,
+    traced: Traced | None = None,
 ) -> Release:
     """A release ready to be launched. Owns a descriptor: close it when the generation can no longer be needed."""
-    release = Release(generation, settings, survey, born_s=now_s, served=served or Served(), dev=dev)
+    release = Release(generation, settings, survey, born_s=now_s, served=served or Served(), dev=dev, traced=traced)
     if not settings.is_command:
         release.launch_fd = _launch_fd(release, listeners)
     return release
@@ -139,6 +151,7 @@ def _launch_fd(release: Release, listeners: Sequence[Listener]) -> int:
         exclusive_dir=os.path.join(settings.runtime_dir, "exclusive"),
         snapshot=snapshots(settings),
         dev=release.dev,
+        traced=release.traced,
         borrows_listeners=release.generation == STAND_IN,
     )
     # It holds the environment, secrets included: a memfd has no name that another user could open.

@@ -46,6 +46,7 @@ from midair.supervisor.preparing import Preparing
 from midair.supervisor.processes import Processes
 from midair.supervisor.pulse import Pulse
 from midair.supervisor.release import Release, adopt_release, policy_of
+from midair.supervisor.tracing import Tracing
 from midair.supervisor.upgrade import Room
 from midair.supervisor.warm import Warm
 
@@ -110,12 +111,15 @@ class Supervisor:
         self.accounts = Accounts(self.estate)
         fleet.on_ended = self._worker_ended
         self.endpoints = Endpoints(self.estate)
+        self.tracing = Tracing(self.estate, self.accounts)
+        self.estate.traced = self.tracing.traced
+        self.estate.ledger.on_written = self.tracing.changed
         self._warm = Warm(fleet, say)
         self._preparing = Preparing(self.estate, self._warm)
         fleet.on_zygote = self._preparing.zygote_imported
         self._health = Health(self.estate)
         self._pulse = Pulse(self.estate, self.accounts)
-        self._errands = Errands(self.estate)
+        self._errands = Errands(self.estate, self.tracing.of_hook)
         self._companions = Companions(self.estate)
         self.accounts.beside = self._beside
         self._notices = Notices(self.estate)
@@ -142,6 +146,7 @@ class Supervisor:
             "moving": self._moving,
             "notices": self._notices,
             "recent": self.estate.recent,
+            "traces": self.tracing,
         }
         """Parts with state of their own that must get over an upgrade, by name."""
         self.keeping = Keeping(self.estate, self.endpoints)
@@ -253,7 +258,8 @@ class Supervisor:
             case effects.StopCompanion(generation, name):
                 self._companions.stop(generation, name)
             case effects.Opened():
-                receipt = self.estate.ledger.opened(effect, self.estate.version_of(effect.previous))
+                previous = self.estate.version_of(effect.previous)
+                receipt = self.estate.ledger.opened(effect, previous, self.tracing.begin(effect))
                 self.accounts.opened(receipt)
                 self.estate.say_update(receipt, "update_started", by=effect.by, reason=effect.reason or None)
                 self._notices.opened(effect)
@@ -313,6 +319,8 @@ class Supervisor:
             yield ProcessFigures(kind="companion", pid=each.pid, generation=str(each.generation))
         if self.endpoints.pid:
             yield ProcessFigures(kind="endpoints", pid=self.endpoints.pid)
+        if self.tracing.pid:
+            yield ProcessFigures(kind="traces", pid=self.tracing.pid)
 
     def _worker_ended(self, worker: members.Worker, how: str) -> None:
         self.accounts.ended(worker.id, how)
@@ -371,6 +379,7 @@ class Supervisor:
             self._warm.committed(release, generation.zygote if generation else None)
             self._remember_served(release)
             self.settled(release.settings)
+            self.tracing.ensure()
         fault = effect.fault
         self._tell_pages(effect)
         event = "update_done" if effect.result == "committed" else f"update_{effect.result.replace('-', '_')}"

@@ -29,6 +29,7 @@ from midair.supervisor import document
 from midair.supervisor.estate import Estate, FieldValue
 from midair.supervisor.ledger import PhaseTime, Receipt
 from midair.supervisor.processes import Program
+from midair.traces.context import Trace
 
 PREFLIGHT_S = 30.0
 QUIET_WITHIN_S = 90.0
@@ -102,6 +103,8 @@ class Upgrader:
         self._asked: Asked | None = None
         self.as_typed = AS_TYPED
         """An image that went back was started by its resolved command, and gets this from the document."""
+        self.traced: Callable[[str, str], Trace] = lambda traceparent, tracestate: Trace()
+        """Says which span an upgrade is that was asked for within this context."""
         self.on_number: Callable[[], None] = lambda: None
         """Called when an upgrade has got its number, before anybody hears of it."""
         self.on_leaving: Callable[[], None] = lambda: None
@@ -114,6 +117,8 @@ class Upgrader:
         *,
         then_update: bool,
         requester: Requester | None = None,
+        traceparent: str = "",
+        tracestate: str = "",
     ) -> Receipt | Fault:
         """Begin an upgrade, or join the one that goes on: it has not read the new code yet, or is about to execute it.
 
@@ -141,6 +146,7 @@ class Upgrader:
             serving_generation=estate.service.serving or 0,
             serving_version=estate.version_of(estate.service.serving),
             phases=[PhaseTime(phase="quiet", at_s=0.0)],
+            trace=self.traced(traceparent, tracestate),
         )
         estate.ledger.add(receipt)
         self._asked = Asked(receipt, then_update, now_s + QUIET_WITHIN_S, [requester] if requester else [])

@@ -18,7 +18,7 @@ import msgspec
 from midair.errors import Fault, MidairError
 from midair.library import serve
 from midair.worker import forksafety, loader, program
-from midair.worker.host import ignore_stale_bytecode
+from midair.worker.host import check_traced, ignore_stale_bytecode
 from midair.worker.settings import Served
 
 
@@ -28,6 +28,8 @@ class Order(msgspec.Struct, kw_only=True):
     interface: loader.Interface = "auto"
     main: str = ""
     arguments: tuple[str, ...] = ()
+    is_traced: bool = False
+    """Its requests are to be spans."""
 
 
 class Checked(msgspec.Struct):
@@ -78,6 +80,7 @@ def check(order: Order, answer: Callable[[Checked], NoReturn]) -> NoReturn:
         imported(loaded, call.served)
 
     try:
+        check_traced(is_wanted=order.is_traced)
         if order.main:
             program.run_main(order.main, order.arguments, called)
         serve.expect(serve.refuse_in_target(order.target))

@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Literal
 
-from midair.live import EXTENSION, Carriage
+from midair.live import EXTENSION, TRACE, Carriage
 from midair.observe.counters import Cell, class_of
 from midair.worker import extensions
 from midair.worker.asgi import ClientDisconnected, Message, Scope, is_departure
@@ -158,6 +158,11 @@ class Cycle:
         return self._carriage
 
     @property
+    def is_elsewhere(self) -> bool:
+        """Another worker has its connection, and goes on with it."""
+        return self._carriage is not None and self._carriage.has_moved
+
+    @property
     def is_carried(self) -> bool:
         """Its application can go on with it in another worker."""
         return self._carriage is not None and self._carriage.is_taken
@@ -193,7 +198,9 @@ class Cycle:
         request = self.request
         return HttpStream(
             request=RequestHead(method=request.method, target=request.target, headers=tuple(request.headers)),
-            carried=CarriedBytes(data=data, version=self._carriage.version),
+            carried=CarriedBytes(
+                data=data, version=self._carriage.version, traceparent=self.scope["extensions"].get(TRACE, "")
+            ),
             status=self.status,
             keep_alive=self.keep_alive,
             unread=self.connection.reader.unread,
@@ -211,6 +218,8 @@ class Cycle:
         self._resumed_status = state.status
         self._resuming = Resuming(state.carried, self.server.loop, self._settled)
         self._carriage = self._resuming.carriage
+        if state.carried.traceparent:
+            self.scope["extensions"][TRACE] = state.carried.traceparent
         self.server.running.add(self)
         task = self.server.make_task(self.run(), loop=self.server.loop)
         if not task.done():

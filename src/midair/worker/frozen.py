@@ -23,6 +23,8 @@ class CarriedBytes(msgspec.Struct, frozen=True, kw_only=True):
 
     data: bytes
     version: int = 1
+    traceparent: str = ""
+    """The span that the call was where it came from."""
 
 
 class Told(msgspec.Struct, frozen=True):

@@ -32,6 +32,8 @@ from midair import exclusion, hooks
 from midair.errors import MidairError
 from midair.library import serve
 from midair.sockets import words
+from midair.traces import naming
+from midair.traces.errors import TracesMissing
 from midair.worker import checkpoint, forking, forksafety, loader, program, thirdparty
 from midair.worker.forking import Birth, Host
 from midair.worker.loader import Loaded
@@ -164,6 +166,7 @@ def with_application(host: Host, then: Callable[[], NoReturn]) -> NoReturn:
             _flush_and_exit(70)
 
     try:
+        check_traced(is_wanted=launch.traced is not None and bool(launch.traced.url))
         if launch.main:
             program.run_main(launch.main, launch.arguments, served)
         serve.expect(serve.refuse_in_target(launch.target))
@@ -174,6 +177,17 @@ def with_application(host: Host, then: Callable[[], NoReturn]) -> NoReturn:
         _failed(host, error)
     _has(host, loaded, Served())
     then()
+
+
+def check_traced(*, is_wanted: bool) -> None:
+    """Import what makes spans of requests, if they are to be spans: once for all workers that are forked. Raises TracesMissing."""
+    if not is_wanted:
+        return
+    try:
+        from midair.traces.requests import preload
+    except ImportError as exc:
+        raise TracesMissing(sys.executable, "traces.requests is set") from exc
+    preload()
 
 
 def _load_certificate(host: Host, launch: words.Launch) -> None:
@@ -218,6 +232,8 @@ def enter(launch: words.Launch) -> None:
     os.chdir(launch.chdir)
     os.environ.clear()
     os.environ.update(launch.environment)
+    if launch.traced:
+        os.environ.update(naming.variables(launch.environment, launch.traced, launch.version, launch.generation))
     time.tzset()
     if launch.chdir not in sys.path:
         sys.path.insert(0, launch.chdir)
@@ -264,6 +280,9 @@ def _serve(host: Host, slot: int, fds: Sequence[int]) -> NoReturn:
     page_fd, stacks_fd, *listeners = fds
     os.environ["MIDAIR_GENERATION"] = str(launch.generation)
     os.environ["MIDAIR_SLOT"] = str(slot)
+    if launch.traced:
+        named = naming.variables(launch.environment, launch.traced, launch.version, launch.generation, slot)
+        os.environ.update(named)
     exclusion.install(launch.exclusive_dir)
     gc.enable()
     _reseed()

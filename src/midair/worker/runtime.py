@@ -40,6 +40,7 @@ from midair.worker.wsgi import as_asgi
 
 if TYPE_CHECKING:
     from midair.browser.hub import Hub
+    from midair.traces.requests import Tracing
 
 # Here, too, and not only where a loop is made: the base imports this module, and each worker that is forked has it then.
 with contextlib.suppress(ImportError):
@@ -80,6 +81,21 @@ class Place(Struct, frozen=True):
     certificate: Certificate | None = None
 
 
+def tracing_of(place: Place, page: Page) -> Tracing | None:
+    """What makes spans of this worker's requests; None: nothing does, and nothing of it is imported."""
+    traced = place.launch.traced
+    if traced is None or not traced.url:
+        return None
+    from midair.traces.requests import Tracing
+
+    about: dict[str, str | int] = {
+        "midair.generation": place.launch.generation,
+        "midair.version": place.launch.version,
+        "midair.slot": place.slot,
+    }
+    return Tracing(traced, page, about)
+
+
 def run(place: Place) -> int:
     """Serve until told to leave; return the exit code (3: start-up failed). Runs on the main thread."""
     faulthandler.register(STACKS_SIGNAL, file=place.stacks_fd, all_threads=True)
@@ -113,6 +129,9 @@ class _Worker:
         self._asgi: Asgi = place.application
         if place.interface == "wsgi":
             self._asgi = as_asgi(place.application, place.launch.serve.wsgi_threads)
+        self._tracing = tracing_of(place, self._page)
+        if self._tracing:
+            self._asgi = self._tracing.wrap(self._asgi)
         self._link = _Link(place.link, self._on_word, self._on_orphaned)
         self._pages: Hub | None = None
         if place.launch.dev:
@@ -136,6 +155,8 @@ class _Worker:
         self._link.open(loop)
         self._beat(loop)
         loop.add_signal_handler(signal.SIGTERM, self._on_sigterm)
+        if self._tracing:
+            self._tracing.begin(loop, self._say_for_all)
         began_s = time.perf_counter()
         mode = self._launch.serve.lifespan if self._place.interface == "asgi" else "off"
         lifespan = Lifespan(self._asgi, mode)
@@ -163,7 +184,12 @@ class _Worker:
         cut = await self._empty(self._server)
         self._carrying.leave()
         # Both share exit.timeout: the supervisor kills a second after it, and nobody would say what still ran.
-        unfinished = await self._shut_down(lifespan, self._launch.exit_s / 2 if cut else self._launch.exit_s)
+        exit_s = self._launch.exit_s / 2 if cut else self._launch.exit_s
+        if self._tracing:
+            exit_s *= 0.75
+        unfinished = await self._shut_down(lifespan, exit_s)
+        if self._tracing:
+            await self._tracing.end(exit_s / 3)
         self._link.say(words.Left(cut=words.shorten_lines([*cut, *unfinished])))
         return 0
 

@@ -128,6 +128,19 @@ class TlsSettings(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
+class Traced(msgspec.Struct, frozen=True, kw_only=True):
+    """How the processes of a version are named in telemetry, and where the spans of their requests go."""
+
+    service: str
+    node: str
+    url: str = ""
+    """Empty: requests are no spans."""
+    headers: dict[str, str] = {}
+    """Values may be ``file:`` and an absolute path."""
+    sample: float | None = 1.0
+    """Share of the traces begun here that is recorded; None: OTEL_TRACES_SAMPLER says it."""
+
+
 class DevSettings(msgspec.Struct, frozen=True, kw_only=True):
     """What a worker of ``midair dev`` is told besides: how pages and the developer's own tools may reach it."""
 

@@ -26,7 +26,7 @@ from websockets.http11 import Request as Handshake
 from websockets.protocol import State as ProtocolState
 from websockets.server import ServerProtocol
 
-from midair.live import EXTENSION, Carriage
+from midair.live import EXTENSION, TRACE, Carriage
 from midair.observe.counters import Cell, class_of
 from midair.worker.asgi import ClientDisconnected, Message, Scope, is_departure
 from midair.worker.deflate import Deflate, DeflateFactory
@@ -259,6 +259,11 @@ class WebSocket:
         )
 
     @property
+    def is_elsewhere(self) -> bool:
+        """Another worker has its connection, and goes on with it."""
+        return self._carriage is not None and self._carriage.has_moved
+
+    @property
     def is_carried(self) -> bool:
         """Its application can go on with it in another worker."""
         return self._carriage is not None and self._carriage.is_taken
@@ -279,7 +284,9 @@ class WebSocket:
         request = self.request
         return WebSocketConnection(
             request=RequestHead(method=request.method, target=request.target, headers=tuple(request.headers)),
-            carried=CarriedBytes(data=data, version=self._carriage.version),
+            carried=CarriedBytes(
+                data=data, version=self._carriage.version, traceparent=self.scope["extensions"].get(TRACE, "")
+            ),
             subprotocol=self._subprotocol,
             deflate=self._deflate.freeze() if self._deflate is not None else None,
             unread=self._cutter.unread,
@@ -305,6 +312,8 @@ class WebSocket:
         self._protocol = self._open_protocol()
         self._resuming = Resuming(state.carried, self.connection.server.loop, self._settled)
         self._carriage = self._resuming.carriage
+        if state.carried.traceparent:
+            self.scope["extensions"][TRACE] = state.carried.traceparent
         self._call()
         return self._resuming.outcome
 
