@@ -10,6 +10,7 @@ import sys
 
 BENCHES = (
     "throughput",
+    "traces",
     "frameworks",
     "websocket_echo",
     "latency",

@@ -14,7 +14,7 @@ from opentelemetry import trace
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter, SpanExportResult
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from opentelemetry.sdk.trace.sampling import ParentBasedTraceIdRatio
+from opentelemetry.sdk.trace.sampling import DEFAULT_ON
 from opentelemetry.trace import SpanKind, StatusCode
 
 from midair.live import EXTENSION, TRACE
@@ -73,7 +73,7 @@ class Traced:
     told: InMemorySpanExporter = field(default_factory=InMemorySpanExporter)
 
     def __post_init__(self) -> None:
-        self._provider = TracerProvider(sampler=ParentBasedTraceIdRatio(self.sample), shutdown_on_exit=False)
+        self._provider = TracerProvider(sampler=DEFAULT_ON, shutdown_on_exit=False)
         self._provider.add_span_processor(SimpleSpanProcessor(self.told))
         self.tracer = self._provider.get_tracer("midair")
 
@@ -90,7 +90,7 @@ class Traced:
         return sent
 
     async def _ask(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await Layer(self.app, self.tracer, ABOUT)(scope, receive, send)
+        await Layer(self.app, self.tracer, ABOUT, self.sample)(scope, receive, send)
 
     @property
     def spans(self) -> list[ReadableSpan]:
@@ -241,6 +241,10 @@ def test_what_is_not_sampled_is_not_told_but_handed_on() -> None:
     assert (traced.spans, seen) == ([], [True])
     traced.ask(scope_of(headers=[(b"traceparent", PARENT.encode())]))
     assert len(traced.spans) == 1, "who calls has decided"
+    traced.ask(scope_of(headers=[(b"baggage", b"team=tea")]))
+    assert len(traced.spans) == 1, "who sends baggage alone has not"
+    traced.ask(scope_of(headers=[(b"traceparent", PARENT[:-1].encode() + b"0")]))
+    assert len(traced.spans) == 1
 
 
 def test_midairs_own_probes_are_no_spans() -> None:

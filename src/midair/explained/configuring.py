@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from midair.explained.explanation import Explanation, Step
+from midair.explained.explanation import NOBODY_NOTICED, Explanation, Step
 
 TITLE = "Configuration and command line"
 
@@ -362,5 +362,47 @@ EXPLANATIONS = (
             ),
         ),
         see=("outcome-unknown",),
+    ),
+    Explanation(
+        code="traces-missing",
+        summary="Traces are configured, and OpenTelemetry is not installed where it is needed.",
+        exits=(4, 2, 1),
+        happened=(
+            "`[traces]` says where spans go. What sends them is OpenTelemetry, which comes with `midair[traces]`: "
+            "midair's own Python needs it for updates, and with `traces.requests` the application's Python for "
+            "requests, too. One of the two has not got it, and the message names which."
+        ),
+        serves=NOBODY_NOTICED,
+        causes=(
+            "midair was installed without the extra.",
+            "The application has an environment of its own (`.venv`, a release's), and there it is missing.",
+            "An environment was made anew from a list that does not name the extra.",
+        ),
+        do=(
+            Step("Install it where the message says; the hint has the whole line.", ("midair check",)),
+            Step("Ask again.", ("midair reload",)),
+        ),
+        prevent=("Write `midair[traces]` into the application's requirements.",),
+        see=("traces-nowhere", "interpreter-unusable", "traces.md"),
+    ),
+    Explanation(
+        code="traces-nowhere",
+        summary="Requests are to be spans, and no collector is named.",
+        exits=(2,),
+        happened=(
+            "`traces.requests` is true, and neither `traces.endpoint` nor the environment says who takes the spans. Of "
+            "the environment counts `OTEL_EXPORTER_OTLP_ENDPOINT`, where `midair[traces]` is installed and no other "
+            "protocol than `http/protobuf` is asked for."
+        ),
+        serves="Nothing was started or changed because of it.",
+        causes=(
+            "The variable is set in a shell, and not for the service (a unit, a container).",
+            "`OTEL_EXPORTER_OTLP_PROTOCOL` is `grpc`, which is not spoken.",
+        ),
+        do=(
+            Step("See what counts.", ("midair config",)),
+            Step("Name the collector in `[traces]`, and look whether it answers.", ("midair check",)),
+        ),
+        see=("traces-missing", "traces.md"),
     ),
 )

@@ -115,7 +115,7 @@ class Ledger:
 
     # --- what the update machine says -----------------------------------------------------------------------------
 
-    def opened(self, effect: Opened, previous_version: str, trace: Trace) -> Receipt:
+    def opened(self, effect: Opened, previous_version: str, trace: Trace = Trace()) -> Receipt:
         receipt = Receipt(
             number=effect.update,
             generation=effect.generation,

@@ -11,6 +11,7 @@ A connection that goes on with the next version is a span in each: the later one
 from __future__ import annotations
 
 import asyncio
+import random
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -22,7 +23,7 @@ from opentelemetry.propagators.textmap import Getter
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
-from opentelemetry.sdk.trace.sampling import ParentBasedTraceIdRatio
+from opentelemetry.sdk.trace.sampling import DEFAULT_ON, ParentBasedTraceIdRatio, Sampler
 from opentelemetry.trace import Link, Span, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
 import midair
@@ -58,17 +59,24 @@ class Tracing:
         """
         self._to = _Collector(exporter(Destination(url=traced.url, headers=traced.headers)), page)
         self._batches = _Batches(self._to)
-        sampler = None if traced.sample is None else ParentBasedTraceIdRatio(traced.sample)
-        self._provider = TracerProvider(sampler=sampler, resource=Resource.create({}), shutdown_on_exit=False)
-        self._provider.add_span_processor(self._batches)
-        self._about = dict(about)
+        self._about, self._sample = dict(about), traced.sample
+        resource = Resource.create({})
+        # Which requests are recorded the layer has drawn before it asks for a span.
+        self._provider = self._provided(resource, None if traced.sample is None else DEFAULT_ON)
         # An application that has set up OpenTelemetry itself keeps it; for the others' spans ours is there.
         if isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
-            trace.set_tracer_provider(self._provider)
+            sampler = None if traced.sample is None else ParentBasedTraceIdRatio(traced.sample)
+            trace.set_tracer_provider(self._provided(resource, sampler))
+
+    def _provided(self, resource: Resource, sampler: Sampler | None) -> TracerProvider:
+        """sampler: None: OTEL_TRACES_SAMPLER says it."""
+        provider = TracerProvider(sampler=sampler, resource=resource, shutdown_on_exit=False)
+        provider.add_span_processor(self._batches)
+        return provider
 
     def wrap(self, app: Asgi) -> Asgi:
         """The application, with a span around each of its calls."""
-        return Layer(app, self._provider.get_tracer(SCOPE, midair.__version__), self._about)
+        return Layer(app, self._provider.get_tracer(SCOPE, midair.__version__), self._about, self._sample)
 
     def begin(self, loop: asyncio.AbstractEventLoop, say: Say) -> None:
         """say: takes an event of the log, on the loop's thread."""
@@ -101,16 +109,22 @@ class Tracing:
 class Layer:
     """An ASGI application around another."""
 
-    def __init__(self, app: Asgi, tracer: trace.Tracer, about: dict[str, str | int]) -> None:
+    def __init__(self, app: Asgi, tracer: trace.Tracer, about: dict[str, str | int], sample: float | None) -> None:
+        """sample: share of the traces begun here that is recorded; None: the tracer decides."""
         self._app = app
         self._tracer = tracer
         self._about = about
+        self._sample = sample
+        self._fields = frozenset(name.encode("latin-1") for name in propagate.get_global_textmap().fields)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan" or _is_probe(scope):
             await self._app(scope, receive, send)
             return
-        within = propagate.extract(scope["headers"], getter=_GETTER)
+        within = self._within(scope["headers"])
+        if self._sample is not None and self._sample <= random.random() and not _has_parent(within):
+            await self._unrecorded(within, scope, receive, send)
+            return
         method = scope.get("method", "GET")
         span = self._tracer.start_span(
             method if method in METHODS else "HTTP", within, SpanKind.SERVER, links=_links(scope)
@@ -124,6 +138,21 @@ class Layer:
         finally:
             contexts.detach(token)
             span.end()
+
+    def _within(self, headers: Headers) -> contexts.Context:
+        """What the request says of where it comes from. Most say nothing, which is seen sooner than propagators do."""
+        if any(name in self._fields for name, _ in headers):
+            return propagate.extract(headers, _NOWHERE, _GETTER)
+        return _NOWHERE
+
+    async def _unrecorded(self, within: contexts.Context, scope: Scope, receive: Receive, send: Send) -> None:
+        """Whoever is called from here is told that this trace is not recorded. OpenTelemetry takes four times as long to say so."""
+        context = SpanContext(random.getrandbits(128), random.getrandbits(64), is_remote=False)
+        token = contexts.attach(trace.set_span_in_context(trace.NonRecordingSpan(context), within))
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            contexts.detach(token)
 
     async def _recorded(self, span: Span, scope: Scope, receive: Receive, send: Send) -> None:
         span.set_attributes(self._about | attributes_of(scope))
@@ -274,6 +303,11 @@ class _HeadersGetter(Getter[Headers]):
 
 
 _GETTER = _HeadersGetter()
+_NOWHERE = contexts.Context()
+
+
+def _has_parent(within: contexts.Context) -> bool:
+    return within is not _NOWHERE and trace.get_current_span(within).get_span_context().is_valid
 
 
 # --- on the way to the collector -----------------------------------------------------------------------------------
