@@ -80,6 +80,9 @@ def test_what_a_before_hook_builds_is_what_starts(tmp_path: Path) -> None:
         assert (done.code, done.data["generation"]) == (0, 2), done
         assert service.serving_version() == "2"
         assert (service.folder / "ran.log").read_text() == "once\n"
+        assert "unchanged" not in service.log(), "it was so before the hook only"
+        assert service.reload().code == 0, service.log()
+        assert "unchanged  update=3" in service.log()
 
 
 @pytest.mark.slow

@@ -110,7 +110,10 @@ class Preparing:
             if self._estate.service.serving is not None
             else None
         )
-        if serving and serving.survey.fingerprint.value == receipt.fingerprint and not receipt.note:
+        is_last_look = (
+            earlier is not None or not prepared.settings.hooks.before
+        )  # A hook may build another version yet.
+        if is_last_look and serving and serving.survey.fingerprint.value == receipt.fingerprint and not receipt.note:
             receipt.note = f"unchanged: version {serving.version} serves already"
             self._estate.say_update(receipt, "unchanged", serving=serving.generation)
             self._estate.on_progress(receipt, "unchanged", "", {"note": receipt.note})
