@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.terminal import Terminal
+from tests.docs.terminal import QUICK, Terminal
 from tests.docs.walking import Walk
 from tests.support.installed import needs
 
@@ -27,5 +27,5 @@ def cache() -> str:
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_the_page_is_what_happens(cache: str) -> None:
-    with Terminal("/srv/shop", environment={"GOCACHE": cache}) as terminal:
+    with Terminal("/srv/shop", environment={**QUICK, "GOCACHE": cache}) as terminal:
         WALK.whole(terminal)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.docs.terminal import Terminal
+from tests.docs.terminal import QUICK, Terminal
 from tests.docs.walking import Walk
 
 WALK = Walk("docs/migrations.md", goes_on={"midair run": "update done"})
@@ -17,7 +17,7 @@ print([row[1] for row in sqlite3.connect("shop.db").execute("PRAGMA table_info(c
 @pytest.mark.slow
 def test_the_page_is_what_happens() -> None:
     with (
-        Terminal("/srv/shop", environment={"MIDAIR_SERVE_ACCESS_LOG": "false"}) as terminal,
+        Terminal("/srv/shop", environment={**QUICK, "MIDAIR_SERVE_ACCESS_LOG": "false"}) as terminal,
         WALK.begun(terminal) as walker,
     ):
         walker.through("midair reload --wait drained")

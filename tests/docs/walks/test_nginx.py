@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.terminal import Terminal
+from tests.docs.terminal import QUICK, Terminal
 from tests.docs.walking import Walk
 from tests.support.authority import Authority
 from tests.support.nginx import binary
 
 WALK = Walk("docs/nginx.md", goes_on={"midair run": "update done"})
-QUICKLY = {"MIDAIR_SERVE_ACCESS_LOG": "false", "MIDAIR_DRAIN_RATE": "100%"}
+QUICKLY = {**QUICK, "MIDAIR_SERVE_ACCESS_LOG": "false", "MIDAIR_DRAIN_RATE": "100%"}
 APP = '''\
 """What the page takes for granted: it says its version, and who asked; what is sent to it, it sends back."""
 
@@ -81,7 +81,7 @@ print(json.dumps({
 def test_the_page_is_what_happens(tmp_path: Path) -> None:
     authority = Authority(tmp_path / "authority")
     pair = authority.issue("shop.example")
-    with Terminal("/srv/shop", environment=QUICKLY) as terminal:
+    with Terminal("/srv/shop", user="root", environment=QUICKLY) as terminal:
         nginx = f'#!/bin/sh\nexec {binary()} -p /etc/nginx -c /etc/nginx/nginx.conf -e /var/log/nginx.log "$@"\n'
         terminal.write("/usr/local/bin/nginx", nginx)
         terminal.prepare("chmod +x /usr/local/bin/nginx; echo 127.0.0.1 shop.example >> /etc/hosts")

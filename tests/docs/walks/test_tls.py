@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.terminal import Terminal
+from tests.docs.terminal import QUICK, Terminal
 from tests.docs.walking import Walk
 from tests.support.authority import Authority
 
@@ -23,7 +23,7 @@ CERTBOT = f"""\
 #!/bin/sh
 mv new/key.pem {LIVE}/privkey.pem
 mv new/cert.pem {LIVE}/fullchain.pem
-until grep -q 'certificate loaded' log; do sleep 0.05; done
+until grep -q certificate_loaded log; do sleep 0.05; done
 """
 
 
@@ -33,7 +33,7 @@ def test_the_page_is_what_happens(tmp_path: Path) -> None:
     ends_soon, renewed = authority.issue("shop.example", days=20), authority.issue("shop.example", days=90)
     bind = {"MIDAIR_BIND": "0.0.0.0:8443", "MIDAIR_TLS_CERTFILE": f"{LIVE}/fullchain.pem"}
     key = {"MIDAIR_TLS_KEYFILE": f"{LIVE}/privkey.pem", "MIDAIR_TLS_RELOAD_INTERVAL": "200ms"}
-    with Terminal("/srv/shop", environment={**bind, **key}) as terminal:
+    with Terminal("/srv/shop", user="root", environment={**QUICK, **bind, **key}) as terminal:
         terminal.prepare("echo 127.0.0.1 shop.example >> /etc/hosts; groupadd shop; mkdir -p /etc/letsencrypt/archive")
         terminal.write("/usr/local/bin/certbot", CERTBOT)
         terminal.write("app.py", APP)
@@ -44,7 +44,7 @@ def test_the_page_is_what_happens(tmp_path: Path) -> None:
             terminal.write(f"{folder}/{certfile}", pair.certfile.read_text())
             terminal.write(f"{folder}/{keyfile}", pair.keyfile.read_text())
         terminal.prepare(
-            "chmod +x /usr/local/bin/certbot; midair run app:app > log 2>&1 & until grep -q 'update done' log; do sleep 0.05; done"
+            "chmod +x /usr/local/bin/certbot; midair run app:app > log 2>&1 & until grep -q update_done log; do sleep 0.05; done"
         )
         (shown,) = (each.typed for each in WALK.commands() if "s_client" in each.typed)
         assert terminal.type(shown).lines == ["Certificate will expire"]
