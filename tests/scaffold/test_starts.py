@@ -32,6 +32,7 @@ SUPERVISOR = """\
 [program:web]
 command = uvicorn shop:app --workers 2 ; the web
 user = www
+stopwaitsecs = 30
 [program:jobs]
 command=celery -A shop worker
 [unix_http_server]
@@ -167,6 +168,7 @@ def test_other_programs_of_supervisord_are_processes_of_the_service() -> None:
     assert [each.name for each in found.processes] == ["jobs"]
     assert any(old.written == "user=www" for old in found.olds)
     assert {old.key: old.value for old in found.olds}["workers"] == 2
+    assert {old.key: old.value for old in found.olds}["stop.timeout"] == "30s"
 
 
 def test_a_unit_keeps_what_belongs_to_it_and_no_value_is_told() -> None:

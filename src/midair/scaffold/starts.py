@@ -119,7 +119,7 @@ def _supervisord(path: str, text: str, table: Table) -> Iterator[Start]:
 def _of_program(keys: dict[str, tuple[int, str]]) -> Iterator[Old]:
     answers = {
         "user": "supervisord, or the unit that runs midair, sets it",
-        "environment": "stays there: midair passes its environment on",
+        "environment": "under [env] (no value was read): it is not there without supervisord",
         "autorestart": "not needed for workers: midair replaces those that end",
         "stopsignal": "TERM is a stop; HUP, USR1 and USR2 are updates",
         "numprocs": "workers says how many; one midair is one service",
@@ -127,6 +127,9 @@ def _of_program(keys: dict[str, tuple[int, str]]) -> Iterator[Old]:
     for key, answer in answers.items():
         if key in keys:
             yield Old(f"{key}={keys[key][1].partition('=')[0]}", answer=answer)
+    stop_s = keys["stopwaitsecs"][1] if "stopwaitsecs" in keys else ""
+    if stop_s.isdecimal() and int(stop_s):
+        yield Old(f"stopwaitsecs={stop_s}", "stop.timeout", f"{stop_s}s")
 
 
 def _ini(text: str) -> Iterator[tuple[int, str, str]]:
