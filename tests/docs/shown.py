@@ -8,7 +8,7 @@ from collections.abc import Sequence
 ANYTHING = "…"
 """A line of its own that stands for any number of lines."""
 FIGURES = re.compile(
-    r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z?"  # a moment
+    r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?Z?"  # a moment
     r"|\b\d{8}-\d{6}\b"  # the name of a release
     r"|^[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \S+ |\[\d+\]:"  # the journal's
     r"|\buid \d+ \(\w+\)"
@@ -23,9 +23,12 @@ FIGURES = re.compile(
 """What differs from run to run: times, versions, process ids, and with them the widths of columns."""
 
 
-def without_figures(lines: Sequence[str]) -> list[str]:
-    """The lines with ``#`` in the place of each figure, and without empty ones at the end; the words stay."""
-    found = [FIGURES.sub("#", line).rstrip() for line in lines]
+def without_figures(lines: Sequence[str], also: Sequence[str] = ()) -> list[str]:
+    """The lines with ``#`` in the place of each figure, and without empty ones at the end; the words stay.
+
+    also: patterns of what else is a figure.
+    """
+    found = [re.sub("|".join([*also, FIGURES.pattern]), "#", line).rstrip() for line in lines]
     while found and not found[-1]:
         found.pop()
     return found
@@ -38,9 +41,9 @@ def fits(expected: Sequence[str], actual: Sequence[str]) -> bool:
     return re.fullmatch(pattern, "".join(f"{line}\n" for line in actual)) is not None
 
 
-def is_shown(shown: Sequence[str], printed: Sequence[str]) -> bool:
-    """Whether the page shows what was printed, figures aside."""
-    return fits(without_figures(shown), without_figures(printed))
+def is_shown(shown: Sequence[str], printed: Sequence[str], also: Sequence[str] = ()) -> bool:
+    """Whether the page shows what was printed, figures aside (``also``: see ``without_figures``)."""
+    return fits(without_figures(shown, also), without_figures(printed, also))
 
 
 def says_nothing(shown: Sequence[str]) -> bool:

@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tests.docs.page import Command, File, part, steps
@@ -39,11 +39,13 @@ class Walk:
 
     goes_on: commands that do not end by themselves, and a text that they print once they do what they are for. What the page shows
     is what they print first; the test may do something meanwhile. not_typed: commands that cannot be typed here, and why.
+    figures: patterns of what else differs from run to run on this page.
     """
 
     page: str
     goes_on: Mapping[str, str] = field(default_factory=dict)
     not_typed: Mapping[str, str] = field(default_factory=dict)
+    figures: Sequence[str] = ()
 
     def text(self) -> str:
         return (ROOT / self.page).read_text()
@@ -117,7 +119,7 @@ class Walker:
             program = self.going_on[step.typed]
             shown = [*step.shown, ANYTHING]
             try:
-                wait_for(program.printed, within_s, until=functools.partial(is_shown, shown))
+                wait_for(program.printed, within_s, until=functools.partial(is_shown, shown, also=self._walk.figures))
             except DidNotHappen:
                 self._fail(step, program.printed())
 
@@ -126,7 +128,7 @@ class Walker:
         for example, real in self.stands_for.items():
             typed = typed.replace(example, real)
         printed = self._terminal.type(typed)
-        if not is_shown(step.shown, printed.lines):
+        if not is_shown(step.shown, printed.lines, self._walk.figures):
             self._fail(step, printed.lines)
         if printed.code != 0 and says_nothing(step.shown):
             self._fail(step, [*printed.lines, f"(it failed: exit code {printed.code}, and the page does not say so)"])
