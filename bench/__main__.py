@@ -16,6 +16,7 @@ BENCHES = (
     "latency",
     "save",
     "reload_loss",
+    "bad_version",
     "keep_alive",
     "websockets",
     "pace",
