@@ -42,3 +42,10 @@ def test_a_test_that_is_not_there_is_found_out() -> None:
     assert NAMED.findall("`tests/system/test_kills.py::test_nobody_notices`") == [
         ("tests/system/test_kills.py", "test_nobody_notices")
     ]
+
+
+def test_a_table_of_figures_that_stands_on_two_pages_is_the_same() -> None:
+    rows = re.findall(r"^\| .+SIGHUP \|.+\|$", (ROOT / "README.md").read_text(), re.MULTILINE)
+    assert len(rows) == 3
+    compared = (ROOT / "docs" / "comparison.md").read_text()
+    assert [row for row in rows if row not in compared] == []
