@@ -22,9 +22,6 @@ INDEX = DOCS / "README.md"
 SETTINGS = DOCS / "site.toml"
 ICON = DOCS / "favicon.svg"
 
-BELOW = {DOCS / "errors": DOCS / "exit-codes.md", ROOT / "examples": ROOT / "examples" / "README.md"}
-"""Folders of many pages of one kind: they are not named in the index, but stand below a page that is, by name."""
-
 FENCED = re.compile(r"(^ *```.*?^ *```$)", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"(?<=\]\()([^)\s]+)(?=\))")
 ITEM = re.compile(r"- \[(?P<title>.+?)\]\((?P<page>[^)#\s]+)\)")
@@ -170,8 +167,10 @@ def entries(index: str) -> Iterator[Entry]:
 
 
 def pages_below(page: Path, pages: set[Path]) -> list[Path]:
-    folders = [folder for folder, above in BELOW.items() if above == page]
-    return sorted(other for other in pages - {page} if any(other.is_relative_to(folder) for folder in folders))
+    """Of a folder whose README.md the index names, the others: an error a page, an example a page."""
+    if page.name != "README.md" or page.parent == ROOT:
+        return []
+    return sorted(other for other in pages - {page} if other.is_relative_to(page.parent))
 
 
 def title_of(page: Path) -> str:
