@@ -20,7 +20,7 @@ ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 INDEX = DOCS / "README.md"
 SETTINGS = DOCS / "site.toml"
-ICON = DOCS / "favicon.svg"
+BESIDE = (DOCS / "favicon.svg", DOCS / "site.css")
 
 FENCED = re.compile(r"(^ *```.*?^ *```$)", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"(?<=\]\()([^)\s]+)(?=\))")
@@ -63,7 +63,8 @@ def lay_out(folder: Path) -> None:
             target.write_text(with_links(source))
         else:
             shutil.copyfile(source, target)
-    shutil.copy(ICON, folder / "pages")
+    for file in BESIDE:
+        shutil.copy(file, folder / "pages")
     settings = SETTINGS.read_text().replace("[project]\n", f"[project]\nnav = {in_toml(navigation(files))}\n", 1)
     (folder / "zensical.toml").write_text(settings)
 
