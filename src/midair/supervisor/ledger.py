@@ -23,6 +23,7 @@ from midair.traces.context import Trace
 
 FORMAT = 1
 IN_MEMORY = 200
+UNTRACED = Trace()
 AGAIN_S = 30.0
 """Between two tries to write what a full disk did not take."""
 LINES_KEPT = 40
@@ -115,7 +116,7 @@ class Ledger:
 
     # --- what the update machine says -----------------------------------------------------------------------------
 
-    def opened(self, effect: Opened, previous_version: str, trace: Trace = Trace()) -> Receipt:
+    def opened(self, effect: Opened, previous_version: str, trace: Trace = UNTRACED) -> Receipt:
         receipt = Receipt(
             number=effect.update,
             generation=effect.generation,
