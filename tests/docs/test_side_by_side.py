@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -34,8 +35,10 @@ def test_what_passes_alone_is_named_and_what_does_not_fails(
     tmp_path: Path, unsteady: int, steady: bool, code: int
 ) -> None:
     (tmp_path / "test_it.py").write_text(TESTS.format(unsteady=unsteady, steady=steady))
-    line = [str(SCRIPT), sys.executable, "-c", "/dev/null", "--rootdir", str(tmp_path), str(tmp_path)]
-    done = subprocess.run(line, capture_output=True, text=True, timeout=50, check=False)
+    # With nothing but what it needs: up to seven processes are started here, and our own plugins take a second each.
+    line = [str(SCRIPT), sys.executable, "-p", "xdist", "-c", "/dev/null", "--rootdir", str(tmp_path), str(tmp_path)]
+    env = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    done = subprocess.run(line, env=env, capture_output=True, text=True, timeout=50, check=False)
     assert done.returncode == code, done.stdout + done.stderr
     named = done.stdout.partition("failed beside others and passed alone")[2]
     assert [f"test_unsteady[{number}]" in named for number in range(2)] == [bool(unsteady) and code == 0] * 2
