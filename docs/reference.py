@@ -52,6 +52,7 @@ from midair.observe.metrics import (
 from midair.supervisor import control
 from midair.supervisor.accounts import Counted
 from midair.worker import settings as worker_settings
+from shipping import manuals
 
 FOLDER = Path(__file__).parent
 SOURCE = Path(midair.__file__).parent
@@ -766,7 +767,8 @@ def _read(path: Path) -> str:
 
 
 def main(args: Sequence[str]) -> int:
-    """Write what is stale, or with ``--check`` only name it (1: something is)."""
+    """Write what is stale, man pages as well, or with ``--check`` only name it (1: something is)."""
+    code = manuals.main(args)
     found = stale()
     for name in found:
         print(f"docs/{name}")
@@ -776,7 +778,7 @@ def main(args: Sequence[str]) -> int:
             (FOLDER / name).write_text(page(name))
         else:
             (FOLDER / name).unlink()
-    return 1 if found and "--check" in args else 0
+    return 1 if found and "--check" in args else code
 
 
 if __name__ == "__main__":
