@@ -8,7 +8,7 @@ STAMP  := $(VENV)/.installed
 # Stale bytecode is one of the things the product guards against: the tests must be able to see it.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-core lint types check wheel docs lock bench bench-memory bench-save soak system-parts container-tools format clean
+.PHONY: demo test test-core lint types check wheel man sbom docs lock bench bench-memory bench-save soak system-parts container-tools format clean
 
 $(STAMP): requirements-dev.txt pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -57,6 +57,13 @@ docs: $(STAMP) $(DOCS)/.installed
 	$(BIN)/python -m docs.site build/docs
 	$(DOCS)/bin/zensical build --config-file build/docs/zensical.toml --strict --clean
 	@echo "build/docs/site/index.html"
+
+# Both are committed: a wheel is built without what makes them. Tests say when they are stale.
+man: $(STAMP)
+	$(BIN)/python -m shipping.manuals
+
+sbom: $(STAMP)
+	$(BIN)/python -m shipping.sbom
 
 bench: $(STAMP)
 	$(BIN)/python -m bench
@@ -111,7 +118,7 @@ $(TOOLS)/.installed: requirements-containers.txt
 system-parts:
 	apt-get update -qq
 	apt-get install -y -qq --no-install-recommends wrk golang-go golang-github-gin-gonic-gin-dev prometheus openssl chromium \
-	  systemd-container systemd-journal-remote prometheus-alertmanager runc
+	  systemd-container systemd-journal-remote prometheus-alertmanager runc groff-base man-db zsh fish
 	$(MAKE) --no-print-directory container-tools
 	command -v npm >/dev/null || apt-get install -y -qq --no-install-recommends nodejs npm
 
