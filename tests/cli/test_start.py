@@ -194,12 +194,23 @@ def test_help_lists_every_command(line: list[str], capsys: pytest.CaptureFixture
     assert all(f"  {name} " in out for name in COMMANDS)
 
 
-def test_help_and_version_import_next_to_nothing() -> None:
-    code = "import sys; from midair.__main__ import main; main(['--help']); print(*sys.modules)"
+@pytest.mark.parametrize(
+    ("does", "imports"),
+    [
+        ("import midair", {"midair"}),
+        ("from midair.__main__ import main; main(['--help'])", {"__main__", "cli", "cli.commands"}),
+        ("from midair.__main__ import main; main(['-V'])", {"__main__", "cli", "cli.commands"}),
+    ],
+)
+def test_what_is_imported_by_every_application_and_help_and_version_import_nothing_else(
+    does: str, imports: set[str]
+) -> None:
+    code = f"import sys, __future__; before = set(sys.modules); {does}; print(); print(*set(sys.modules) - before)"
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=clean_environment(), timeout=20
     )
-    assert not {"click", "rich", "msgspec", "tomllib", "asyncio", "re"} & set(done.stdout.split())
+    imported = set(done.stdout.splitlines()[-1].split())
+    assert {name.removeprefix("midair.") for name in imported} == {"midair", *imports}
 
 
 STATUS_IMPORTS_MAX = 165
