@@ -44,9 +44,12 @@ CLASSIFIED = {
     "BSD License": "BSD-3-Clause",
     "ISC License (ISCL)": "ISC",
     "MIT License": "MIT",
+    "Mozilla Public License 2.0 (MPL 2.0)": "MPL-2.0",
     "Python Software Foundation License": "PSF-2.0",
 }
 """Licences of packages that say them by classifiers alone."""
+SAID = {"3-Clause BSD License": "BSD-3-Clause", **{spdx: spdx for spdx in CLASSIFIED.values()}}
+"""And of those that say them in a few words, as was done before there was a field for an expression."""
 
 
 @dataclass(slots=True)
@@ -64,7 +67,7 @@ class NoLicence(Exception):
     """A package does not say under which licence it is, or not in words that are known here."""
 
     def __init__(self, name: str) -> None:
-        super().__init__(f"{name} says no licence that is known: look at it, and add it to CLASSIFIED")
+        super().__init__(f"{name} says no licence that is known: look at it, and add it to SAID")
 
 
 def document() -> str:
@@ -130,9 +133,8 @@ def licence_of(name: str) -> str:
     known = sorted({CLASSIFIED[each] for each in said if each in CLASSIFIED})
     if known and len(known) == len(said):
         return " OR ".join(known)  # Several of them: whoever uses it chooses.
-    short = str((about.get_all("License") or [""])[0])
-    if short in CLASSIFIED.values():
-        return short
+    if (words := str((about.get_all("License") or [""])[0])) in SAID:
+        return SAID[words]
     raise NoLicence(name)
 
 

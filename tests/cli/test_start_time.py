@@ -1,6 +1,6 @@
 """What a command takes before it does anything, beside an interpreter that does nothing at all.
 
-Processor time, the least of several runs of each, taken in turn: what else the machine does makes each of them longer, none shorter.
+Processor time, the least of several runs of each, taken in turn: what else the machine does makes each longer, none shorter.
 """
 
 from __future__ import annotations

@@ -16,6 +16,8 @@ from shipping import sbom
 
 ALLOWED = {"0BSD", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "ISC", "MIT", "PSF-2.0"}
 """They ask for no more than to be named. Another one is a decision."""
+DECIDED = {"certifi": "MPL-2.0"}
+"""Comes with the extra ``traces`` alone, is passed on as it is, and binds nothing but its own files."""
 
 
 def test_the_list_that_is_committed_is_what_is_installed() -> None:
@@ -42,12 +44,19 @@ def test_its_versions_are_those_of_the_lock() -> None:
     assert listed == {name: pins[name] for name in listed}
 
 
+def test_what_an_extra_brings_is_optional_and_what_midair_needs_is_not() -> None:
+    found = sbom.packages()
+    assert found["opentelemetry-sdk"].is_optional
+    assert found["opentelemetry-sdk"].needs >= {"opentelemetry-api"}
+    assert not found["rich"].is_optional
+
+
 def test_every_licence_is_allowed() -> None:
     licensing = get_spdx_licensing()
     for name, package in sbom.packages().items():
         assert not licensing.validate(package.licence).errors, (name, package.licence)
         keys = set(licensing.license_keys(licensing.parse(package.licence)))
-        assert keys <= ALLOWED, f"{name} is under {package.licence}"
+        assert keys <= ALLOWED | {DECIDED.get(name)}, f"{name} is under {package.licence}"
 
 
 @pytest.mark.parametrize(
@@ -55,6 +64,7 @@ def test_every_licence_is_allowed() -> None:
     [
         (["License-Expression: MIT AND PSF-2.0"], "MIT AND PSF-2.0"),
         (["License: MIT"], "MIT"),
+        (["License: 3-Clause BSD License"], "BSD-3-Clause"),
         (["Classifier: License :: OSI Approved :: BSD License"], "BSD-3-Clause"),
         (
             [
