@@ -22,8 +22,8 @@ from midair.supervisor.offload import Offload
 from midair.traces.context import Trace
 
 FORMAT = 1
+NO_TRACE = Trace()
 IN_MEMORY = 200
-UNTRACED = Trace()
 AGAIN_S = 30.0
 """Between two tries to write what a full disk did not take."""
 LINES_KEPT = 40
@@ -78,7 +78,7 @@ class Receipt(msgspec.Struct, kw_only=True):
     """Requests that were ended at a deadline."""
     gone: dict[str, float] = {}
     """By generation, those whose end belongs to this update: when the last worker had left, in seconds since ``began``."""
-    trace: Trace = Trace()
+    trace: Trace = NO_TRACE
     """The span that this update is, if there are traces."""
 
 
@@ -116,7 +116,7 @@ class Ledger:
 
     # --- what the update machine says -----------------------------------------------------------------------------
 
-    def opened(self, effect: Opened, previous_version: str, trace: Trace = UNTRACED) -> Receipt:
+    def opened(self, effect: Opened, previous_version: str, trace: Trace = NO_TRACE) -> Receipt:
         receipt = Receipt(
             number=effect.update,
             generation=effect.generation,
