@@ -77,6 +77,9 @@ def test_good_and_bad_deployments_and_the_way_back_lose_nothing(tmp_path: Path) 
             done = service.put("two")
             assert (done.code, done.data["release"], service.current) == (0, "two", "two"), f"{done}{service.log()}"
             assert service.serving_version() == "2"
+            steps = service.receipt()["steps"]
+            assert [each["step"] for each in steps] == ["fetch", "check", "switch"], steps
+            assert all(each["at_s"] < 0 <= each["took_s"] for each in steps), steps
             service.write("import_error", "3")
             assert service.put("three").code == 1, "midair check sees it, and nothing is switched"
             assert not (service.root / "releases" / "three").exists()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from midair.errors import Fault
 from midair.traces.context import Trace, span_within
-from midair.traces.updates import Event, Phase, Receipt, Span, hook_span, spans
+from midair.traces.updates import Event, Phase, Receipt, Span, Step, hook_span, spans
 
 TRACE = Trace(id="4bf92f3577b34da6a3ce929d0e0e4736", span="00f067aa0ba902b7", parent="b7ad6b7169203331")
 PHASES = [
@@ -115,6 +115,19 @@ def test_the_old_version_drains_from_the_cut_over_until_its_last_worker_has_left
     drain = found["drain"]
     assert (drain.start_ns, drain.end_ns) == (found["cut-over"].start_ns, 1_009_500_000_000)
     assert (drain.attributes["midair.generation"], drain.attributes["midair.version"]) == (7, "1.8")
+
+
+def test_a_deployment_is_a_span_around_its_steps_and_the_update() -> None:
+    steps = [Step("fetch", -3.0, 1.0), Step("environment", -2.0, 1.5), Step("check", -0.5, 0.4)]
+    found = by_name(spans(receipt(steps=steps)))
+    whole = found["midair deploy"]
+    assert whole.parent_id == TRACE.parent
+    assert {found[name].parent_id for name in ("fetch", "environment", "check", "midair update")} == {whole.span_id}
+    assert found["build"].parent_id == TRACE.span
+    assert (whole.start_ns, whole.end_ns) == (997_000_000_000, 1_003_700_000_000)
+    assert found["environment"].end_ns - found["environment"].start_ns == 1_500_000_000
+    failed = by_name(spans(receipt(steps=steps, result="refused", fault=Fault("not-ready", "it was not ready"))))
+    assert failed["midair deploy"].error == "it was not ready"
 
 
 def test_what_comes_later_comes_behind_what_was_told() -> None:

@@ -20,7 +20,17 @@ from midair.cli.show import Progress, age, clean, json_of, moment, size
 from midair.config.load import Loaded, ServiceAddress, load, load_client, sources_for_run
 from midair.config.schema import Deploy
 from midair.control import client
-from midair.control.words import Config, ConfigReport, Outcome, Reload, Rollback, Status, StatusReport
+from midair.control.words import (
+    STEPS_MAX,
+    Config,
+    ConfigReport,
+    Outcome,
+    Reload,
+    Rollback,
+    Status,
+    StatusReport,
+    StepTaken,
+)
 from midair.deploy import plan
 from midair.deploy.deployer import Deployer, Done, Order
 from midair.deploy.errors import NoRoot, SourceUnusable, UnknownRelease, unwritable
@@ -259,6 +269,8 @@ class _Times:
 
     progress: Progress
     began_s: float = field(default_factory=time.monotonic)
+    time_s: float = field(default_factory=time.time)
+    """The same moment, since the epoch."""
     steps: list[tuple[str, float]] = field(default_factory=list)
 
     def begins(self, step: Step) -> None:
@@ -272,6 +284,13 @@ class _Times:
     def ends(self, *, is_good: bool) -> None:
         self.progress.end(time.monotonic() - self.began_s, is_good=is_good)
         self.steps.append(("", time.monotonic() - self.began_s))
+
+    def taken(self) -> tuple[StepTaken, ...]:
+        """Those that are over, for the receipt of the update: the last one is the update itself."""
+        return tuple(
+            StepTaken(step=name, time_s=self.time_s + at, took_s=after - at)
+            for (name, at), (_, after) in zip(self.steps, self.steps[1:], strict=False)
+        )[-STEPS_MAX:]
 
     def took(self) -> list[dict[str, object]]:
         return [
@@ -314,7 +333,7 @@ class _Live:
         asked = self._asked
         expect = self._expected(folder)
         return self._follow(
-            msgspec.structs.replace(asked, expect=expect),
+            msgspec.structs.replace(asked, expect=expect, steps=self.times.taken()),
             "the next midair deploy lets current name what serves then",
         )
 

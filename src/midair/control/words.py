@@ -66,6 +66,19 @@ class Status(Ask, frozen=True, kw_only=True):
 Wait = Literal["commit", "drained", "none"]
 
 
+class StepTaken(Part, frozen=True, kw_only=True):
+    """What whoever asks for an update had done before: a step of a deployment."""
+
+    step: Annotated[str, msgspec.Meta(max_length=40)]
+    time_s: float
+    """When it began."""
+    took_s: float
+
+
+STEPS_MAX = 40
+"""Of one deployment; there are ten kinds, and only a line of ``prepare`` may come more than once."""
+
+
 class Reload(Ask, frozen=True, kw_only=True):
     """Update to what is on disk."""
 
@@ -85,6 +98,8 @@ class Reload(Ask, frozen=True, kw_only=True):
     traceparent: str = ""
     """The trace within which it is asked for, as W3C has it; the update is a span of it."""
     tracestate: str = ""
+    steps: Annotated[tuple[StepTaken, ...], msgspec.Meta(max_length=STEPS_MAX)] = ()
+    """Of the deployment that this update is a part of, those that are over."""
 
 
 class Rollback(Ask, frozen=True, kw_only=True):

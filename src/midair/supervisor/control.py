@@ -26,7 +26,7 @@ from midair.errors import DONE, FAILED, HELD, REFUSED, Fault, MidairError
 from midair.observe.capture import Line
 from midair.supervisor.estate import FieldValue
 from midair.supervisor.holding import Holders
-from midair.supervisor.ledger import Receipt
+from midair.supervisor.ledger import Receipt, StepTime
 from midair.supervisor.loop import Loop, Timer
 from midair.supervisor.recent import ROWS_MAX, Row, time_s
 from midair.supervisor.reporting import Reporting
@@ -596,6 +596,10 @@ class ControlServer:
         if waiting is None:
             return
         peer, request = waiting
+        if isinstance(request, words.Reload):
+            receipt.steps = [
+                StepTime(step=each.step, at_s=each.time_s - receipt.began, took_s=each.took_s) for each in request.steps
+            ]
         peer.send(words.Accepted(update=effect.update))
         wait = request.wait if isinstance(request, words.Reload | words.Rollback) else "commit"
         if wait == "none":

@@ -37,6 +37,15 @@ class PhaseTime(msgspec.Struct, kw_only=True):
     took_s: float | None = None
 
 
+class StepTime(msgspec.Struct, kw_only=True):
+    """A step of the deployment that an update was a part of."""
+
+    step: str
+    at_s: float
+    """Seconds since the update was asked for: before it, so less than 0."""
+    took_s: float
+
+
 class Event(msgspec.Struct, kw_only=True):
     """Something that happened in the update: a probe's answer, a hook's end, a worker's death."""
 
@@ -60,6 +69,8 @@ class Receipt(msgspec.Struct, kw_only=True):
     fingerprint: str = ""
     previous_generation: int = 0
     previous_version: str = ""
+    steps: list[StepTime] = []
+    """What `midair deploy` had done before it asked."""
     phases: list[PhaseTime] = []
     events: list[Event] = []
     result: str = ""

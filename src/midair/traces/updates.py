@@ -1,10 +1,12 @@
 """From a receipt to spans. Pure: the same receipt gives the same spans, identifiers included, whoever asks and how often.
 
-    midair update                    from the request to its end, within the span of whoever asked
-     |- build, start, ready, …       its phases; what happened in each (probes, workers) as events
-     |   `- hook before              within the phase in which it ran
-     |- hook after, hook contract    after the end
-     `- drain                        an earlier version, from the cut-over until its last worker has left
+    midair deploy                        if the update is a part of a deployment: to the end of the update
+     |- fetch, environment, check, …     its steps
+     `- midair update                    from the request to its end, within the span of whoever asked
+         |- build, start, ready, …       its phases; what happened in each (probes, workers) as events
+         |   `- hook before              within the phase in which it ran
+         |- hook after, hook contract    after the end
+         `- drain                        an earlier version, from the cut-over until its last worker has left
 
 What is not over yet gives no span. Spans are only ever added at the end: whoever has exported so many of them goes on there.
 """
@@ -19,7 +21,7 @@ from midair.errors import Fault
 from midair.traces.context import Trace, span_within
 
 Value = str | int | float | bool
-UPDATE, UPGRADE = "midair update", "midair upgrade"
+DEPLOYMENT, UPDATE, UPGRADE = "midair deploy", "midair update", "midair upgrade"
 FAILED = frozenset({"refused", "rolled-back", "failed", "unknown"})
 DETAIL_MAX = 16 * 1024
 """Characters of a traceback."""
@@ -29,6 +31,12 @@ class Phase(msgspec.Struct):
     phase: str
     at_s: float
     took_s: float | None = None
+
+
+class Step(msgspec.Struct):
+    step: str
+    at_s: float
+    took_s: float
 
 
 class Event(msgspec.Struct):
@@ -48,6 +56,7 @@ class Receipt(msgspec.Struct, kw_only=True):
     version: str = ""
     previous_generation: int = 0
     previous_version: str = ""
+    steps: list[Step] = []
     phases: list[Phase] = []
     events: list[Event] = []
     result: str = ""
@@ -95,7 +104,8 @@ def spans(receipt: Receipt) -> list[Span]:
     if not receipt.result or not receipt.trace.is_exported:
         return []
     later = [*_hooks(receipt, receipt.took_s), *_drains(receipt)]
-    return [_update(receipt), *_phases(receipt), *sorted(later, key=lambda span: span.end_ns)]
+    told = [_update(receipt), *_phases(receipt), *_deployment(receipt)]
+    return [*told, *sorted(later, key=lambda span: span.end_ns)]
 
 
 def _update(receipt: Receipt) -> Span:
@@ -117,7 +127,7 @@ def _update(receipt: Receipt) -> Span:
     return Span(
         trace_id=trace.id,
         span_id=trace.span,
-        parent_id=trace.parent,
+        parent_id=span_within(trace, DEPLOYMENT) if receipt.steps else trace.parent,
         state=trace.state,
         name=UPDATE if receipt.generation else UPGRADE,
         start_ns=_ns(receipt, 0.0),
@@ -125,8 +135,25 @@ def _update(receipt: Receipt) -> Span:
         attributes={name: value for name, value in known.items() if value not in ("", 0)}
         | {"midair.exit_code": receipt.exit_code},
         moments=_exception(receipt, fault),
-        error=(fault.message if fault else receipt.note or receipt.result) if receipt.result in FAILED else None,
+        error=_error(receipt),
     )
+
+
+def _deployment(receipt: Receipt) -> Iterator[Span]:
+    """It goes on for a moment after the update, which nobody is told of here."""
+    if not receipt.steps:
+        return
+    whole = _span(receipt, DEPLOYMENT, receipt.steps[0].at_s, receipt.took_s, name=DEPLOYMENT, error=_error(receipt))
+    yield msgspec.structs.replace(whole, parent_id=receipt.trace.parent)
+    for place, each in enumerate(receipt.steps):
+        end_s = each.at_s + each.took_s
+        yield _span(receipt, f"step {place}", each.at_s, end_s, name=each.step, parent_id=whole.span_id)
+
+
+def _error(receipt: Receipt) -> str | None:
+    if receipt.result not in FAILED:
+        return None
+    return receipt.fault.message if receipt.fault else receipt.note or receipt.result
 
 
 def _exception(receipt: Receipt, fault: Fault | None) -> tuple[Moment, ...]:
