@@ -398,7 +398,8 @@ holds a path, a client, a PID or a worker: {alone} series, {each} more for each 
   each time it is asked, so it is asked at most once a second, and for at most {memory} a scrape; a process that was not reached
   keeps its figure from before. Without `/proc/PID/smaps_rollup` (before Linux 4.14) there is none, and
   `midair_resident_memory_bytes` is left. `base` is all that zygotes are forked from, `companion` a `[[process]]`, `endpoints` the
-  process that serves these figures; hooks, builds and other processes that come and go are not in it.
+  process that serves these figures, `traces` the one that tells a collector of updates; hooks, builds and other processes that come
+  and go are not in it.
 - **Answers to the scraper**: 503 if the supervisor does not answer, never an old figure.
 
 ## Useful queries

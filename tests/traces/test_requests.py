@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import doctest
+import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,7 +22,9 @@ from opentelemetry.trace import SpanKind, StatusCode
 
 from midair.live import EXTENSION, TRACE
 from midair.observe.counters import Cell, Page
-from midair.traces import requests
+from midair.traces import otlp, requests
+from midair.traces.destination import Destination
+from midair.traces.otlp import Exports, exporter
 from midair.traces.requests import Layer
 from midair.worker.asgi import Asgi, ClientDisconnected, Message, Receive, Scope, Send
 from midair.worker.wsgi import as_asgi
@@ -280,9 +285,12 @@ class _Slow(SpanExporter):
 
     def __init__(self) -> None:
         self.fails = False
+        self.held = threading.Lock()
+        """Taken: no export ends."""
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        return SpanExportResult.FAILURE if self.fails else SpanExportResult.SUCCESS
+        with self.held:
+            return SpanExportResult.FAILURE if self.fails else SpanExportResult.SUCCESS
 
 
 @pytest.fixture
@@ -295,7 +303,7 @@ def page() -> Iterator[Page]:
 def test_what_became_of_spans_is_counted_and_trouble_is_said_once(page: Page) -> None:
     said: list[str] = []
     to = _Slow()
-    collector = requests._Collector(to, page)
+    collector = requests._Collector(lambda: to, page)
     collector.say = lambda event, fields: said.append(event)
     traced = Traced(answering())
     traced.ask(scope_of())
@@ -311,15 +319,50 @@ def test_a_full_queue_drops_and_counts(page: Page, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("OTEL_BSP_MAX_QUEUE_SIZE", "4")
     monkeypatch.setenv("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "4")
     monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "600000")
-    to = requests._Collector(_Slow(), page)
-    monkeypatch.setattr(to, "taken", -1000)  # As if the exports of all before were still under way.
-    batches = requests._Batches(to)
+    slow = _Slow()
+    batches = requests._Batches(requests._Collector(lambda: slow, page))
     traced = Traced(answering())
     traced.ask(scope_of())
-    for _ in range(10):
-        batches.on_end(traced.span)
-    assert page.cells[Cell.SPANS_DROPPED] == 10
+    with slow.held:
+        for _ in range(10):
+            batches.on_end(traced.span)
+        assert (batches.waiting, page.cells[Cell.SPANS_DROPPED]) == (4, 6)
     batches.shutdown()  # type: ignore[no-untyped-call]  # OpenTelemetry's own
+    assert (batches.waiting, page.cells[Cell.SPANS_EXPORTED]) == (0, 4)
+
+
+def test_a_header_whose_file_is_gone_costs_spans_and_nothing_else(page: Page) -> None:
+    said: list[object] = []
+    collector = requests._Collector(
+        lambda: exporter(Destination(url="http://127.0.0.1:9", headers={"authorization": "file:/nowhere/key"})), page
+    )
+    collector.say = lambda event, fields: said.append((event, fields["error"]))
+    traced = Traced(answering())
+    traced.ask(scope_of())
+    collector.export(traced.spans)
+    assert said == [("traces_failing", "No such file or directory: /nowhere/key")]
+    assert page.cells[Cell.SPANS_DROPPED] == 1
+    collector.shutdown()
+
+
+def test_a_failed_export_is_told_in_plain_words() -> None:
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))  # Bound, and nobody listens.
+        url = f"http://127.0.0.1:{held.getsockname()[1]}"
+        exports = Exports(lambda: exporter(Destination(url=url), 2.0))
+        traced = Traced(answering())
+        traced.ask(scope_of())
+        assert exports.export(traced.spans) == "Connection refused"
+        exports.close()
+    assert doctest.testmod(otlp).failed == 0
+
+
+def test_what_was_recorded_before_it_moved_is_recorded_after(page: Page) -> None:
+    traced = Traced(answering(), sample=0.0)
+    moved = scope_of()
+    moved["extensions"][TRACE] = PARENT
+    traced.ask(moved)
+    assert len(traced.span.links) == 1
 
 
 def test_without_traces_nothing_of_opentelemetry_is_imported() -> None:

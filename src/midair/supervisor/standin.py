@@ -43,6 +43,7 @@ def settings_of_stand_in(settings: Settings) -> Settings:
         serve=serve,
         worker=Worker(hang_warn_s=settings.worker.hang_warn_s, hang_timeout_s=settings.worker.hang_timeout_s),
         hooks=Hooks(),
+        traces=msgspec.structs.replace(settings.traces, requests=False),
         process=(),
     )
 

@@ -59,14 +59,11 @@ class Exporter:
         try:
             from midair.traces.otlp import Exports, exporter, resource_of
 
-            self._exports = Exports(exporter(begin.destination, EXPORT_WITHIN_S))
+            self._exports = Exports(lambda: exporter(begin.destination, EXPORT_WITHIN_S))
         except ImportError as exc:
             from midair.traces.errors import install_line
 
             self._say(words.Unusable(error=f"OpenTelemetry is not installed: {exc}", hint=install_line(sys.executable)))
-            return
-        except OSError as exc:
-            self._say(words.Unusable(error=f"a header cannot be read: {exc.strerror}: {exc.filename}"))
             return
         self._resource = resource_of({"service.name": begin.service, "service.instance.id": begin.node})
         while self._take_in():

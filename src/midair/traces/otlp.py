@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
@@ -68,8 +69,11 @@ def _context(trace_id: str, span_id: str, state: str) -> SpanContext:
 class Exports:
     """Exports, and what became of the last one. OpenTelemetry writes a line for each try; here it is asked instead."""
 
-    def __init__(self, to: SpanExporter) -> None:
-        self._to = to
+    def __init__(self, make: Callable[[], SpanExporter]) -> None:
+        """make: what exports. Asked for when there is something to export, and again while it raises OSError: a header's file that
+        is not there is no reason not to serve."""
+        self._make = make
+        self._to: SpanExporter | None = None
         self._said = _Said()
         logging.getLogger(LOGGER).addFilter(self._said)
 
@@ -77,14 +81,19 @@ class Exports:
         """Why the collector does not have them now; empty: it has."""
         with self._said:
             try:
+                if self._to is None:
+                    self._to = self._make()
                 result = self._to.export(spans)
+            except OSError as exc:
+                return f"{exc.strerror or exc}{f': {exc.filename}' if exc.filename else ''}"[:ERROR_MAX]
             except Exception as exc:  # noqa: BLE001 - a library's: whatever it is, spans are not worth more than a sentence
                 return f"{type(exc).__name__}: {exc}"[:ERROR_MAX]
         return "" if result is SpanExportResult.SUCCESS else self._said.last[:ERROR_MAX]
 
     def close(self) -> None:
         with self._said:
-            self._to.shutdown()
+            if self._to is not None:
+                self._to.shutdown()
         logging.getLogger(LOGGER).removeFilter(self._said)
 
 
@@ -110,8 +119,23 @@ class _Said(logging.Filter):
         message = record.getMessage()
         # The last try says that there will be no further one; the tries before it said why.
         if not message.startswith("Failed to export spans batch due to timeout"):
-            self.last = message
+            self.last = plain(message)
         return False
+
+
+def plain(message: str) -> str:
+    """What OpenTelemetry says of an export that failed, as much of it as helps.
+
+    >>> plain("Transient error Service Unavailable encountered while exporting spans batch, retrying in 1.09s.")
+    'Service Unavailable'
+    >>> plain("Transient error … (Caused by …('…: [Errno 111] Connection refused')) encountered while exporting spans batch, …")
+    'Connection refused'
+    """
+    if refused := re.search(r"\[Errno \d+\] ([\w ]+)", message):
+        return refused[1]
+    if transient := re.fullmatch(r"Transient error (.*) encountered while exporting.*", message, re.DOTALL):
+        return transient[1]
+    return message.removeprefix("Failed to export spans batch ")
 
 
 def resource_of(attributes: Mapping[str, str]) -> Resource:

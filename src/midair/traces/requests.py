@@ -11,6 +11,7 @@ A connection that goes on with the next version is a span in each: the later one
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import threading
 import time
@@ -53,11 +54,8 @@ class Tracing:
     """One worker's spans, from its start to its end."""
 
     def __init__(self, traced: Traced, page: Page, about: Mapping[str, str | int]) -> None:
-        """about: attributes of every span. Starts a thread: in the worker, after the last fork.
-
-        Raises OSError if a header's file cannot be read.
-        """
-        self._to = _Collector(exporter(Destination(url=traced.url, headers=traced.headers)), page)
+        """about: attributes of every span. Starts a thread: in the worker, after the last fork."""
+        self._to = _Collector(lambda: exporter(Destination(url=traced.url, headers=traced.headers)), page)
         self._batches = _Batches(self._to)
         self._about, self._sample = dict(about), traced.sample
         resource = Resource.create({})
@@ -82,9 +80,15 @@ class Tracing:
         """say: takes an event of the log, on the loop's thread."""
 
         def said(event: str, fields: dict[str, str | int | float | None]) -> None:
-            loop.call_soon_threadsafe(say, event, fields)
+            with contextlib.suppress(RuntimeError):  # The loop is closed: the worker ends.
+                loop.call_soon_threadsafe(say, event, fields)
 
         self._to.say = said
+
+    @staticmethod
+    def ends_within_s(exit_s: float) -> float:
+        """What of a worker's last seconds it may take to export what still waits."""
+        return min(FLUSH_MOST_S, exit_s / 4)
 
     async def end(self, within_s: float) -> None:
         """Let the collector have what still waits; what it does not take in time is dropped, and counted."""
@@ -93,14 +97,15 @@ class Tracing:
 
         def flush() -> None:
             self._provider.shutdown()
-            loop.call_soon_threadsafe(over.set)
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(over.set)
 
         # Not the loop's own pool: the end of the process would wait for it.
         threading.Thread(target=flush, name="midair traces", daemon=True).start()
         try:
-            await asyncio.wait_for(over.wait(), min(within_s, FLUSH_MOST_S))
+            await asyncio.wait_for(over.wait(), within_s)
         except TimeoutError:
-            self._to.give_up(self._batches.waiting)
+            self._to.dropped(self._batches.waiting)
 
 
 # --- around the application ----------------------------------------------------------------------------------------
@@ -115,6 +120,8 @@ class Layer:
         self._tracer = tracer
         self._about = about
         self._sample = sample
+        # Its own: an application that seeds ``random`` would draw the same identifiers in each worker.
+        self._draw = random.Random()
         self._fields = frozenset(name.encode("latin-1") for name in propagate.get_global_textmap().fields)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -122,7 +129,7 @@ class Layer:
             await self._app(scope, receive, send)
             return
         within = self._within(scope["headers"])
-        if self._sample is not None and self._sample <= random.random() and not _has_parent(within):
+        if self._sample is not None and self._sample <= self._draw.random() and not _is_decided(within, scope):
             await self._unrecorded(within, scope, receive, send)
             return
         method = scope.get("method", "GET")
@@ -147,7 +154,7 @@ class Layer:
 
     async def _unrecorded(self, within: contexts.Context, scope: Scope, receive: Receive, send: Send) -> None:
         """Whoever is called from here is told that this trace is not recorded. OpenTelemetry takes four times as long to say so."""
-        context = SpanContext(random.getrandbits(128), random.getrandbits(64), is_remote=False)
+        context = SpanContext(self._draw.getrandbits(128), self._draw.getrandbits(64), is_remote=False)
         token = contexts.attach(trace.set_span_in_context(trace.NonRecordingSpan(context), within))
         try:
             await self._app(scope, receive, send)
@@ -306,8 +313,10 @@ _GETTER = _HeadersGetter()
 _NOWHERE = contexts.Context()
 
 
-def _has_parent(within: contexts.Context) -> bool:
-    return within is not _NOWHERE and trace.get_current_span(within).get_span_context().is_valid
+def _is_decided(within: contexts.Context, scope: Scope) -> bool:
+    """Whether it is recorded, whoever calls has said, or the worker that it comes from."""
+    has_parent = within is not _NOWHERE and trace.get_current_span(within).get_span_context().is_valid
+    return has_parent or TRACE in scope["extensions"]
 
 
 # --- on the way to the collector -----------------------------------------------------------------------------------
@@ -316,18 +325,18 @@ def _has_parent(within: contexts.Context) -> bool:
 class _Collector(SpanExporter):
     """Exports a batch, counts what became of it, and says once that the collector takes none, and once that it does again."""
 
-    def __init__(self, to: SpanExporter, page: Page) -> None:
-        self._exports = Exports(to)
+    def __init__(self, make: Callable[[], SpanExporter], page: Page) -> None:
+        self._exports = Exports(make)
         self._cells = page.cells
         self._lock = threading.Lock()
         self._failed_since_s = 0.0
-        self.taken = 0
-        """Spans of batches that were begun to be exported."""
+        self.done = 0
+        """Spans of which it is known what became of them."""
         self.say: Say = lambda event, fields: None
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        self.taken += len(spans)
         error = self._exports.export(spans)
+        self.done += len(spans)
         if error:
             self.dropped(len(spans))
         else:
@@ -346,10 +355,6 @@ class _Collector(SpanExporter):
 
     def dropped(self, count: int) -> None:
         self._count(Cell.SPANS_DROPPED, count)
-
-    def give_up(self, waiting: int) -> None:
-        """The worker ends now."""
-        self.dropped(waiting)
 
     def _count(self, cell: Cell, count: int) -> None:
         with self._lock:  # An application's threads drop, too.
@@ -371,8 +376,8 @@ class _Batches(BatchSpanProcessor):
 
     @property
     def waiting(self) -> int:
-        """Spans that no export has begun with."""
-        return self._added - self._to.taken
+        """Spans that wait for an export, or for its end."""
+        return self._added - self._to.done
 
     def on_end(self, span: ReadableSpan) -> None:
         if not (span.context and span.context.trace_flags.sampled):

@@ -185,11 +185,10 @@ class _Worker:
         self._carrying.leave()
         # Both share exit.timeout: the supervisor kills a second after it, and nobody would say what still ran.
         exit_s = self._launch.exit_s / 2 if cut else self._launch.exit_s
+        flush_s = self._tracing.ends_within_s(exit_s) if self._tracing else 0.0
+        unfinished = await self._shut_down(lifespan, exit_s - flush_s)
         if self._tracing:
-            exit_s *= 0.75
-        unfinished = await self._shut_down(lifespan, exit_s)
-        if self._tracing:
-            await self._tracing.end(exit_s / 3)
+            await self._tracing.end(flush_s)
         self._link.say(words.Left(cut=words.shorten_lines([*cut, *unfinished])))
         return 0
 
