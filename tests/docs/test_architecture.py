@@ -13,7 +13,7 @@ SOURCE = ROOT / "src" / "midair"
 LEVELS = (
     {"__main__"},
     {"cli"},
-    {"dev", "alerting", "deploy", "doctor"},
+    {"dev", "alerting", "deploy", "doctor", "containers"},
     {"supervisor", "scaffold"},
     {"admin"},
     {"control", "worker"},

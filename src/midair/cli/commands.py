@@ -29,6 +29,7 @@ COMMANDS = {
     "logs": "Show what the service's workers printed, and what midair said.",
     "stacks": "Show where the workers' threads and tasks stand.",
     "systemd": "Print, write or check the units that run the service under systemd.",
+    "container": "Print, write or check what runs the service in Docker, Compose and Kubernetes.",
     "alerts": "Print Prometheus' rules, and answer alerts with the update that they are about.",
     "dashboard": "Print a Grafana dashboard of the metrics.",
     "completion": "Print the completion script of a shell.",

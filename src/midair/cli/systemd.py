@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shlex
-import shutil
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -12,6 +11,7 @@ from dataclasses import dataclass, replace
 import click
 import msgspec
 
+from midair.cli.made import there, written
 from midair.cli.options import Service, service_options
 from midair.cli.running import override_of_target
 from midair.cli.show import Show
@@ -263,38 +263,12 @@ def _write(service: Service, texts: Mapping[str, str], where: str) -> list[str]:
     for name, text in texts.items():
         path = os.path.join(where, name)
         before = _installed(path)
-        changed = difference(before, text)
         try:
-            os.makedirs(where, exist_ok=True)
-            with open(f"{path}.new", "w", encoding="utf-8") as new:
-                new.write(text)
-            if before and changed:
-                kept.append(_keep(path))
-            os.replace(f"{path}.new", path)
+            kept += written(service.show, path, text, before, difference(before, text), "the same to systemd as before")
         except OSError as exc:
             hint = _hint_of_unwritable(service.folder)
             raise UnitUnwritable(f"{path} cannot be written: {exc.strerror}", hint=hint) from exc
-        if not service.show.as_json:
-            _tell(service.show, path, before, changed)
     return kept
-
-
-def _tell(show: Show, path: str, before: str, changed: list[str]) -> None:
-    if not before:
-        show.line(f"wrote {path}")
-    elif not changed:
-        show.line(f"wrote {path}: the same to systemd as before")
-    else:
-        show.line(f"wrote {path}; the one before is {os.path.basename(path)}.bak; what is different:")
-        for row in changed:
-            show.line(f"  {row}")
-
-
-def _keep(path: str) -> str:
-    """A copy of a unit, under a name that systemd does not read."""
-    copy = f"{path}.bak"
-    shutil.copy2(path, copy)
-    return copy
 
 
 def _hint_of_unwritable(folder: str) -> str:
@@ -322,10 +296,7 @@ def _next(name: str, asked: _Asked, where: str, *, is_changed: bool) -> list[str
 def _installed(path: str) -> str:
     """The text of an installed unit; empty: none."""
     try:
-        with open(path, encoding="utf-8", errors="replace") as unit:
-            return unit.read()
-    except FileNotFoundError:
-        return ""
+        return there(path)
     except OSError as exc:
         raise UnitUnwritable(f"{path} cannot be read: {exc.strerror}", hint="name another folder") from exc
 

@@ -94,7 +94,7 @@ EXPLANATIONS = (
     ),
     Explanation(
         code="no-stop-signal",
-        summary="systemd stops a service with a signal, and here every signal means something else.",
+        summary="systemd, or a container's engine, stops a service with a signal, and here every signal means something else.",
         exits=(2,),
         happened="Under `[signals]` no signal is a `stop` or a `quit`, so that a unit could not stop the service.",
         serves="Nothing was changed.",
@@ -112,7 +112,7 @@ EXPLANATIONS = (
     ),
     Explanation(
         code="line-break",
-        summary="A name or a path that is to stand in a unit has a line break.",
+        summary="A name or a path that is to stand in a unit, or in a container's file, has a line break.",
         exits=(2,),
         happened="Unit files are lines; a value with a line break cannot be written in one.",
         serves="Nothing was changed.",

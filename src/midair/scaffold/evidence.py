@@ -88,5 +88,7 @@ class Project:
     """Empty: there is nothing that midair could run, and ``notes`` say why."""
     build: str = ""
     """The shell line that makes the program; empty: it needs none."""
+    package: str = ""
+    """What of the module is built, if it is one of Go."""
     olds: tuple[Old, ...] = ()
     notes: tuple[str, ...] = field(default=())

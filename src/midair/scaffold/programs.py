@@ -50,7 +50,7 @@ def _go(files: Files) -> Iterator[Project]:
     build = f"go build -o bin/{name}.new {package} && mv bin/{name}.new bin/{name}"
     notes = [f"other programs of the module: {', '.join(mains[1:])}"] if mains[1:] else []
     built = (Old("what the build writes", "watch.ignore", ("bin/",)),)
-    yield Project(kind, "go.mod", (f"bin/{name}",), build, built, tuple(notes))
+    yield Project(kind, "go.mod", (f"bin/{name}",), build, package, built, tuple(notes))
 
 
 def _is_main(path: str, text: str) -> bool:
@@ -95,7 +95,7 @@ def _node(files: Files) -> Iterator[Project]:
     if not command:
         return  # a package of tools: its scripts run nothing that serves
     build = "npm run build" if "build" in scripts else ""
-    yield Project(kind, "package.json", command, build, tuple(_nodemon(files, package, scripts)))
+    yield Project(kind, "package.json", command, build, olds=tuple(_nodemon(files, package, scripts)))
 
 
 def _command(start: str, main: str, files: Files) -> tuple[str, ...]:

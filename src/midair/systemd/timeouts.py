@@ -1,4 +1,4 @@
-"""How long systemd has to wait for a service: sums of the service's own limits, and what they are made of.
+"""How long systemd, or a container's engine, has to wait for a service: sums of the service's own limits, and of what.
 
 systemd's default of 90 s knows nothing of hooks, a bake, or clients that are let finish. A limit that is shorter than ours turns
 an update that goes well into a failed ``systemctl reload``, and a stop that drains into a kill. Pure.
@@ -42,6 +42,16 @@ def start_timeout(settings: Settings) -> Timeout:
         ("canary.for {}", settings.canary.for_s if settings.canary.workers else 0.0),
         ("bake.for {}", settings.bake.for_s),
         ("{} to spare", START_SPARE_S),
+    )
+
+
+def first_start_timeout(settings: Settings) -> Timeout:
+    """How long a first start may take until it serves, or has given up and ended: it is tried again and again, with a last try when
+    ``start.timeout`` is over. For whoever does not hear how it goes, as a kubelet does not."""
+    return _timeout(
+        ("hooks.timeout {} (hooks.before)", settings.hooks.timeout_s if settings.hooks.before else 0.0),
+        ("start.timeout {}", settings.start.timeout_s),
+        ("ready.timeout {}", settings.ready.timeout_s),
     )
 
 

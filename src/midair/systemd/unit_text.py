@@ -14,7 +14,7 @@ _PLAIN_IN_NAMES = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxy
 
 
 class LineBreak(ConfigError):
-    """A name or a path that is to stand in a unit has a line break."""
+    """A name or a path that is to stand in a unit, or in a container's file, has a line break."""
 
     code = "line-break"
     hint = "give it another name"

@@ -37,10 +37,10 @@ class NoSocketUnit(UsageError):
 
 
 class NoStopSignal(ConfigError):
-    """systemd stops a service with a signal, and here every signal means something else."""
+    """systemd, or a container's engine, stops a service with a signal, and here every signal means something else."""
 
     code = "no-stop-signal"
-    hint = 'systemd can only stop a service that has a signal for it: term = "stop" under [signals]'
+    hint = 'whoever runs it can only stop a service that has a signal for it: term = "stop" under [signals]'
 
 
 @dataclass(frozen=True, slots=True)
