@@ -40,7 +40,7 @@ from.
 Go programs end at SIGTERM at once unless they say otherwise, with the requests that they have. Two lines of `signal.Notify` and
 `Shutdown` mend that.
 
-To go on without Air, `midair init` writes a `midair.toml` with the same settings.
+To go on without Air, `midair init` writes a `midair.toml` with the same settings; [the Go page](go.md) says what production wants.
 
 """
 
