@@ -13,7 +13,7 @@ from typing import get_args
 
 import pytest
 
-from midair.config.keys import all_keys
+from midair.config.keys import all_keys, arrays, table_keys
 from midair.config.load import load, sources_for_run
 from midair.control.words import Result
 
@@ -81,6 +81,24 @@ def test_a_shown_configuration_can_be_loaded(text: str, tmp_path: Path) -> None:
 def test_a_shown_configuration_with_an_unknown_key_would_be_noticed(tmp_path: Path) -> None:
     with pytest.raises(Exception, match="there is no key wokers"):
         test_a_shown_configuration_can_be_loaded('app = "app:app"\nwokers = 2\n', tmp_path)
+
+
+KEYS = all_keys().keys() | {f"{array}.{key}" for array in arrays() for key in table_keys(array)}
+TABLES = {key.rpartition(".")[0] for key in KEYS} - {""}
+
+
+def keys_named(text: str) -> set[str]:
+    """What looks like a key of midair's in text: in backquotes, below one of its tables. Air's own keys look the same."""
+    without_airs = re.sub(r"^\| `\w+\.\w+` \|.*$", "", text, flags=re.MULTILINE) if "# From Air" in text else text
+    named = re.findall(r"`([a-z_]+(?:\.[a-z_]+)+)(?: = [^`]*)?`", without_airs)
+    return {key for key in named if key.rpartition(".")[0] in TABLES and not key.endswith((".py", ".sh", ".sock"))}
+
+
+def test_every_key_that_a_page_names_is_one() -> None:
+    found = {named(page): keys_named(without_code(page.read_text())) for page in PAGES}
+    assert sum(map(len, found.values())) > 200, "the search finds nothing any more"
+    assert {page: keys - KEYS for page, keys in found.items() if keys - KEYS} == {}
+    assert keys_named('with `drain.tiemout = "5m"` or `serve.backlog`') - KEYS == {"drain.tiemout"}
 
 
 def needs_systemd() -> str:
