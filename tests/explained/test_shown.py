@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import shlex
 import socket
 import subprocess
 import sys
@@ -12,8 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from midair.cli import app
 from midair.explained.book import explanations, find
 from tests.docs.shown import fits
+from tests.explained.mistyped import MISTYPED
 from tests.explained.shops import (
     REFUSALS,
     REFUSALS_OF_PROGRAMS,
@@ -53,7 +56,7 @@ def is_as_shown(code: str, done: Done, folder: Path) -> None:
 
 def test_everything_that_is_shown_has_happened_here() -> None:
     shown = {each.code for each in explanations() if each.shown}
-    assert shown == REFUSALS.keys() | REFUSALS_OF_PROGRAMS.keys() | ELSEWHERE
+    assert shown == REFUSALS.keys() | REFUSALS_OF_PROGRAMS.keys() | MISTYPED.keys() | ELSEWHERE
 
 
 # --- what a service refuses ----------------------------------------------------------------------------------------
@@ -104,6 +107,33 @@ def test_somebody_elses_hold_is_as_shown(service: Shop) -> None:
 def test_no_memory_is_as_shown(tmp_path: Path) -> None:
     with memory_group() as group, short_of_memory(tmp_path, group) as service:
         is_as_shown("no-memory", service.midair("reload"), service.folder)
+
+
+# --- what is wrong before anything runs ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("code", MISTYPED)
+def test_what_is_mistyped_is_as_shown(
+    code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mistyped, folder, runtime = MISTYPED[code], tmp_path / "shop", tmp_path / "run"
+    for name, text in mistyped.files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    folder.mkdir(exist_ok=True)
+    monkeypatch.chdir(folder)
+    for variable, value in {
+        "PWD": folder,
+        "MIDAIR_RUNTIME_DIR": runtime,
+        "MIDAIR_STATE_DIR": tmp_path / "state",
+    }.items():
+        monkeypatch.setenv(variable, str(value))
+    words = shlex.split(mistyped.line)
+    with mistyped.around(tmp_path):
+        exit_code = app.run(words)
+    printed = capsys.readouterr()
+    said = (printed.out + printed.err).replace(str(runtime), "/run/midair/shop").replace(str(tmp_path), "/srv")
+    is_as_shown(code, Done(tuple(words), exit_code, said, ""), tmp_path)
 
 
 # --- what does not start -------------------------------------------------------------------------------------------

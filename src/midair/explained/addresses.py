@@ -118,6 +118,12 @@ EXPLANATIONS = (
             "socket-folder",
             "name-taken",
         ),
+        shown=(
+            "$ midair run app:app --bind unix:web.sock",
+            "error: unix:/srv/shop/web.sock is in use: something listens there",
+            "hint: see who: ss -lxp | grep /srv/shop/web.sock; if it is this service: midair reload",
+            "more: midair explain path-in-use",
+        ),
     ),
     Explanation(
         code="address-missing",
@@ -145,13 +151,20 @@ EXPLANATIONS = (
             "no-ipv6",
             "port-refused",
         ),
+        shown=(
+            "$ midair run app:app --bind 192.0.2.1:8000",
+            "error: 192.0.2.1:8000: this machine does not have that address",
+            "hint: `ip addr` shows the addresses that this machine has; :PORT is every IPv4 address",
+            "more: midair explain address-missing",
+        ),
     ),
     Explanation(
         code="bad-address",
         summary="An address that cannot be read.",
         exits=(2, 4),
         happened=(
-            "`bind`, `health.probe`, `metrics.address` or another address is not written as one. Names are not looked "
+            "`bind`, `health.probe`, `metrics.address` or another address is not written as one; where the file or a flag says "
+            "it, that is told as `bad-config`. Names are not looked "
             "up: a host is a number or `localhost`."
         ),
         serves="A service that runs is not touched; nothing was started.",
@@ -237,6 +250,12 @@ EXPLANATIONS = (
             "socket-owner",
             "systemd.md",
         ),
+        shown=(
+            "$ midair run app:app --bind unix:run/web.sock",
+            "error: unix:/srv/shop/run/web.sock cannot be made: No such file or directory",
+            "hint: make the folder and give it to this user (mkdir -p /srv/shop/run; systemd: RuntimeDirectory=)",
+            "more: midair explain socket-folder",
+        ),
     ),
     Explanation(
         code="socket-owner",
@@ -276,6 +295,12 @@ EXPLANATIONS = (
         see=(
             "socket-owner",
             "proxies.md",
+        ),
+        shown=(
+            "$ midair run app:app --bind unix:web.sock --set socket_owner=www-daata",
+            "error: socket_owner 'www-daata': no such user or group",
+            "hint: write user, user:group or :group, by name or number",
+            "more: midair explain unknown-owner",
         ),
     ),
     Explanation(
@@ -322,12 +347,21 @@ EXPLANATIONS = (
             "bad-config",
             "commands.md",
         ),
+        shown=(
+            "$ midair run --bind unix:web.sock",
+            "error: unix:web.sock cannot be bound once for each child",
+            'hint: use listener = "shared", or a TCP address in bind',
+            "more: midair explain not-ownable",
+        ),
     ),
     Explanation(
         code="bad-probe",
         summary="`health.probe` cannot be read.",
         exits=(2, 4),
-        happened="`health.probe` says how a command shows that it can serve, and is none of the ways that there are.",
+        happened=(
+            "`health.probe` says how a command shows that it can serve, and is none of the ways that there are. Where the "
+            "file says it, that is told as `bad-config`, with the line."
+        ),
         serves="A service that runs is not touched.",
         causes=(
             "A path alone was written: that is `health.path` for applications; for a command it is `listener:/health`.",
@@ -350,7 +384,8 @@ EXPLANATIONS = (
         exits=(2, 4),
         happened=(
             "`health.probe` names an address that the service listens at. While an update goes on the old version "
-            "answers there, so the answer says nothing of the new one."
+            "answers there, so the answer says nothing of the new one. Where the file says it, that is told as "
+            "`bad-config`, with the line."
         ),
         serves="A service that runs is not touched.",
         causes=("The address of `bind` was written into `health.probe`.",),

@@ -39,6 +39,12 @@ EXPLANATIONS = (
             "bad-notification",
             "monitoring.md",
         ),
+        shown=(
+            "$ midair alerts test --to http://127.0.0.1:1",
+            "error: http://127.0.0.1:1/alerts does not answer: [Errno 111] Connection refused",
+            "hint: midair alerts serve has to run there; with --through, a route of Alertmanager has to lead to it",
+            "more: midair explain alert-not-delivered",
+        ),
     ),
     Explanation(
         code="bad-notification",
@@ -84,6 +90,12 @@ EXPLANATIONS = (
             "token-needed",
             "monitoring.md",
         ),
+        shown=(
+            "$ midair alerts serve --token-file token",
+            "error: token: it is empty",
+            "hint: it holds one line, the token that Alertmanager sends: http_config.authorization.credentials_file",
+            "more: midair explain bad-token",
+        ),
     ),
     Explanation(
         code="token-needed",
@@ -107,6 +119,12 @@ EXPLANATIONS = (
         see=(
             "bad-token",
             "monitoring.md",
+        ),
+        shown=(
+            "$ midair alerts serve --bind :0",
+            "error: 0.0.0.0:46659 can be reached from other machines",
+            "hint: give one with --token-file FILE, or bind an address of this machine alone: --bind 127.0.0.1:9466",
+            "more: midair explain token-needed",
         ),
     ),
     Explanation(
@@ -149,6 +167,12 @@ EXPLANATIONS = (
         see=(
             "alert-not-delivered",
             "monitoring.md",
+        ),
+        shown=(
+            "$ midair alerts show",
+            "error: there is no incident",
+            "hint: midair alerts list shows them; --incidents FILE says where they are",
+            "more: midair explain no-incident",
         ),
     ),
     Explanation(

@@ -389,8 +389,8 @@ EXPLANATIONS = (
         summary="The target is not written as `module:attribute`.",
         exits=(4, 1),
         happened=(
-            "`app`, the word after `midair run`, or the string given to `midair.serve()` has no colon, or nothing on "
-            "one side of it."
+            "A string that names the application, given to `midair.serve()` for example, has no colon, or nothing on "
+            "one side of it. Where `app` or the word after `midair run` is wrong, that is told as `bad-config`."
         ),
         serves=NOBODY_NOTICED,
         causes=(

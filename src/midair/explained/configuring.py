@@ -78,6 +78,12 @@ EXPLANATIONS = (
             "folder-missing",
             "configuration.md",
         ),
+        shown=(
+            "$ midair check --config shop.toml",
+            "error: there is no file shop.toml",
+            "hint: looked for /srv/shop/shop.toml",
+            "more: midair explain config-unreadable",
+        ),
     ),
     Explanation(
         code="config",
@@ -194,6 +200,12 @@ EXPLANATIONS = (
             "hook-failed",
             "commands.md",
         ),
+        shown=(
+            "$ midair check",
+            "error: there is no program ./server",
+            "hint: looked in /srv/shop/",
+            "more: midair explain program-missing",
+        ),
     ),
     Explanation(
         code="config-exists",
@@ -214,6 +226,12 @@ EXPLANATIONS = (
         see=(
             "nothing-to-run",
             "new-project.md",
+        ),
+        shown=(
+            "$ midair init",
+            "error: /srv/shop/midair.toml is there already",
+            "hint: to see what would be written: --dry-run; to replace it, a copy is kept: --force",
+            "more: midair explain config-exists",
         ),
     ),
     Explanation(
@@ -239,6 +257,12 @@ EXPLANATIONS = (
             "bad-config",
             "air.md",
             "nodemon.md",
+        ),
+        shown=(
+            "$ midair run --config .air.toml",
+            "error: .air.toml is Air's: it says how the service is developed, not how it runs",
+            "hint: midair dev reads it; midair init writes a midair.toml from it",
+            "more: midair explain config-for-dev",
         ),
     ),
     Explanation(
@@ -267,6 +291,12 @@ EXPLANATIONS = (
             "config-exists",
             "new-project.md",
         ),
+        shown=(
+            "$ midair init",
+            "error: nothing that midair could run was found",
+            "hint: name it: midair init --app module:attribute; to begin anew: midair new NAME --template fastapi",
+            "more: midair explain nothing-to-run",
+        ),
     ),
     Explanation(
         code="project-exists",
@@ -285,6 +315,12 @@ EXPLANATIONS = (
             "config-exists",
             "new-project.md",
         ),
+        shown=(
+            "$ midair new shop --template fastapi",
+            "error: shop exists already",
+            "hint: choose another name; for a project that you have: midair init",
+            "more: midair explain project-exists",
+        ),
     ),
     Explanation(
         code="bad-project-name",
@@ -302,6 +338,12 @@ EXPLANATIONS = (
         see=(
             "project-exists",
             "new-project.md",
+        ),
+        shown=(
+            "$ midair new 2shop --template fastapi",
+            "error: '2shop' cannot be a project's name",
+            "hint: lower-case letters, digits, - and _, a letter first; such as shop",
+            "more: midair explain bad-project-name",
         ),
     ),
     Explanation(

@@ -290,6 +290,12 @@ EXPLANATIONS = (
             "deploy-elsewhere",
             "deploy.md",
         ),
+        shown=(
+            "$ midair deploy .",
+            "error: there are no release folders in /srv/shop",
+            'hint: say --to /srv/shop (it gets releases/, current and shared/), or write root = "/srv/shop" under [deploy]',
+            "more: midair explain deploy-nowhere",
+        ),
     ),
     Explanation(
         code="deploy-shared",
@@ -349,6 +355,12 @@ EXPLANATIONS = (
             "config-exists",
             "deploy.md",
         ),
+        shown=(
+            "$ midair deploy shop.tar --to ../releases",
+            "error: there is no shop.tar",
+            "hint: a folder, a git checkout with --ref, a .tar, .tar.gz or .zip archive, or - for a tar stream on standard input",
+            "more: midair explain deploy-source",
+        ),
     ),
     Explanation(
         code="deploy-unknown-release",
@@ -369,6 +381,12 @@ EXPLANATIONS = (
         see=(
             "rollback-nothing",
             "deploy.md",
+        ),
+        shown=(
+            "$ midair deploy --rollback 20261125-170210 --to ../releases",
+            "error: there are no releases in /srv/releases",
+            'hint: say --to /srv/shop (it gets releases/, current and shared/), or write root = "/srv/shop" under [deploy]',
+            "more: midair explain deploy-unknown-release",
         ),
     ),
     Explanation(

@@ -39,6 +39,12 @@ EXPLANATIONS = (
             "port-in-use",
             "not-running",
         ),
+        shown=(
+            "$ midair run app:app",
+            "error: a service named 'shop' runs already (/run/midair/shop)",
+            "hint: midair status shows it; start another one with --name, or update this one with midair reload",
+            "more: midair explain name-taken",
+        ),
     ),
     Explanation(
         code="no-runtime-folder",

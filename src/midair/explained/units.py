@@ -91,6 +91,13 @@ EXPLANATIONS = (
             "not-ownable",
             "systemd.md",
         ),
+        shown=(
+            "$ midair systemd app:app --socket",
+            "…",
+            "error: 0.0.0.0:0: systemd opens no port that the kernel chooses",
+            "hint: name the port in bind",
+            "more: midair explain no-socket-unit",
+        ),
     ),
     Explanation(
         code="no-stop-signal",
@@ -108,6 +115,13 @@ EXPLANATIONS = (
         see=(
             "signals.md",
             "systemd.md",
+        ),
+        shown=(
+            "$ midair systemd app:app --plain",
+            "…",
+            "error: no signal stops this service",
+            'hint: systemd can only stop a service that has a signal for it: term = "stop" under [signals]',
+            "more: midair explain no-stop-signal",
         ),
     ),
     Explanation(

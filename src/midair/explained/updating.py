@@ -181,7 +181,7 @@ EXPLANATIONS = (
         shown=(
             "$ midair reload",
             "…",
-            "error: worker 5 failed 3 health probes in a row: 503 Service Unavailable; 1.8.2 (generation 2) serves",
+            "error: worker 5 failed 3 health probes in a row: GET /health: 503 Service Unavailable; 1.8.2 (generation 2) serves",
             "hint: midair receipt 3 tells everything",
             "more: midair explain bake-unhealthy",
         ),
