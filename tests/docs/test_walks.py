@@ -20,8 +20,9 @@ PAGES = sorted(
     str(path.relative_to(ROOT))
     for pattern in ("README.md", "CONTRIBUTING.md", "docs/**/*.md", "examples/**/*.md")
     for path in ROOT.glob(pattern)
-    if "node_modules" not in path.parts
+    if "node_modules" not in path.parts and path.parent != ROOT / "docs" / "errors"
 )
+"""What the pages of the errors show is produced, each by itself, in tests/explained/test_shown.py."""
 MODULES = [importlib.import_module(f"{walks.__name__}.{found.name}") for found in pkgutil.iter_modules(walks.__path__)]
 WALKS: dict[str, Walk] = {module.WALK.page: module.WALK for module in MODULES}
 
