@@ -80,7 +80,7 @@ EXPLANATIONS = (
     Explanation(
         code="notify-socket",
         summary="The socket that command children report to cannot be made.",
-        exits=(1,),
+        exits=(4, 1),
         happened=(
             "Each command gets a socket (NOTIFY_SOCKET) in the runtime folder, to say when it can serve. It cannot be "
             "made."
