@@ -1,6 +1,7 @@
-"""Runs a command in a terminal of its own, and prints what is printed there. Not imported: ``terminal.py`` runs it with
+"""Runs a command in a terminal of its own, and prints what is printed there. Not imported: ``terminal.py`` has the machine's own
+Python run what stands in here, as
 
-    python second_terminal.py COMMAND
+    python3 -c TEXT COMMAND
 
 SIGTERM to it is Ctrl-C in that terminal: how a reader ends what goes on.
 """

@@ -26,7 +26,7 @@ from tests.support.service import clean_environment
 from tests.support.waiting import DidNotHappen, is_readable, wait_for
 
 ROOT = Path(__file__).parent.parent.parent
-TYPED_WITHIN_S = 100.0
+TYPED_WITHIN_S = 45.0
 ENDS_WITHIN_S = 5.0
 OUTPUTS = "/tmp/outputs"
 """What programs print that go on, a file each."""
@@ -66,15 +66,18 @@ class Terminal:
         user: str = "you",
         within: Sequence[str] = (),
         environment: Mapping[str, str] = QUICK,
+        typed_within_s: float = TYPED_WITHIN_S,
     ) -> None:
         """folder: where one is; it is made. user: ``you`` or ``root``.
 
-        within: a command line that runs another one on a machine that is there already.
+        within: a command line that runs another one on a machine that is there already. typed_within_s: how long a command may
+        take.
         """
         if not within:
             needs("unshare")
             needs_root()
         self._folder = folder
+        self._typed_within_s = typed_within_s
         self._machine = within or _machine_of_its_own(user)
         self._environment = {
             **clean_environment(),
@@ -121,12 +124,12 @@ class Terminal:
 
     # --- typing -----------------------------------------------------------------------------------------------------
 
-    def type(self, command: str, within_s: float = TYPED_WITHIN_S) -> Printed:
+    def type(self, command: str) -> Printed:
         """Type a command and wait until the prompt is back. Raises DidNotHappen if that takes too long."""
         assert self._process.stdin is not None
         self._process.stdin.write(command.encode() + b"\0")
         self._process.stdin.flush()
-        output, code = self._until_prompt(command, within_s)
+        output, code = self._until_prompt(command)
         return Printed(output.decode(errors="replace").splitlines(), code)
 
     def prepare(self, command: str) -> list[str]:
@@ -144,15 +147,15 @@ class Terminal:
         """A ``.venv`` with midair in it, and with what else the tests run with."""
         self.prepare(f"ln -s {shlex.quote(sys.prefix)} .venv")
 
-    def _until_prompt(self, command: str, within_s: float) -> tuple[bytes, int]:
+    def _until_prompt(self, command: str) -> tuple[bytes, int]:
         assert self._process.stdout is not None
-        deadline_s = time.monotonic() + within_s
+        deadline_s = time.monotonic() + self._typed_within_s
         while (ended := ENDED.search(self._said)) is None:
             left_s = deadline_s - time.monotonic()
             fd = self._process.stdout.fileno()
             read = os.read(fd, 65536) if left_s > 0 and is_readable(fd, left_s) else b""
             if not read:
-                raise DidNotHappen(f"$ {command}\ndid not end within {within_s} s; so far it printed:\n{self._said!r}")
+                raise DidNotHappen(f"$ {command}\ndid not end in time; so far it printed:\n{self._said!r}")
             self._said += read
         output, self._said = self._said[: ended.start()], self._said[ended.end() :]
         return output, int(ended[1])
@@ -163,7 +166,7 @@ class Terminal:
         """Type a command that goes on, such as a server, in another terminal in the same folder."""
         self._going_on += 1
         path = f"{OUTPUTS}/{self._going_on}"
-        line = shlex.join([sys.executable, second_terminal.__file__, command])
+        line = shlex.join(["python3", "-c", Path(second_terminal.__file__).read_text(), command])
         # In a subshell: it is no job of this terminal, which `wait` would wait for.
         (pid,) = self.prepare(f": > {path}; ({line} >> {path} 2>&1 & echo $!)")
         return GoesOn(self, command, path, int(pid))

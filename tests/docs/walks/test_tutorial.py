@@ -10,14 +10,18 @@ import hashlib
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.docs.terminal import ROOT, Terminal
 from tests.docs.walking import Walk
+from tests.support.installed import needs
 
 RUN = "midair run"
 PACKAGES = "sudo apt-get update && sudo apt-get install -y python3 python3-venv curl"
@@ -63,6 +67,50 @@ def test_the_page_is_what_happens(wheels: Path) -> None:
         "PIP_NO_CACHE_DIR": "1",
         "PIP_NO_COMPILE": "1",  # of all that is installed, little is imported
     }
-    with Terminal("/home/you", environment=environment) as terminal:
+    with Terminal("/home/you", environment=environment, typed_within_s=120) as terminal:
         terminal.prepare(f"ln -s {shlex.quote(str(ROOT))} midair")
         WALK.whole(terminal)
+
+
+# --- on an empty Debian --------------------------------------------------------------------------------------------------
+
+RELEASE = "bookworm"
+PLAIN_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+CERTIFICATES = "etc/ssl/certs/ca-certificates.crt"
+"""Those of this machine: what stands between it and pip's registry may have its own."""
+ENTER = """
+set -e
+mount -t proc proc "$0/proc"
+mount --rbind /dev "$0/dev"
+exec chroot "$0" env --unset=PIP_FIND_LINKS "$@"
+"""
+
+
+@pytest.mark.soak
+@pytest.mark.root
+@pytest.mark.timeout(1800)
+def test_the_page_is_what_happens_on_an_empty_debian(tmp_path: Path) -> None:
+    needs("debootstrap")
+    debian = tmp_path / "debian"
+    subprocess.run(["debootstrap", "--variant=minbase", RELEASE, debian], stdout=subprocess.DEVNULL, check=True)
+    clone(debian / "home/you/midair")
+    (debian / CERTIFICATES).parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy(f"/{CERTIFICATES}", debian / CERTIFICATES)
+    environment = {"PATH": PLAIN_PATH, "HOME": "/home/you", "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8"}
+    enter = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c", ENTER, str(debian)]
+    with Terminal("/home/you", user="root", within=enter, environment=environment, typed_within_s=600) as terminal:
+        assert terminal.type("command -v python3 pip curl").lines == [], "it is not empty"
+        began_s = time.monotonic()
+        replace(WALK, not_typed={}).whole(terminal)
+        print(f"typed in {time.monotonic() - began_s:.0f} s")
+
+
+def clone(folder: Path) -> None:
+    """What a clone of the repository has in it, and what is new here and not ignored."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard", "-z"], cwd=ROOT, stdout=subprocess.PIPE, check=True
+    )
+    for name in filter(None, listed.stdout.decode().split("\0")):
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, folder / name)
