@@ -76,7 +76,7 @@ def test_the_page_is_what_happens(wheels: Path) -> None:
 
 RELEASE = "bookworm"
 PLAIN_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-CERTIFICATES = "etc/ssl/certs/ca-certificates.crt"
+CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
 """Those of this machine: what stands between it and pip's registry may have its own."""
 ENTER = """
 set -e
@@ -94,15 +94,21 @@ def test_the_page_is_what_happens_on_an_empty_debian(tmp_path: Path) -> None:
     debian = tmp_path / "debian"
     subprocess.run(["debootstrap", "--variant=minbase", RELEASE, debian], stdout=subprocess.DEVNULL, check=True)
     clone(debian / "home/you/midair")
-    (debian / CERTIFICATES).parent.mkdir(parents=True, exist_ok=True)
-    shutil.copy(f"/{CERTIFICATES}", debian / CERTIFICATES)
-    environment = {"PATH": PLAIN_PATH, "HOME": "/home/you", "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8"}
+    shutil.copy(CERTIFICATES, debian / "home/certificates")
+    environment = {
+        "PATH": PLAIN_PATH,
+        "HOME": "/home/you",
+        "PIP_CERT": "/home/certificates",
+        "DEBIAN_FRONTEND": "noninteractive",
+        "LC_ALL": "C.UTF-8",
+    }
     enter = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c", ENTER, str(debian)]
     with Terminal("/home/you", user="root", within=enter, environment=environment, typed_within_s=600) as terminal:
         assert terminal.type("command -v python3 pip curl").lines == [], "it is not empty"
         began_s = time.monotonic()
         replace(WALK, not_typed={}).whole(terminal)
         print(f"typed in {time.monotonic() - began_s:.0f} s")
+    shutil.rmtree(debian)  # half a gigabyte
 
 
 def clone(folder: Path) -> None:
