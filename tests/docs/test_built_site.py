@@ -17,6 +17,8 @@ from tests.support.chromium import Chromium, Tab
 
 BUILT = Path(__file__).parent.parent.parent / "build" / "docs" / "site"
 LOADS = re.compile(r"<(?:script|link|img|iframe|source|video|audio|embed|object|form|base)\b[^>]*>")
+LATER = re.compile(r"""class="[^"]*\b(?:mermaid|glightbox|pyodide)\b""")
+"""What the theme's script fetches a library for, once it sees it."""
 ELSEWHERE = re.compile(r"""(?:src|srcset|href|data|action)=["']?(?:\w+:)?//""")
 
 
@@ -34,6 +36,7 @@ def test_no_page_loads_anything_from_elsewhere() -> None:
     tags = [(page.name, tag[0]) for page in pages for tag in LOADS.finditer(page.read_text())]
     assert len(tags) > 200, "the search finds nothing any more"
     assert [(name, tag) for name, tag in tags if ELSEWHERE.search(tag)] == []
+    assert [page.name for page in pages if LATER.search(page.read_text())] == []
 
 
 def test_no_style_loads_anything_from_elsewhere() -> None:
