@@ -20,6 +20,8 @@ ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 INDEX = DOCS / "README.md"
 SETTINGS = DOCS / "site.toml"
+INDEX_OF = {DOCS / "exit-codes.md": DOCS / "errors"}
+"""A page that is the index of a folder, if that is not the folder's own README.md."""
 BESIDE = (DOCS / "favicon.svg", DOCS / "site.css")
 
 FENCED = re.compile(r"(^ *```.*?^ *```$)", re.MULTILINE | re.DOTALL)
@@ -168,10 +170,11 @@ def entries(index: str) -> Iterator[Entry]:
 
 
 def pages_below(page: Path, pages: set[Path]) -> list[Path]:
-    """Of a folder whose README.md the index names, the others: an error a page, an example a page."""
-    if page.name != "README.md" or page.parent == ROOT:
+    """The others of a folder that the index names by this page: an error a page, an example a page."""
+    folder = INDEX_OF.get(page, page.parent)
+    if page not in INDEX_OF and (page.name != "README.md" or folder == ROOT):
         return []
-    return sorted(other for other in pages - {page} if other.is_relative_to(page.parent))
+    return sorted(other for other in pages - {page} if other.is_relative_to(folder))
 
 
 def title_of(page: Path) -> str:
