@@ -1,4 +1,4 @@
-"""Leaves things running that belong to no request: a task of the loop, a thread, a program."""
+"""Leaves things running that belong to no request: a task and a job of the loop, a thread, a program."""
 
 import asyncio
 import json
@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 
 import good
 
@@ -34,6 +35,7 @@ async def start_and_stop(receive, send):
     await send({"type": "lifespan.startup.complete"})
     await receive()
     note("shutdown")
+    told.append(asyncio.get_running_loop().run_in_executor(None, work))
     await send({"type": "lifespan.shutdown.complete"})
 
 
@@ -47,6 +49,11 @@ async def go_on():
         await asyncio.Event().wait()
     finally:
         note("task cancelled")
+
+
+def work():
+    time.sleep(0.3)
+    note("job done")
 
 
 def wait():

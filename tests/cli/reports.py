@@ -212,7 +212,7 @@ HELD = Holding(
     tasks_more=2,
     threads=(
         Thread(name="pool_0", is_idle=True),
-        Thread(name="export", stack=("/usr/lib/python3.11/socket.py:706 in readinto",)),
+        Thread(name="asyncio_0", stack=("/usr/lib/python3.11/socket.py:706 in readinto",)),
         Thread(name="stats", is_daemon=True),
     ),
     ends_in_s=120,

@@ -21,7 +21,7 @@ def test_what_belongs_to_a_call_is_waited_for_and_the_rest_ends_with_its_worker(
         started, *notes = [json.loads(line) for line in (service.folder / "notes-1").read_text().splitlines()]
         program = Process(int(started.removeprefix("child ")))
         # Its thread has said nothing: nobody waits for one. What it started goes on until somebody ends it.
-        assert notes == ["after the answer", "shutdown", "task cancelled"]
+        assert notes == ["after the answer", "shutdown", "task cancelled", "job done"]
         assert program.is_alive
         program.kill()
         wait_for(lambda: program.is_alive, until=lambda alive: not alive)

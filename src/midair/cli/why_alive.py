@@ -37,6 +37,8 @@ CALLS = 3
 """Of a stack."""
 IDLE_SHOWN = 3
 """Connections that do nothing are all alike."""
+LOOP_S_OWN = "asyncio_"
+"""How threads of a loop's own pool are named (`asyncio.to_thread`): they are waited for, and no other thread is, daemon or not."""
 STACK_LINES = 30
 """Of a worker that hangs; midair stacks shows all."""
 
@@ -143,7 +145,7 @@ def _threads(holding: Holding) -> Iterator[str]:
     for thread in holding.threads:
         if thread.is_idle:
             continue
-        how = "a daemon: nobody waits for it" if thread.is_daemon else "the process waits for its end"
+        how = "the worker waits for it" if thread.name.startswith(LOOP_S_OWN) else "nobody waits for it"
         yield f"  thread {thread.name} ({how})"
         if thread.stack:
             yield f"      at {_at(thread.stack)}"

@@ -65,7 +65,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
 class Thread(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     is_daemon: bool = False
-    """The process does not wait for its end."""
+    """As Python says; a worker waits for neither kind when it ends."""
     is_idle: bool = False
     """It is a pool's, and waits for work."""
     stack: tuple[str, ...] = ()
