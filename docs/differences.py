@@ -27,8 +27,8 @@ def page() -> str:
     found = differences()
     differing = sum(len(each.cases) for each in found)
     text = PAGE.replace("{count}", str(len(CORPUS))).replace("{same}", str(len(CORPUS) - differing))
-    for number, each in enumerate(found, 1):
-        text += f"## {number}\n\n{each.reason}\n\n"
+    for each in found:
+        text += f"## {each.title}\n\n{each.reason}\n\n"
         rows = [
             (
                 case,

@@ -13,6 +13,8 @@ FILE = Path(__file__).parent / "http_differences.toml"
 class Difference:
     """Cases on which midair and others differ for one reason."""
 
+    title: str
+    """What the cases are about, for a heading."""
     reason: str
     cases: dict[str, dict[str, str]]
     """By case and server, ours first: what came of it. Servers that are alike share an entry, with commas between."""
@@ -20,7 +22,7 @@ class Difference:
 
 def differences() -> list[Difference]:
     found = tomllib.loads(FILE.read_text())["difference"]
-    return [Difference(each["reason"], each["cases"]) for each in found]
+    return [Difference(each["title"], each["reason"], each["cases"]) for each in found]
 
 
 def by_server() -> dict[tuple[str, str], str]:

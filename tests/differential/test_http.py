@@ -152,3 +152,5 @@ def test_the_list_speaks_of_cases_and_servers_that_are_there() -> None:
     names = [name for each in differences() for name in each.cases]
     assert len(names) == len(set(names)), "one case, one reason"
     assert all(each.reason and each.cases for each in differences())
+    titles = [each.title for each in differences()]
+    assert len(set(titles)) == len(titles)
