@@ -105,6 +105,17 @@ def test_a_code_that_is_searched_for_leads_to_its_page(browser: Chromium, tab: T
     assert [url for url in asked_for(browser) if not url.startswith(address)] == []
 
 
+def test_what_is_copied_of_a_console_is_what_is_typed_there(tab: Tab, address: str) -> None:
+    tab.go(address + "overview.html")
+    code = "[...document.querySelectorAll('.language-console code')].find(each => each.innerText.includes('curl'))"
+    shown = tab.evaluate(f"{code}.innerText").splitlines()
+    tab.evaluate(f"{code}.setAttribute('data-md-copying', '')")  # as the theme's script does while it copies
+    copied = [line for line in tab.evaluate(f"{code}.innerText").splitlines() if line]
+    typed = [line.removeprefix("$ ") for line in shown if line.startswith("$ ")]
+    assert len(typed) < len(shown)
+    assert copied == typed
+
+
 @pytest.mark.parametrize("page", ["index.html", "configuration.html", "differences.html", "metrics.html"])
 def test_wide_tables_do_not_break_a_page_on_a_phone(tab: Tab, address: str, page: str) -> None:
     tab.ask("Emulation.setDeviceMetricsOverride", width=360, height=800, deviceScaleFactor=1, mobile=True)
