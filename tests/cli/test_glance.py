@@ -106,6 +106,12 @@ def test_after_a_rollback_nobody_is_told_to_take_up_again_what_he_went_back_from
     assert commands(held) == ["midair hold --release"]
 
 
+def test_a_version_that_was_updated_to_itself_was_not_left() -> None:
+    report = reports.gone_back()
+    again = msgspec.structs.replace(report.last[0], source="1.8", target="1.8")
+    assert commands(msgspec.structs.replace(report, on_disk="1.8", last=(again, again))) == []
+
+
 def test_an_older_version_that_was_put_back_on_the_disk_can_be_reloaded() -> None:
     report = reports.gone_back()
     put_back = msgspec.structs.replace(report, last=report.last[:1])

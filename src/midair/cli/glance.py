@@ -182,6 +182,8 @@ def advice(report: StatusReport) -> list[Advice]:
 def trouble_with_disk(report: StatusReport) -> str:
     """Why what is on disk is not to be tried as it is: ``refused``, ``rolled back``, ``left`` if somebody went back from it;
     empty: nothing speaks against it."""
+    if report.on_disk in ("", report.version):
+        return ""
     last = next((each for each in report.last if each.target == report.on_disk), None)
     if last and last.result != "committed":
         return {"refused": "refused", "rolled-back": "rolled back"}.get(last.result, "")
