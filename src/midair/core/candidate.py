@@ -143,7 +143,8 @@ def prepared(turn: Turn, event: Prepared) -> None:
         hint = "mend it, or insist with midair reload --force"
         refuse(turn, Fault("quarantined", f"version {event.version} was rolled back: {why}", hint))
     elif expect and expect != event.version:
-        refuse(turn, Fault("unexpected-version", f"on disk is version {event.version}, expected was {expect}"))
+        hint = f"put the files of {expect} in place, or reload without --expect"
+        refuse(turn, Fault("unexpected-version", f"on disk is version {event.version}, expected was {expect}", hint))
     elif generation.goes_by_slot and generation.policy.lacks_room and not _has_way_back(turn, update):
         what = f"{generation.policy.by_slot}; the present ones, once ended, could not be started again: their files are gone"
         hint = 'free memory, or go slot by slot all the same with surge = "slot", or side by side with surge = "all"'
