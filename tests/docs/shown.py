@@ -16,6 +16,9 @@ FIGURES = re.compile(
     r"|\d+(\.\d+)? (m?s|min|h|MiB)\b"
     r"|\d+\.\d\d\d?\b"
     r"|\b[0-9a-f]{8}\b"
+    r"|\b\d+ workers? within a minute; worker \d+"  # before it was asked
+    r"|^\d+\.\d+ \|"  # which worker printed a line
+    r"|(?<=127\.0\.0\.1:)\d{5}\b"  # where a client is
     r"|pid=\d+|\bpid \d+|\bkill \d+|python=[\d.]+"
     r"| {2,}\d+(?= {2,})"  # a column of a table
     r"| {2,}"

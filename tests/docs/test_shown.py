@@ -26,6 +26,10 @@ def test_process_ids_sizes_and_columns_of_figures_may_be_others() -> None:
     assert not is_shown(
         [row.format(4104, 360, "64.0", "2 h")], [row.format(4104, 360, "64.0", "2 h").replace("serv", "leav")]
     )
+    assert is_shown(["2.0 | no customer"], ["2.1 | no customer"])
+    assert is_shown(["7 workers within a minute; worker 9 ended"], ["1 worker within a minute; worker 2 ended"])
+    assert is_shown(["127.0.0.1:38976  GET /"], ["127.0.0.1:51234  GET /"])
+    assert not is_shown(["127.0.0.1:8000"], ["127.0.0.1:8001"])
     assert is_shown(["in use by python3 (pid 812)", "kill 812"], ["in use by python3 (pid 9)", "kill 9"])
 
 
