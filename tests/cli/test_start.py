@@ -27,6 +27,7 @@ from midair.worker.settings import TlsSettings
 from tests.cli.fake_service import FakeService
 from tests.cli.reports import draining
 from tests.support.authority import Authority
+from tests.support.installed import needs
 from tests.support.service import clean_environment
 
 CONTEXT = click.Context(midair)
@@ -286,9 +287,16 @@ print(*(each.__qualname__ for each in classes if "__dataclass_fields__" in vars(
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_each_shell_gets_a_completion_script(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_each_shell_gets_a_completion_script_that_it_can_read(
+    shell: str, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["completion", shell]) == 0
-    assert "_MIDAIR_COMPLETE" in capsys.readouterr().out
+    script = here / "midair.completion"
+    script.write_text(capsys.readouterr().out)
+    assert "_MIDAIR_COMPLETE" in script.read_text()
+    needs(shell)
+    done = subprocess.run([shell, "-n", script], capture_output=True, text=True, timeout=20, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_completion_knows_commands_and_flags() -> None:
