@@ -69,10 +69,6 @@ class Notifier:
         """We are alive. To be said at half of the interval."""
         return self.send("WATCHDOG=1")
 
-    def extend_timeout(self, by_s: float) -> bool:
-        """Starting, reloading or stopping takes until ``by_s`` seconds from now."""
-        return self.send(f"EXTEND_TIMEOUT_USEC={int(by_s * 1e6)}")
-
     def send(self, *lines: str, fds: Sequence[int] = ()) -> bool:
         """fds: descriptors that go along (FDSTORE, BARRIER)."""
         if not self._address:
