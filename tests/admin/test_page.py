@@ -177,6 +177,16 @@ def test_without_a_script_everything_is_there() -> None:
     assert page.page(_view("x")).count('href="receipts/2"') == 2
 
 
+def test_an_update_to_what_was_refused_is_not_advised() -> None:
+    refused = ReceiptLine(number=2, time_s=0.0, result="refused", target="1.9")
+    status = _view("x").status
+    assert status is not None
+    status = msgspec.structs.replace(status, version="1.8", on_disk="1.9", last=(refused,))
+    assert "it was refused before" in page._disk(status)
+    assert "midair reload" not in page._disk(status)
+    assert "midair reload updates to it" in page._disk(msgspec.structs.replace(status, last=()))
+
+
 def test_a_service_that_has_never_answered_is_said() -> None:
     assert "does not answer: refused" in page.page(View(why_silent="refused"))
 

@@ -6,7 +6,7 @@ import pytest
 
 from midair.admin import samples as module
 from midair.admin.plot import drain, last_episode
-from midair.admin.samples import Sample, Samples, quantile_s
+from midair.admin.samples import Sample, Samples
 from midair.control.words import StatusReport
 from midair.observe.counters import LATENCY_BOUNDS_S
 from midair.observe.metrics import GenerationFigures, MetricsSnapshot
@@ -61,20 +61,6 @@ def test_a_generation_that_answered_nothing_has_no_latency() -> None:
     rate = samples.rate(1)
     assert rate is not None
     assert (rate.requests_per_s, rate.errors, rate.median_s) == (0, 0, None)
-
-
-@pytest.mark.parametrize(
-    ("buckets", "share", "seconds"),
-    [
-        ([], 0.5, None),
-        ([0] * 14, 0.5, None),
-        ([4] + [0] * 13, 0.5, 0.0005),
-        ([0] * 13 + [9], 0.5, 10.0),
-        ([1, 1] + [0] * 12, 1.0, 0.0025),
-    ],
-)
-def test_a_quantile_lies_inside_its_bucket(buckets: list[int], share: float, seconds: float | None) -> None:
-    assert quantile_s(buckets, share) == (None if seconds is None else pytest.approx(seconds))
 
 
 def test_only_so_many_moments_are_kept_and_numbers_go_on() -> None:

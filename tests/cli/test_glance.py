@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import msgspec
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from midair.cli.glance import (
     Advice,
@@ -16,11 +14,10 @@ from midair.cli.glance import (
     draining,
     losing,
     loss_sentence,
-    quantile,
     rates,
-    trouble_with_disk,
 )
 from midair.control import words
+from midair.control.ondisk import trouble_with_disk
 from tests.cli import reports
 
 
@@ -158,18 +155,6 @@ def test_figures_that_a_worker_took_with_it_are_no_negative_rate() -> None:
     found = rates(msgspec.structs.replace(before, uptime_s=now.uptime_s - 1), now)
     assert min(found[8].requests_per_s, found[8].processor, found[8].errors_per_s) == 0
     assert found[8].p50_s is None
-
-
-@given(st.lists(st.integers(0, 1000), min_size=4, max_size=4), st.floats(0.01, 0.99))
-def test_a_quantile_lies_in_its_bucket(counts: list[int], share: float) -> None:
-    bounds_s = (0.1, 1.0, 10.0)
-    found = quantile(counts, bounds_s, share)
-    assert (found is None) == (sum(counts) == 0)
-    if found is not None:
-        edges = (0.0, *bounds_s, float("inf"))
-        below = [sum(counts[:place]) for place in range(5)]
-        place = next(place for place in range(4) if counts[place] and below[place + 1] >= share * below[4])
-        assert edges[place] <= found <= edges[place + 1]
 
 
 def test_a_bar_is_as_wide_as_it_is_told() -> None:

@@ -10,7 +10,7 @@ from midair.doctor.examination import CHECKS, examine, worst
 from midair.doctor.facts import Limits, Machine
 from midair.doctor.finding import LEVELS
 from midair.doctor.unit import seconds
-from tests.doctor.cases import CASES, WELL, Case, machine, settings
+from tests.doctor.cases import CASES, WELL, Case, machine, running, settings
 
 
 def codes(case: Case) -> set[str]:
@@ -30,6 +30,13 @@ def test_what_is_not_right_is_found(case: Case) -> None:
     assert finding.why
     assert finding.fix
     assert case.level in LEVELS
+
+
+def test_an_update_to_what_was_refused_is_not_advised() -> None:
+    found = CHECKS["disk-and-service"].judge(replace(WELL, running=running(on_disk="1.9", disk_trouble="refused")))
+    assert found is not None
+    assert "it was refused before" in found.fix
+    assert "midair reload" not in found.fix
 
 
 def test_every_check_has_a_case_and_says_what_it_looks_at() -> None:

@@ -19,7 +19,9 @@ from midair.admin.lookout import View
 from midair.admin.plot import drain
 from midair.admin.samples import Rate
 from midair.admin.text import NOTHING, Html, element, joined, name, shown
+from midair.control.ondisk import TOLD, trouble_with_disk
 from midair.control.words import GenerationStatus, MovingStatus, ReceiptLine, StatusReport
+from midair.observe.counters import LATENCY_BOUNDS_S
 from midair.observe.metrics import GenerationFigures
 from midair.observe.wording import age, size
 
@@ -137,9 +139,8 @@ def _hold(status: StatusReport) -> Html:
 def _disk(status: StatusReport) -> Html:
     if not status.on_disk or not status.version or status.on_disk == status.version:
         return NOTHING
-    return _banner(
-        "warn", Html(f"On disk: {name(status.on_disk)}. A restart would start that, midair reload updates to it.")
-    )
+    told = TOLD[trouble_with_disk(status)]
+    return _banner("warn", Html(f"On disk: {name(status.on_disk)}. A restart would start that; {shown(told)}."))
 
 
 def _banner(tone: str, text: Html) -> Html:
@@ -204,6 +205,8 @@ def _count(count: int, is_known: bool) -> Html:
 def _seconds(seconds: float | None) -> Html:
     if seconds is None:
         return shown("–")
+    if seconds == float("inf"):
+        return shown(f"> {LATENCY_BOUNDS_S[-1]:g} s")
     return shown(f"{seconds * 1000:.1f} ms" if seconds < 1 else f"{seconds:.2f} s")
 
 

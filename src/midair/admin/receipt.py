@@ -11,8 +11,7 @@ import msgspec
 
 from midair.admin.text import NOTHING, Html, element, joined, name, shown
 from midair.errors import Fault
-
-PHASES = ("build", "start", "ready", "canary", "cut-over", "bake", "commit")
+from midair.observe.metrics import PHASES
 
 
 class Phase(msgspec.Struct):

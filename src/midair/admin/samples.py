@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections import deque
-from collections.abc import Sequence
-from itertools import accumulate
 
 import msgspec
 
 from midair.control.words import StatusReport
 from midair.observe.counters import LATENCY_BOUNDS_S
+from midair.observe.latency import quantile_s
 from midair.observe.metrics import GenerationFigures, MetricsSnapshot
 
 KEPT = 900
@@ -117,21 +115,6 @@ def _rate(earlier: Sample, newest: Sample, generation: int) -> Rate | None:
     return Rate(
         requests_per_s=answered / took_s,
         errors=min(1.0, max(0, now.errors - then.errors) / answered) if answered else 0.0,
-        median_s=quantile_s(buckets, 0.5),
-        slow_s=quantile_s(buckets, 0.95),
+        median_s=quantile_s(buckets, LATENCY_BOUNDS_S, 0.5),
+        slow_s=quantile_s(buckets, LATENCY_BOUNDS_S, 0.95),
     )
-
-
-def quantile_s(buckets: Sequence[int], share: float) -> float | None:
-    """The time within which ``share`` of the answers came, as near as the buckets of LATENCY_BOUNDS_S tell: inside one it is taken
-    to be even. None: there were none."""
-    sums = list(accumulate(buckets))
-    if not sums or not sums[-1]:
-        return None
-    wanted = share * sums[-1]
-    place = min(bisect_right(sums, wanted - 1e-9), len(sums) - 1)
-    if place >= len(LATENCY_BOUNDS_S):
-        return LATENCY_BOUNDS_S[-1]
-    low_s = LATENCY_BOUNDS_S[place - 1] if place else 0.0
-    before = sums[place - 1] if place else 0
-    return low_s + (LATENCY_BOUNDS_S[place] - low_s) * (wanted - before) / buckets[place]

@@ -5,11 +5,13 @@ Pure: reports in, sentences and numbers out. For ``midair status`` and ``midair 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from midair.cli.show import age
+from midair.control.ondisk import trouble_with_disk
 from midair.control.words import GenerationStatus, StatusReport
+from midair.observe.latency import quantile_s
 
 BAR_FULL, BAR_EMPTY = "█", "░"
 WHY_MAX = 160
@@ -137,8 +139,8 @@ def _rates(before: GenerationStatus | None, now: GenerationStatus, report: Statu
     return Rates(
         requests_per_s=max(0, now.requests - (before.requests if before else 0)) / for_s,
         errors_per_s=max(0, now.errors - (before.errors if before else 0)) / for_s,
-        p50_s=quantile(new, report.latency_bounds_s, 0.5),
-        p99_s=quantile(new, report.latency_bounds_s, 0.99),
+        p50_s=quantile_s(new, report.latency_bounds_s, 0.5),
+        p99_s=quantile_s(new, report.latency_bounds_s, 0.99),
         processor=sum(processors(before, now, for_s).values()),
     )
 
@@ -147,22 +149,6 @@ def processors(before: GenerationStatus | None, now: GenerationStatus, for_s: fl
     """By worker, of one processor. One that was not there before has used all that it has in this time."""
     used = {worker.id: worker.processor_s for worker in before.workers} if before else {}
     return {worker.id: max(0.0, worker.processor_s - used.get(worker.id, 0.0)) / for_s for worker in now.workers}
-
-
-def quantile(buckets: Sequence[int], bounds_s: Sequence[float], share: float) -> float | None:
-    """The latency below which this share of the answers was, even within a bucket. None: there was no answer.
-
-    buckets: one longer than bounds_s. Above the last bound all that is known is that: then it is infinite.
-    """
-    total = sum(buckets)
-    if not total or len(buckets) != len(bounds_s) + 1:
-        return None
-    wanted, below, lower_s = share * total, 0, 0.0
-    for count, upper_s in zip(buckets, (*bounds_s, float("inf")), strict=True):
-        if count and below + count >= wanted:
-            return lower_s + (upper_s - lower_s) * (wanted - below) / count
-        below, lower_s = below + count, upper_s
-    return None
 
 
 # --- what to type next ---------------------------------------------------------------------------------------------
@@ -177,20 +163,6 @@ class Advice:
 def advice(report: StatusReport) -> list[Advice]:
     """What somebody could type now, most urgent first; nothing if all is well."""
     return [*_on_trouble(report), *_on_the_way(report), *_on_rest(report)]
-
-
-def trouble_with_disk(report: StatusReport) -> str:
-    """Why what is on disk is not to be tried as it is: ``refused``, ``rolled back``, ``left`` if somebody went back from it;
-    empty: nothing speaks against it."""
-    if report.on_disk in ("", report.version):
-        return ""
-    last = next((each for each in report.last if each.target == report.on_disk), None)
-    if last and last.result != "committed":
-        return {"refused": "refused", "rolled-back": "rolled back"}.get(last.result, "")
-    commits = [(each.source, each.target) for each in report.last if each.result == "committed"]
-    there, back = (report.version, report.on_disk), (report.on_disk, report.version)
-    # Without the way there it would be an older version that somebody has put back on the disk.
-    return "left" if commits[:1] == [back] and there in commits else ""
 
 
 def _on_trouble(report: StatusReport) -> Iterator[Advice]:

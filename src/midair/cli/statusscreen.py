@@ -15,11 +15,11 @@ from midair.cli.glance import (
     draining,
     losing,
     loss_sentence,
-    trouble_with_disk,
 )
 from midair.cli.show import BOLD, Show, age, clean, fitting, json_of, narrowed, size, version, why
 from midair.config.client import ServiceAddress
 from midair.control import client
+from midair.control.ondisk import TOLD, trouble_with_disk
 from midair.control.words import GenerationStatus, ReceiptLine, Status, StatusReport
 from midair.errors import DONE, FAILED
 
@@ -30,14 +30,6 @@ DROPPED = ("AGE", "PID", "REQUESTS", "MEMORY")
 """Columns that go, in this order, where a terminal is too narrow for all."""
 WORKERS_SHOWN = 8
 """With more than these a row is a generation: status is one screen."""
-
-DISK = {
-    "": "midair reload updates to it",
-    "refused": "it was refused before",
-    "rolled back": "it was rolled back before",
-    "left": "somebody went back from it",
-}
-"""What is to be known of a version that is on disk and does not serve, by ``trouble_with_disk``."""
 
 
 def tell(show: Show, address: ServiceAddress, *, all_workers: bool = False) -> None:
@@ -92,7 +84,7 @@ def _facts(report: StatusReport) -> Iterator[tuple[str, str]]:
     yield "listens", ", ".join(report.binds)
     yield "metrics", report.metrics
     if report.version and report.on_disk and report.on_disk != report.version:
-        how = DISK[trouble_with_disk(report)]
+        how = TOLD[trouble_with_disk(report)]
         yield "on disk", f"{report.on_disk}: a restart would start that; {how}"
     if going := report.update:
         left = f", {age(going.left_s)} left" if going.left_s else ""

@@ -19,6 +19,7 @@ from midair.cli.curve import sentence
 from midair.cli.glance import Rates
 from midair.cli.show import BOLD, DIM, GREEN, RED, YELLOW, age, aligned, clean, clock, fitting, narrowed, size, version
 from midair.control.words import EventLine, GenerationStatus, StatusReport
+from midair.observe.metrics import PHASES
 
 KEYS = "r reload   R rollback   d drain now   h help   q quit"
 HELP = (
@@ -32,7 +33,6 @@ HELP = (
     "BUSY: with a request in flight; WS: WebSockets; 5XX: answers of status 500 and above.",
     "Rates and latencies are those of the last interval; CPU is of one processor.",
 )
-PHASES = ("build", "start", "ready", "canary", "cut-over", "bake", "commit")
 ABOUT = ("update", "generation", "version", "slot", "pid")
 """Fields of an event that stand last: they are cut first."""
 WORKERS_SHARE = 2

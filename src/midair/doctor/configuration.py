@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from midair.control.ondisk import TOLD
 from midair.doctor.facts import Facts
 from midair.doctor.finding import Finding, check
 
@@ -204,9 +205,12 @@ def disk_and_service(facts: Facts) -> Finding | None:
     running = facts.running
     if running is None or not running.on_disk or running.on_disk == running.version or not running.version:
         return None
+    back = "put the files of the version that serves back"
     return Finding(
         "note",
         f"{running.version} serves, and on disk is {running.on_disk}",
         "a restart would start the other one, unwatched",
-        "midair reload to update to it, or put the files of the version that serves back",
+        f"{back}: {TOLD[running.disk_trouble]}"
+        if running.disk_trouble
+        else f"midair reload to update to it, or {back}",
     )

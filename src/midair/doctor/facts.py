@@ -116,6 +116,8 @@ class Running:
     folder: str
     version: str = ""
     on_disk: str = ""
+    disk_trouble: str = ""
+    """Why that is not to be tried as it is: see ``control.ondisk``."""
     state: str = "serving"
     supervisor: str = ""
     """The executable that it runs in."""

@@ -16,6 +16,7 @@ from dataclasses import replace
 from midair import __version__
 from midair.config.quota import usable_cpus
 from midair.config.schema import Settings
+from midair.control.ondisk import trouble_with_disk
 from midair.control.words import ConfigReport, StatusReport
 from midair.doctor.facts import Application, Facts, Kernel, Limits, Machine, Place, Releases, Running, Telemetry
 from midair.errors import MidairError
@@ -321,6 +322,7 @@ def _running(report: StatusReport, config: ConfigReport | None, root: str) -> Ru
         folder=report.folder,
         version=report.version,
         on_disk=report.on_disk,
+        disk_trouble=trouble_with_disk(report),
         state=report.state,
         supervisor=supervisor,
         modes=tuple(each.mode for each in serving if each.mode),
