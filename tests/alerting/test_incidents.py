@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import resource
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,7 +13,16 @@ import pytest
 from midair.alerting import incidents as room
 from midair.alerting.alertmanager import Alert
 from midair.alerting.evidence import Evidence
-from midair.alerting.incidents import INCIDENTS_MAX, KEPT, Incidents, IncidentsLocked, Record, fold, read
+from midair.alerting.incidents import (
+    INCIDENTS_MAX,
+    KEPT,
+    Incidents,
+    IncidentsLocked,
+    IncidentsUnwritable,
+    Record,
+    fold,
+    read,
+)
 
 
 def alert(fingerprint: str = "f1", second: int = 0) -> Alert:
@@ -57,6 +67,16 @@ def test_one_process_writes_a_file(tmp_path: Path) -> None:
         Incidents(path)
     with Incidents(path):
         pass
+
+
+@pytest.mark.parametrize("path", ["a-file/incidents.jsonl", "a-folder"])
+def test_a_file_that_cannot_be_written_is_an_error_and_leaves_nothing_open(path: str, tmp_path: Path) -> None:
+    (tmp_path / "a-file").write_text("")
+    (tmp_path / "a-folder").mkdir()
+    before = os.listdir("/proc/self/fd")
+    with pytest.raises(IncidentsUnwritable, match="a-f"):
+        Incidents(str(tmp_path / path))
+    assert os.listdir("/proc/self/fd") == before
 
 
 @pytest.mark.parametrize("torn", [b'{"format":1,"time"', b"\xff\xfe", b"{}", b"[]", b""])

@@ -133,6 +133,17 @@ def test_a_token_that_cannot_be_used_is_refused(
     assert why in capsys.readouterr().err
 
 
+def test_a_file_of_incidents_that_cannot_be_written_is_no_bug_of_midair(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("")
+    path = str(tmp_path / "file" / "i.jsonl")
+    assert main(["alerts", "serve", "--bind", "127.0.0.1:0", "-C", str(tmp_path), "--incidents", path]) == FAILED
+    said = capsys.readouterr().err
+    assert "file: " in said
+    assert "hint: --incidents FILE names another one" in said
+
+
 def test_a_second_receiver_does_not_write_the_same_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = str(tmp_path / "i.jsonl")
     with Incidents(path):

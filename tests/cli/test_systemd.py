@@ -46,6 +46,12 @@ def test_units_are_printed_and_nothing_is_written(shop: Path, capsys: pytest.Cap
     assert sorted(path.name for path in shop.iterdir()) == ["midair.toml"]
 
 
+def test_without_a_configuration_one_is_told_how_to_come_to_one(shop: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (shop / "midair.toml").unlink()
+    assert main(["systemd"]) == USAGE
+    assert "midair.toml (midair init looks for it)" in capsys.readouterr().err
+
+
 def test_what_the_shell_says_of_the_service_is_in_the_unit(
     shop: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

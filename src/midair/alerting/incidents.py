@@ -10,6 +10,7 @@ passed over by readers. The file is rotated to ``FILE.1`` … at ROTATE_BYTES; i
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 from collections.abc import Callable, Iterable, Iterator
@@ -36,6 +37,13 @@ class IncidentsLocked(WorldError):
 
     code = "incidents-locked"
     hint = "end the other one, or give this one a file of its own: --incidents FILE"
+
+
+class IncidentsUnwritable(WorldError):
+    """The file of incidents, or its folder, cannot be made or written."""
+
+    code = "incidents-unwritable"
+    hint = "--incidents FILE names another one; by default it is where the user who runs this keeps what midair writes"
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -109,21 +117,22 @@ class Incidents:
     """The file, open for its one writer, and what it tells. Blocking."""
 
     def __init__(self, path: str, sync: Callable[[int], None] = os.fsync) -> None:
-        """sync: has the disk write what was written. Raises IncidentsLocked, OSError."""
+        """sync: has the disk write what was written. Raises IncidentsLocked, IncidentsUnwritable."""
         self.path, self._sync = path, sync
-        os.makedirs(os.path.dirname(path) or ".", mode=0o750, exist_ok=True)
-        # A lock file of its own: the file itself goes when it is rotated.
-        self._lock = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            self._file = self._open()
-        except BlockingIOError as exc:
-            os.close(self._lock)
-            raise IncidentsLocked(f"{path} is written by another midair alerts serve") from exc
-        except BaseException:
-            os.close(self._lock)
-            raise
-        self._known = fold(read(path))
+        with contextlib.ExitStack() as stack:
+            try:
+                os.makedirs(os.path.dirname(path) or ".", mode=0o750, exist_ok=True)
+                # A lock file of its own: the file itself goes when it is rotated.
+                self._lock = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+                stack.callback(os.close, self._lock)
+                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                self._known = fold(read(path))
+                self._file = self._open()
+            except BlockingIOError as exc:
+                raise IncidentsLocked(f"{path} is written by another midair alerts serve") from exc
+            except OSError as exc:
+                raise IncidentsUnwritable(f"{exc.filename or path}: {exc.strerror or exc}") from exc
+            stack.pop_all()
 
     def __enter__(self) -> Self:
         return self

@@ -131,7 +131,7 @@ def _target(found: Found, settings: Settings, *, needs_target: bool) -> None:
         found.add(
             "app",
             "nothing to run: there is neither app nor command nor main",
-            'midair run module:app, or app = "module:app" in midair.toml, or midair run -- ./server',
+            'write app = "module:app" in midair.toml (midair init looks for it), or type: midair run module:app',
             also=TARGETS,
         )
     if settings.arguments and not settings.main:

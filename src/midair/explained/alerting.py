@@ -149,6 +149,27 @@ EXPLANATIONS = (
         ),
     ),
     Explanation(
+        code="incidents-unwritable",
+        summary="The file of incidents, or its folder, cannot be made or written.",
+        exits=(1,),
+        happened="`midair alerts serve` writes down what it answers to an alert, and will not begin if it cannot.",
+        serves="The service is not touched. No receiver runs.",
+        causes=(
+            "It runs as a user who may not write there.",
+            "The disk is full or read-only, or the path goes through something that is no folder.",
+        ),
+        do=(
+            Step(
+                "Name a file that this user may write.",
+                ("midair alerts serve --incidents incidents.jsonl",),
+            ),
+        ),
+        see=(
+            "incidents-locked",
+            "monitoring.md",
+        ),
+    ),
+    Explanation(
         code="no-incident",
         summary="There is no such incident in the file, or no such file.",
         exits=(1,),
