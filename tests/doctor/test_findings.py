@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from midair.doctor.examination import CHECKS, examine, worst
-from midair.doctor.facts import Limits, Machine
+from midair.doctor.facts import Limits, Machine, Place
 from midair.doctor.finding import LEVELS
 from midair.doctor.unit import seconds
 from tests.doctor.cases import CASES, WELL, Case, machine, running, settings
@@ -64,6 +64,15 @@ def test_a_container_is_told_what_its_orchestrator_calls_it() -> None:
     assert outside
     assert "kubelet" in inside.fix
     assert "OOMPolicy=continue" in outside.fix
+    full = replace(WELL, machine=machine(is_container=True, state=Place("/state", is_writable=False), uid=10001))
+    unwritable = CHECKS["state-folder"].judge(full)
+    assert unwritable
+    assert "a volume that user 10001 may write to" in unwritable.fix
+
+
+def test_an_address_that_others_reach_for_its_probes_alone_shows_no_page() -> None:
+    admin = {"address": "0.0.0.0:9465", "remote": "probes"}
+    assert CHECKS["admin-open"].judge(replace(WELL, settings=settings(admin=admin))) is None
 
 
 @pytest.mark.parametrize(

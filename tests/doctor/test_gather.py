@@ -71,6 +71,17 @@ def test_limits_are_those_of_the_control_groups(tmp_path: Path) -> None:
     assert (facts.unit, unit_of(812, str(tmp_path))) == ("shop.service", "shop.service")
 
 
+def test_a_container_sees_its_own_control_group_at_the_top(tmp_path: Path) -> None:
+    write(tmp_path / "proc/self/cgroup", "0::/\n")
+    write(tmp_path / "sys/fs/cgroup/memory.oom.group", "1\n")  # as a kubelet sets it
+    variables = {"KUBERNETES_SERVICE_HOST": "10.0.0.1"}
+    facts = gather(settings_in(tmp_path), Application(), None, None, environ=variables, root=str(tmp_path))
+    assert (facts.machine.is_kubernetes, facts.machine.limits.kills_group) == (True, True)
+    write(tmp_path / "sys/fs/cgroup/memory.oom.group", "0\n")  # singleProcessOOMKill
+    facts = gather(settings_in(tmp_path), Application(), None, None, environ=variables, root=str(tmp_path))
+    assert not facts.machine.limits.kills_group
+
+
 def test_bytecode_without_a_source_is_found_where_it_is_imported_from(tmp_path: Path) -> None:
     write(tmp_path / "old.pyc", "")
     write(tmp_path / "app.py", "")

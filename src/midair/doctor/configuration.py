@@ -154,13 +154,14 @@ def metrics_open(facts: Facts) -> Finding | None:
 def admin_open(facts: Facts) -> Finding | None:
     """who may look at the admin page"""
     address = facts.settings.admin.address
-    if not _is_open(address):
+    if not _is_open(address) or facts.settings.admin.remote == "probes":
         return None
     return Finding(
         "warning",
         f"the admin page is served at {address}, to whoever reaches it",
         "it shows receipts, with the application's own last lines and who asked for what; nothing can be changed there",
-        'write address = "127.0.0.1:9465" under [admin] in midair.toml, and come through ssh -L or a proxy that asks who it is',
+        'under [admin] in midair.toml: address = "127.0.0.1:9465", and come through ssh -L or a proxy that asks who it is; or'
+        ' remote = "probes", where something else has to ask /readyz',
     )
 
 

@@ -43,7 +43,9 @@ def state_folder(facts: Facts) -> Finding | None:
         "warning",
         f"{place.path} cannot be written to",
         "receipts stay in memory: after a restart nobody knows what the updates were",
-        f"StateDirectory=midair/{facts.settings.name} in the unit, or state_dir in midair.toml",
+        f"a volume that user {facts.machine.uid} may write to at {place.path}, as midair container writes it"
+        if facts.machine.is_container
+        else f"StateDirectory=midair/{facts.settings.name} in the unit, or state_dir in midair.toml",
     )
 
 
