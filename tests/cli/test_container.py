@@ -71,6 +71,37 @@ def test_the_variables_of_this_shell_are_not_those_of_the_container(
     assert "memory: 384Mi" in expected["k8s.yaml"]
 
 
+@pytest.mark.parametrize(
+    ("configuration", "warned"),
+    [
+        ('app = "web:app"', "there is no list of what the application needs"),
+        ('command = ["gunicorn", "web:app"]', "how gunicorn comes into the image"),
+        ('command = ["./server"]', "how ./server comes into the image"),
+        ('command = ["./start.sh"]', ""),
+    ],
+)
+def test_what_the_image_would_not_have_is_said(
+    shop: Path, capsys: pytest.CaptureFixture[str], configuration: str, warned: str
+) -> None:
+    (shop / "requirements.txt").unlink()
+    (shop / "start.sh").touch()
+    (shop / "midair.toml").write_text(configuration)
+    assert main(["container"]) == DONE
+    said = capsys.readouterr().err
+    assert f"warning: {warned}" in said if warned else "warning" not in said
+
+
+def test_a_hook_that_builds_what_the_image_has_does_nothing_there(shop: Path, made: Made) -> None:
+    (shop / "go.mod").write_text("module shop\n")
+    (shop / "main.go").write_text("package main\n\nfunc main() {}\n")
+    build = 'command = ["bin/shop"]\nhooks = {before = ["sh", "-c", "%s"]}\n'
+    (shop / "midair.toml").write_text(build % "go build -o bin/shop .")
+    assert "ENV MIDAIR_HOOKS_BEFORE=true" in made()["Dockerfile"]
+    assert "bin/" in made()[".dockerignore"].splitlines()
+    (shop / "midair.toml").write_text(build % "./migrate --go-on")
+    assert "HOOKS_BEFORE" not in made()["Dockerfile"]
+
+
 def test_a_target_and_a_file_that_were_typed_are_in_the_command_line(made: Made, shop: Path) -> None:
     (shop / "live.toml").write_text('app = "web:app"\n')
     text = made("web:application", "-c", "live.toml", "--name", "till")["Dockerfile"]
@@ -162,11 +193,11 @@ def test_compose_reads_its_file(shop: Path) -> None:
 
 
 def test_the_manifests_are_what_the_schema_of_kubernetes_says(shop: Path) -> None:
-    for number, words in enumerate(([], ["--pre-stop"], ["--code", "configmap"], ["--code", "claim"])):
+    for number, words in enumerate((["--pre-stop", "--code", "configmap"], ["--code", "claim"])):
         assert main(["container", "--kubernetes", *words, "--write", str(shop / str(number))]) == DONE
     files = [str(path) for path in sorted(shop.glob("*/k8s.yaml"))]
     said = _says(shop, container_tool("kubernetes-validate"), "--strict", *files)
-    assert said.count(" passed for resource ") == 4 * 3
+    assert said.count(" passed for resource ") == 2 * 3
     broken = shop / "0/k8s.yaml"
     broken.write_text(broken.read_text().replace("periodSeconds", "periodSecond"))
     line = [container_tool("kubernetes-validate"), "--strict", str(broken)]

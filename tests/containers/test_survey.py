@@ -137,6 +137,12 @@ def test_a_program_of_node_is_installed_by_its_lock_and_loses_what_only_its_buil
     assert made.has_code
 
 
+def test_a_file_for_node_needs_node_alone() -> None:
+    made = program({".nvmrc": "v24"}, [], _settings(app="", command=("node", "server.mjs")), "/srv/shop")
+    assert made is not None
+    assert (made.base, made.steps, len(made.copied), made.has_code) == ("node:24-slim", (), 1, False)
+
+
 @pytest.mark.parametrize("command", [("./server",), ("/usr/bin/server",), ("gunicorn", "web:app")])
 def test_of_what_nobody_knows_how_it_is_made_no_stage_is_made(command: tuple[str, ...]) -> None:
     assert program({}, [], _settings(app="", command=command), "/srv/shop") is None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import posixpath
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -21,9 +22,9 @@ from midair.config.load import Loaded
 from midair.config.schema import Settings
 from midair.containers import compose, dockerfile, kubernetes, survey
 from midair.containers.container import Container, ports_of
-from midair.containers.file_text import File, difference
+from midair.containers.file_text import File, difference, label
 from midair.containers.kubernetes import Code, Wish, pod_of
-from midair.containers.survey import LOCKS, NAMED, Decision
+from midair.containers.survey import LOCKS, NAMED, Decision, Packages, Stage
 from midair.errors import DONE, FAILED, WorldError
 from midair.scaffold.folder import read_folder, read_text
 
@@ -154,17 +155,18 @@ def _made(service: Service, loaded: Loaded, asked: _Asked, where: str, *, is_che
     """The files that were asked for. Raises UsageError, NoStopSignal."""
     settings = loaded.settings
     files, locks = _looked(settings.folder)
+    program = survey.program(files, locks, settings, f"/srv/{label(settings.name)}")
     container = Container(
         settings,
         chosen=_chosen(loaded),
         command=_command_line(service, asked, settings),
         ports=ports_of(settings),
         secrets=tuple(_secrets(settings)),
+        builds_with=program.tool if program and _is_word(program.tool, settings.hooks.before) else "",
     )
     python = survey.python_version(files, ".".join(map(str, sys.version_info[:2])))
     base = asked.base or f"python:{python.value}-slim"
     packages = survey.packages(files, locks, settings.deploy.requirements, midair.__version__)
-    program = survey.program(files, locks, settings, container.folder)
     code_files = _code_files(files, loaded)
     kinds = asked.kinds or _those_there(where, is_check=is_check)
     made: list[File] = []
@@ -178,7 +180,9 @@ def _made(service: Service, loaded: Loaded, asked: _Asked, where: str, *, is_che
         pod = pod_of(container, replace(asked.wish, code_files=code_files))
         made.append(kubernetes.kubernetes(pod))
         decisions.append(pod.decision)
-    warnings = _warnings(settings, files, asked.wish, has_program=program is not None)
+    warnings = list(_warnings(settings, files, asked.wish))
+    if "dockerfile" in kinds:
+        warnings += _missing(settings, files, packages, program)
     return _Made(container.name, code_files, tuple(made), tuple(decisions), tuple(warnings))
 
 
@@ -253,12 +257,27 @@ def _compose_name(where: str) -> str:
     return next((name for name in compose.NAMES if os.path.exists(os.path.join(where, name))), compose.NAME)
 
 
-def _warnings(settings: Settings, files: Mapping[str, str], wish: Wish, *, has_program: bool) -> Iterator[str]:
+def _is_word(word: str, command: tuple[str, ...]) -> bool:
+    """Whether a command, or a shell line in it, has this word."""
+    return any(re.search(rf"(?<![\w/-]){word}(?![\w-])", part) for part in command)
+
+
+def _missing(settings: Settings, files: Mapping[str, str], packages: Packages, program: Stage | None) -> Iterator[str]:
+    """What the image would not have."""
+    alone = packages.decision.value == survey.NOTHING.decision.value
+    word = posixpath.normpath(settings.command[0]) if settings.is_command else ""
+    if settings.is_command and program is None and word not in files and ("/" in word or alone):
+        yield f"how {settings.command[0]} comes into the image is not known: write it into the Dockerfile"
+    elif not settings.is_command and alone:
+        yield "there is no list of what the application needs (requirements.txt, pyproject.toml): the image has midair alone"
+    if program and _is_word(program.tool, settings.hooks.before):
+        yield f"hooks.before makes the program with {program.tool}: the image has it made, and the hook does nothing there"
+
+
+def _warnings(settings: Settings, files: Mapping[str, str], wish: Wish) -> Iterator[str]:
     for name, value in settings.env.items():
         if not value.startswith("file:") and any(word in name.upper() for word in TELLING):
             yield f'env.{name} stands in the configuration, and so in the image; {name} = "file:PATH" would be mounted'
-    if settings.is_command and not has_program:
-        yield f"how {settings.command[0]} comes into the image is not known: write it into the Dockerfile"
     if wish.code == "configmap" and any("/" in name and name.endswith(".py") for name in files):
         yield "a ConfigMap has no folders: modules in folders are left out; a claim or an image has them"
     if any(name.startswith("/") for name in settings.env_files):

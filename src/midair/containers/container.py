@@ -4,6 +4,7 @@ Pure.
 
 from __future__ import annotations
 
+import dataclasses
 import ipaddress
 import os
 from collections.abc import Iterator
@@ -52,6 +53,8 @@ class Container:
     ports: tuple[Port, ...] = ()
     secrets: tuple[str, ...] = ()
     """Files with secret values, relative to the folder: they are no part of the image."""
+    builds_with: str = ""
+    """What `hooks.before` makes the program with, if the image has been made with it already: it is not there."""
 
     @property
     def name(self) -> str:
@@ -89,6 +92,9 @@ class Container:
         if any(port.is_local for port in self.ports):
             why = "The loopback address of a container is its own: nobody outside would reach it."
             yield "MIDAIR_BIND", ",".join(self._bind()), why
+        if self.builds_with:
+            why = f"What hooks.before makes is in the image; {self.builds_with} is not. This does nothing in its place."
+            yield "MIDAIR_HOOKS_BEFORE", "true", why
         places = "Known to the service and to each command that is typed in the container."
         for key, variable in (("runtime_dir", "MIDAIR_RUNTIME_DIR"), ("state_dir", "MIDAIR_STATE_DIR")):
             if key not in self.chosen:
@@ -130,11 +136,7 @@ def _sum(limit: Timeout) -> str:
 def delayed(container: Container, delay_s: float) -> Container:
     """The container of a service with this ``stop.delay``."""
     settings = container.settings
-    return _with_settings(container, replace(settings, stop=replace(settings.stop, delay_s=delay_s)))
-
-
-def _with_settings(container: Container, settings: Settings) -> Container:
-    return Container(settings, container.chosen, container.command, container.ports, container.secrets)
+    return dataclasses.replace(container, settings=replace(settings, stop=replace(settings.stop, delay_s=delay_s)))
 
 
 def ports_of(settings: Settings) -> tuple[Port, ...]:

@@ -55,6 +55,9 @@ class Packages:
     decision: Decision = Decision("packages", "midair alone", "there is no list of requirements")
 
 
+NOTHING = Packages()
+
+
 @dataclass(frozen=True, slots=True)
 class Stage:
     """Another stage, which makes a program; and what of it comes into the image."""
@@ -65,6 +68,8 @@ class Stage:
     copied: tuple[Step, ...]
     """In the image, instead of (``has_code``) or after the code itself."""
     has_code: bool
+    tool: str
+    """What makes it, and is not in the image."""
     decision: Decision
 
 
@@ -116,7 +121,7 @@ def _found(files: Files, there: Sequence[str], requirements: str) -> Packages:
         " would keep this layer."
         decision = Decision("packages", "pip install .", "pyproject.toml; a lock file would be the same each time")
         return Packages((), (Step("COPY . .", ""), Step(f"RUN {PIP} .", why)), decision)
-    return Packages()
+    return NOTHING
 
 
 def _with_uv(project: str) -> Packages:
@@ -190,7 +195,7 @@ def program(files: Files, there: Sequence[str], settings: Settings, folder: str)
     word = settings.command[0]
     if "go.mod" in files and "/" in word and not word.startswith("/"):
         return _go(files, there, word)
-    if "package.json" in files and (word == "node" or word.startswith("node_modules/")):
+    if word == "node" or (word.startswith("node_modules/") and "package.json" in files):
         return _node(files, there, folder)
     return None
 
@@ -217,13 +222,20 @@ def _go(files: Files, there: Sequence[str], word: str) -> Stage:
         ),
         copied=(Step(f"COPY --from=program /out/{name} {word}", "Where `command` looks for it."),),
         has_code=False,
+        tool="go",
         decision=Decision("program", f"go build {package}", f"{word}; go.mod asks for Go {version}" if said else word),
     )
+
+
+NODE_ITSELF = Step("COPY --from=program /usr/local/bin/node /usr/local/bin/node", "Node is this one file.")
 
 
 def _node(files: Files, there: Sequence[str], folder: str) -> Stage:
     package = _package(files)
     version, why = _node_version(files, package)
+    base = f"node:{version}-slim"
+    if "package.json" not in files:
+        return Stage(base, folder, (), (NODE_ITSELF,), False, "npm", Decision("program", f"node {version}", why))
     scripts = package.get("scripts")
     is_built = isinstance(scripts, dict) and "build" in scripts
     lock, install, prune = _installer(there, is_built=is_built)
@@ -236,21 +248,19 @@ def _node(files: Files, there: Sequence[str], folder: str) -> Stage:
         steps.append(Step("RUN npm run build", "The build needs the packages for development; what runs does not."))
         steps.append(Step(f"RUN {prune}", ""))
     return Stage(
-        base=f"node:{version}-slim",
+        base=base,
         folder=folder,
         steps=tuple(steps),
-        copied=(
-            Step("COPY --from=program /usr/local/bin/node /usr/local/bin/node", "Node is this one file."),
-            Step(f"COPY --from=program {folder} .", ""),
-        ),
+        copied=(NODE_ITSELF, Step(f"COPY --from=program {folder} .", "")),
         has_code=True,
+        tool="npm",
         decision=Decision("program", f"node {version}, {install}", why),
     )
 
 
 def _package(files: Files) -> dict[str, object]:
     try:
-        found = json.loads(files["package.json"])
+        found = json.loads(files.get("package.json", ""))
     except ValueError:
         return {}
     return found if isinstance(found, dict) else {}
