@@ -527,6 +527,28 @@ def test_the_command_succeeds_when_nothing_failed(capsys: pytest.CaptureFixture[
     assert "6 requests in" in capsys.readouterr().out
 
 
+def test_the_command_reports_when_it_is_told_to_end() -> None:
+    async def told_to_end() -> tuple[int | None, bytes]:
+        asked = asyncio.Event()
+
+        async def answer(visit: Visit) -> None:
+            while await visit.request():
+                asked.set()
+                await visit.answer(GOOD)
+
+        async with rogue(answer) as url:
+            command = (sys.executable, "-m", "midair.testing.client", "--url", url, "--for", "600", "--json")
+            process = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE)
+            await asyncio.wait_for(asked.wait(), 20)
+            process.terminate()
+            said, _ = await asyncio.wait_for(process.communicate(), 20)
+        return process.returncode, said
+
+    code, said = asyncio.run(told_to_end())
+    assert code == 0, said
+    assert json.loads(said)["ok"] > 0
+
+
 @pytest.mark.parametrize("url", ["httpx://127.0.0.1", "ftp://x", "127.0.0.1:80", "http://"])
 def test_an_address_that_cannot_be_asked_is_said(url: str) -> None:
     with pytest.raises(ValueError, match="neither"):

@@ -19,6 +19,7 @@ import argparse
 import asyncio
 import json
 import random
+import signal
 import socket
 import ssl
 import sys
@@ -188,9 +189,13 @@ class Client:
     async def __aexit__(self, *exc: object) -> None:
         await self.stop()
 
+    def stop_asking(self) -> None:
+        """Ask no more; answers in flight still count."""
+        self._stopping.set()
+
     async def stop(self) -> None:
         """Ask no more, wait for the answers in flight, close. Raises what went wrong on our side."""
-        self._stopping.set()
+        self.stop_asking()
         outcomes = await asyncio.gather(*self._tasks, return_exceptions=True)
         self.report.finish()
         for outcome in outcomes:
@@ -431,7 +436,14 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--url", required=True, help="http://HOST:PORT, https://HOST:PORT or unix:PATH")
     parser.add_argument("--ca-certs", metavar="FILE", help="https: the authority that is believed")
     parser.add_argument("--path", default="/", help="default: /")
-    parser.add_argument("--for", dest="for_s", type=float, default=10.0, metavar="SECONDS")
+    parser.add_argument(
+        "--for",
+        dest="for_s",
+        type=float,
+        default=10.0,
+        metavar="SECONDS",
+        help="Ctrl-C or SIGTERM ends it sooner, with its report",
+    )
     parser.add_argument("--connections", type=int, default=10)
     parser.add_argument("--think", type=float, default=0.0, metavar="SECONDS", help="mean pause between two requests")
     parser.add_argument("--rate", type=float, default=0.0, metavar="PER_SECOND", help="paced, all connections together")
@@ -446,6 +458,8 @@ def _parser() -> argparse.ArgumentParser:
 
 async def _run_for(target: Target, load: Load, for_s: float) -> Report:
     async with Client(target, load) as client:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, client.stop_asking)
         try:
             await asyncio.wait_for(client.until_done(), for_s)
         except TimeoutError:
@@ -454,7 +468,7 @@ async def _run_for(target: Target, load: Load, for_s: float) -> Report:
 
 
 def main(words: list[str] | None = None) -> int:
-    """Run one load and print its report. 0: nothing failed, 1: something failed or nothing was asked."""
+    """Run one load and print its report, at Ctrl-C or SIGTERM too. 0: nothing failed, 1: something failed or nothing was asked."""
     args = _parser().parse_args(words)
     load = Load(
         path=args.path,

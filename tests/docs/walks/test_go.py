@@ -27,5 +27,5 @@ def cache() -> str:
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_the_page_is_what_happens(cache: str) -> None:
-    with Terminal("/srv/shop", environment={**QUICK, "GOCACHE": cache}) as terminal:
+    with Terminal("/srv/shop", user="root", environment={**QUICK, "GOCACHE": cache}) as terminal:  # the cache is root's
         WALK.whole(terminal)
