@@ -5,6 +5,9 @@ from __future__ import annotations
 import contextlib
 import grp
 import os
+import shutil
+import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -172,6 +175,42 @@ def without_its_key(service: Service) -> Done:
     return service.midair("check")
 
 
+def without_midair(service: Service) -> Done:
+    python = service.folder / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True, exist_ok=True)
+    python.write_text(f'#!/bin/sh\nexec {sys.executable} -I -S "$@"\n')
+    python.chmod(0o755)
+    try:
+        return refused("# in an environment of its own")(service)
+    finally:
+        shutil.rmtree(service.folder / ".venv")
+
+
+def gone_back_too_late(service: Service) -> Done:
+    """Two versions whose workers import by themselves: of the first nothing is left but its files, and these are the second's."""
+    for text in ("# the one before", "# the one after it"):
+        committed = refused(text, zygote="never")(service)
+        assert committed.code == 0, committed
+    return service.midair("rollback")
+
+
+def meanwhile(after: str, phase: str, *words: str) -> Provoke:
+    """An update that has come to this phase when somebody else types something; what the first one is told."""
+
+    def provoke(service: Service) -> Done:
+        assert isinstance(service, Shop)
+        service.change(f"{after}\n# {time.time_ns()}", "", **WATCHED)
+        with service.midair_in_background("reload") as first:
+            wait_for(lambda: (service.status()["update"] or {}).get("phase") == phase, what=phase)
+            if words[0] == "reload":
+                service.change("# the newer one")
+            service.midair(*words)
+            out, err = first.communicate(timeout=30)
+        return Done(("reload",), first.returncode, out, err)
+
+    return provoke
+
+
 NOBODY = 65534
 
 
@@ -242,6 +281,26 @@ CARRIES = """
 import midair
 midair.carry("rooms", export=lambda: {{"names": []}}, restore=lambda states: {restored})
 """
+CARRIES_HALF = """
+import midair
+midair.carry("rooms", export=dict)
+"""
+CANNOT_BE_FORKED = """
+import midair
+@midair.before_fork
+def close_pool():
+    raise ConnectionError("the pool is in use")
+"""
+FAILS_AFTER_THE_FORK = """
+import midair
+@midair.after_fork
+def open_pool():
+    raise ConnectionError("the broker does not answer")
+"""
+CHANGES_ITSELF = """
+import pathlib, time
+pathlib.Path(__file__).with_name("built.py").write_text(f"built_ns = {time.time_ns()}")
+"""
 CARRIES_TWICE = """
 import midair
 midair.carry("rooms", 0)
@@ -265,6 +324,16 @@ REFUSALS: dict[str, Provoke] = {
     "version-unknown": refused(version_from="env:SHOP_VERSION"),
     "carry-restore": restored_wrongly,
     "carried-twice": refused(CARRIES_TWICE),
+    "carried-wrongly": refused(CARRIES_HALF),
+    "hook-after-fork": refused(FAILS_AFTER_THE_FORK),
+    "fork-failed": refused(CANNOT_BE_FORKED),
+    "files-changing": refused(CHANGES_ITSELF),
+    "serve-misplaced": refused("import midair\nmidair.serve(app)"),
+    "interpreter-unusable": without_midair,
+    "rollback-files-gone": gone_back_too_late,
+    "called-off": meanwhile(HANGS_IN_ITS_START, "start", "rollback"),
+    "rollback-asked": meanwhile("# good", "bake", "rollback", "-m", "prices are wrong"),
+    "superseded": meanwhile(HANGS_IN_ITS_START, "start", "reload"),
     "startup-failed": refused(FAILS_TO_START),
     "not-ready": refused(HANGS_IN_ITS_START, ready={"timeout": "1s"}),
     "zygote-exited": refused("os._exit(9)"),

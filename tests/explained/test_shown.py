@@ -39,8 +39,9 @@ pytestmark = pytest.mark.slow
 
 
 def plain(lines: Sequence[str]) -> list[str]:
-    """Without numbers, which differ from run to run, and the widths that come with them."""
-    return [re.sub(r"\s+", " ", re.sub(r"\d+(\.\d+)*", "#", line)).rstrip() for line in lines]
+    """Without numbers and who it is, which differ from run to run, and the widths that come with them."""
+    figures = re.compile(r"uid \d+( \(\w+\))?|\d+(\.\d+)*")
+    return [re.sub(r"\s+", " ", figures.sub("#", line)).rstrip() for line in lines]
 
 
 def is_as_shown(code: str, done: Done, folder: Path) -> None:

@@ -326,6 +326,12 @@ EXPLANATIONS = (
             "bad-address",
             "systemd.md",
         ),
+        shown=(
+            "$ midair run app:app --bind fd://999",
+            "error: descriptor 999 cannot be listened on: Bad file descriptor",
+            "hint: pass a TCP or Unix stream socket that is bound (systemd: ListenStream=, Accept=no)",
+            "more: midair explain not-a-listener",
+        ),
     ),
     Explanation(
         code="not-ownable",

@@ -147,6 +147,12 @@ EXPLANATIONS = (
             "no-incident",
             "monitoring.md",
         ),
+        shown=(
+            "$ midair alerts serve --incidents incidents.jsonl",
+            "error: incidents.jsonl is written by another midair alerts serve",
+            "hint: end the other one, or give this one a file of its own: --incidents FILE",
+            "more: midair explain incidents-locked",
+        ),
     ),
     Explanation(
         code="incidents-unwritable",

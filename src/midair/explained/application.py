@@ -671,6 +671,16 @@ EXPLANATIONS = (
             "app-import-missing",
             "upgrade-preflight",
         ),
+        shown=(
+            "$ midair reload",
+            "…",
+            (
+                "error: midair cannot be imported by /srv/shop/.venv/bin/python (Python 3.11.7): "
+                "ModuleNotFoundError: No module named 'midair'; 1.8.2 (generation 2) serves"
+            ),
+            "hint: install it there: uv pip install --python /srv/shop/.venv/bin/python midair==0.1.0",
+            "more: midair explain interpreter-unusable",
+        ),
     ),
     Explanation(
         code="environment",

@@ -311,5 +311,12 @@ EXPLANATIONS = (
             "carried-twice",
             "state.md",
         ),
+        shown=(
+            "$ midair reload",
+            "…",
+            "error: carry('rooms') needs a value, or export and restore; 1.8.2 (generation 2) serves",
+            "hint: either an initial value, or export= and restore=",
+            "more: midair explain carried-wrongly",
+        ),
     ),
 )

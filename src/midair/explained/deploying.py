@@ -137,6 +137,12 @@ EXPLANATIONS = (
             "deploy-superseded",
             "deploy.md",
         ),
+        shown=(
+            "$ midair deploy . --to ../live",
+            "error: process 5042 (uid 0) is at it since 00:49:00: midair deploy . --ref v1.9",
+            "hint: wait for it to end, or end that process: whatever it leaves behind is put right by the next deployment",
+            "more: midair explain deploy-busy",
+        ),
     ),
     Explanation(
         code="deploy-updating",
@@ -321,6 +327,14 @@ EXPLANATIONS = (
             "deploy-source",
             "deploy.md",
         ),
+        shown=(
+            "$ midair deploy . --to ../live",
+            "fetch        0.00 s",
+            "share        0.01 s",
+            "error: there is no /srv/live/shared/.env, nor .env in the release",
+            "hint: put it there; a folder that may begin empty is written .env/",
+            "more: midair explain deploy-shared",
+        ),
     ),
     Explanation(
         code="deploy-source",
@@ -419,6 +433,12 @@ EXPLANATIONS = (
             "deploy-shared",
             "deploy-source",
             "deploy.md",
+        ),
+        shown=(
+            "$ midair deploy . --to ../live",
+            "error: uploads is a link that leads out of what is deployed, to /srv/uploads",
+            "hint: leave it out with `ignore` under [deploy]; what outlives releases belongs into `shared`",
+            "more: midair explain deploy-unsafe",
         ),
     ),
 )

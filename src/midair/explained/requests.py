@@ -95,7 +95,7 @@ EXPLANATIONS = (
         ),
         shown=(
             "$ midair reload",
-            "error: updates are held by uid 65534 (nobody): month end",
+            "error: updates are held by uid 1001 (release): month end",
             "hint: midair hold --release, or --force",
             "more: midair explain held",
         ),

@@ -66,6 +66,16 @@ EXPLANATIONS = (
             "serve-twice",
             "drop-in.md",
         ),
+        shown=(
+            "$ midair reload",
+            "…",
+            (
+                "error: midair.serve() was called while app:app was imported (app.py:125, midair.serve()); 1.8.2 "
+                "(generation 2) serves"
+            ),
+            'hint: put it under if __name__ == "__main__":, or run the file itself: midair run --main app.py',
+            "more: midair explain serve-misplaced",
+        ),
     ),
     Explanation(
         code="serve-no-file",

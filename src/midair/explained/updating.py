@@ -504,6 +504,13 @@ EXPLANATIONS = (
             "startup-failed",
             "forking.md",
         ),
+        shown=(
+            "$ midair reload",
+            "…",
+            "error: an after_fork hook raised ConnectionError: the broker does not answer; 1.8.2 (generation 2) serves",
+            "hint: midair receipt 3 tells everything",
+            "more: midair explain hook-after-fork",
+        ),
     ),
     Explanation(
         code="fork-failed",
@@ -541,6 +548,13 @@ EXPLANATIONS = (
             "no-memory",
             "fork-unsafe",
             "forking.md",
+        ),
+        shown=(
+            "$ midair reload",
+            "…",
+            "error: no worker could be forked: ConnectionError: the pool is in use; 1.8.2 (generation 2) serves",
+            "hint: midair receipt 3 tells everything",
+            "more: midair explain fork-failed",
         ),
     ),
     Explanation(
@@ -786,6 +800,13 @@ EXPLANATIONS = (
             "deploy.md",
             "updates.md#what-a-version-is",
         ),
+        shown=(
+            "$ midair reload",
+            "…",
+            "error: the files changed each time they were imported; 1.8.2 (generation 2) serves",
+            "hint: reload again when the deployment has finished, or deploy into release folders",
+            "more: midair explain files-changing",
+        ),
     ),
     Explanation(
         code="quarantined",
@@ -912,6 +933,13 @@ EXPLANATIONS = (
             "held",
             "updates.md#several-at-once",
         ),
+        shown=(
+            "$ midair reload",
+            "…",
+            "error: superseded by a newer request (uid 1000 (you)); 1.8.2 (generation 2) serves",
+            "hint: midair receipt 3 tells everything",
+            "more: midair explain superseded",
+        ),
     ),
     Explanation(
         code="called-off",
@@ -940,6 +968,13 @@ EXPLANATIONS = (
             "rollback-asked",
             "superseded",
             "updates.md#the-way-back",
+        ),
+        shown=(
+            "$ midair reload",
+            "…",
+            "error: called off by uid 1000 (you); 1.8.2 (generation 2) serves",
+            "hint: midair receipt 3 tells everything",
+            "more: midair explain called-off",
         ),
     ),
     Explanation(
@@ -973,6 +1008,13 @@ EXPLANATIONS = (
             "called-off",
             "rolled-back",
             "updates.md#the-way-back",
+        ),
+        shown=(
+            "$ midair reload",
+            "…",
+            "error: rolled back by uid 1000 (you): prices are wrong; 1.8.2 (generation 2) serves",
+            "hint: midair receipt 3 tells everything",
+            "more: midair explain rollback-asked",
         ),
     ),
     Explanation(
@@ -1044,6 +1086,13 @@ EXPLANATIONS = (
             "files-changed",
             "deploy.md",
             "updates.md#the-way-back",
+        ),
+        shown=(
+            "$ midair rollback",
+            "…",
+            "error: its files are gone: on disk is version 1.8.3; 1.8.2 (generation 2) serves",
+            "hint: put the files of that version back and run midair reload",
+            "more: midair explain rollback-files-gone",
         ),
     ),
     Explanation(
