@@ -120,7 +120,7 @@ EXPLANATIONS = (
             "$ midair systemd app:app --plain",
             "…",
             "error: no signal stops this service",
-            'hint: systemd can only stop a service that has a signal for it: term = "stop" under [signals]',
+            'hint: whoever runs it can only stop a service that has a signal for it: term = "stop" under [signals]',
             "more: midair explain no-stop-signal",
         ),
     ),
