@@ -21,9 +21,6 @@ from tests.support.service import APPS, Done, Service
 from tests.support.toml import Setting
 from tests.support.waiting import wait_for
 
-Provoke = Callable[[Service], Done]
-"""Makes a service say an error; what was typed, and what it printed."""
-
 ASKING = Load(connections=2, keep_alive=False, think_s=0.01)
 WATCHED: dict[str, Setting] = {"bake": {"for": "30s"}, "health": {"interval": "100ms"}}
 """Long enough to see what comes in the bake, and soon."""
@@ -42,6 +39,9 @@ class Shop(Service):
         self.configure(**settings)
         self.settings = began
 
+
+Provoke = Callable[[Shop], Done]
+"""Makes a service say an error; what was typed, and what it printed."""
 
 NAMED: dict[str, Setting] = {"version_from": "file:version.txt"}
 
@@ -84,8 +84,7 @@ LARGE_MIB = 60
 def refused(after: str = "", before: str = "", **settings: Setting) -> Provoke:
     """An update to this version."""
 
-    def provoke(service: Service) -> Done:
-        assert isinstance(service, Shop)
+    def provoke(service: Shop) -> Done:
         service.change(after, before, **settings)
         return service.midair("reload")
 
@@ -100,27 +99,25 @@ def watched(after: str) -> Provoke:
 def asked_meanwhile(after: str) -> Provoke:
     """An update to a version that fails when it is asked."""
 
-    def provoke(service: Service) -> Done:
+    def provoke(service: Shop) -> Done:
         with service.asked(ASKING):
             return watched(after)(service)
 
     return provoke
 
 
-def quarantined(service: Service) -> Done:
+def quarantined(service: Shop) -> Done:
     rolled_back = asked_meanwhile(f"{ANSWERS_500}# once more")(service)
     assert "answers were errors" in rolled_back.err, rolled_back
     return service.midair("reload")
 
 
-def unexpected(service: Service) -> Done:
-    assert isinstance(service, Shop)
+def unexpected(service: Shop) -> Done:
     service.change("# the wrong one")
     return service.midair("reload", "--expect", "1.9.0")
 
 
-def unknown_key(service: Service) -> Done:
-    assert isinstance(service, Shop)
+def unknown_key(service: Shop) -> Done:
     service.change()
     path = service.folder / "midair.toml"
     path.write_text(
@@ -129,23 +126,21 @@ def unknown_key(service: Service) -> Done:
     return service.midair("reload")
 
 
-def nothing_before(service: Service) -> Done:
-    assert isinstance(service, Shop)
+def nothing_before(service: Shop) -> Done:
     service.change("# one of which nothing is kept", rollback={"keep": "none"})
     committed = service.midair("reload")
     assert committed.code == 0, committed
     return service.midair("rollback")
 
 
-def barred(service: Service) -> Done:
-    assert isinstance(service, Shop)
+def barred(service: Shop) -> Done:
     service.change("# one that the old code cannot follow")
     committed = service.midair("reload", "--no-rollback")
     assert committed.code == 0, committed
     return service.midair("rollback")
 
 
-def held(service: Service) -> Done:
+def held(service: Shop) -> Done:
     """Somebody else holds. (Who holds may update all the same.)"""
     address = ServiceAddress(name="shop", folder="/", runtime_dirs=(str(service.runtime),))
     with somebody_else():
@@ -156,8 +151,7 @@ def held(service: Service) -> Done:
         service.midair("hold", "--release")
 
 
-def restored_wrongly(service: Service) -> Done:
-    assert isinstance(service, Shop)
+def restored_wrongly(service: Shop) -> Done:
     service.change(CARRIES.format(restored="None"))
     committed = service.midair("reload")
     assert committed.code == 0, committed
@@ -169,13 +163,12 @@ def asked(*typed: str) -> Provoke:
     return lambda service: service.midair(*typed)
 
 
-def without_its_key(service: Service) -> Done:
-    assert isinstance(service, Shop)
+def without_its_key(service: Shop) -> Done:
     service.change(tls={"certfile": "cert.pem", "keyfile": "key.pem"})
     return service.midair("check")
 
 
-def without_midair(service: Service) -> Done:
+def without_midair(service: Shop) -> Done:
     python = service.folder / ".venv" / "bin" / "python"
     python.parent.mkdir(parents=True, exist_ok=True)
     python.write_text(f'#!/bin/sh\nexec {sys.executable} -I -S "$@"\n')
@@ -186,7 +179,7 @@ def without_midair(service: Service) -> Done:
         shutil.rmtree(service.folder / ".venv")
 
 
-def gone_back_too_late(service: Service) -> Done:
+def gone_back_too_late(service: Shop) -> Done:
     """Two versions whose workers import by themselves: of the first nothing is left but its files, and these are the second's."""
     for text in ("# the one before", "# the one after it"):
         committed = refused(text, zygote="never")(service)
@@ -197,8 +190,7 @@ def gone_back_too_late(service: Service) -> Done:
 def meanwhile(after: str, phase: str, *words: str) -> Provoke:
     """An update that has come to this phase when somebody else types something; what the first one is told."""
 
-    def provoke(service: Service) -> Done:
-        assert isinstance(service, Shop)
+    def provoke(service: Shop) -> Done:
         service.change(f"{after}\n# {time.time_ns()}", "", **WATCHED)
         with service.midair_in_background("reload") as first:
             wait_for(lambda: (service.status()["update"] or {}).get("phase") == phase, what=phase)
@@ -358,7 +350,7 @@ REFUSALS: dict[str, Provoke] = {
 def command(*words: str, is_executable: bool) -> Provoke:
     """An update to this command."""
 
-    def provoke(service: Service) -> Done:
+    def provoke(service: Shop) -> Done:
         before = service.settings["command"]
         assert isinstance(before, list)
         (service.folder / "server").write_text("#!/bin/sh\necho 'no such table: orders'\nexit 3\n")

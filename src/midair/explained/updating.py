@@ -896,7 +896,7 @@ EXPLANATIONS = (
             "$ midair reload --expect 1.9.0",
             "build        0.02 s",
             "error: on disk is version 1.8.3, expected was 1.9.0; 1.8.2 (generation 2) serves",
-            "hint: midair receipt 3 tells everything",
+            "hint: put the files of 1.9.0 in place, or reload without --expect",
             "more: midair explain unexpected-version",
         ),
     ),
