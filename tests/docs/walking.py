@@ -31,6 +31,7 @@ from tests.docs.terminal import ROOT, GoesOn, Terminal
 from tests.support.waiting import DidNotHappen, wait_for
 
 SAID_WITHIN_S = 20.0
+LOG_LINES = 40
 
 
 @dataclass(frozen=True)
@@ -134,6 +135,10 @@ class Walker:
             self._fail(step, [*printed.lines, f"(it failed: exit code {printed.code}, and the page does not say so)"])
 
     def _fail(self, step: Command, printed: list[str]) -> None:
-        logs = [line for program in self.going_on.values() for line in (f"--- {program.command}", *program.printed())]
+        logs = [
+            line
+            for program in self.going_on.values()
+            for line in (f"--- the last lines of {program.command}", *program.printed()[-LOG_LINES:])
+        ]
         page = [f"{self._walk.page}, line {step.line}: $ {step.typed}", "--- the page shows", *step.shown]
         raise AssertionError("\n".join([*page, "--- here it prints", *printed, *logs]))
