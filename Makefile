@@ -48,12 +48,13 @@ wheel: $(STAMP)
 # The documentation as a site. What builds it has an environment of its own; any warning is a failure. The suite looks at what
 # was built (tests/docs/test_built_site.py).
 DOCS := $(VENV)/docs
-$(DOCS)/.installed: requirements-docs.txt
+$(DOCS)/.installed: $(STAMP) requirements-docs.txt
 	test -x $(DOCS)/bin/python || $(PYTHON) -m venv $(DOCS)
-	$(DOCS)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-docs.txt
+	$(BIN)/uv pip install -q --python $(DOCS)/bin/python --require-hashes -r requirements-docs.txt 2>/dev/null || \
+	  $(DOCS)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-docs.txt
 	touch $@
 
-docs: $(STAMP) $(DOCS)/.installed
+docs: $(DOCS)/.installed
 	$(BIN)/python -m docs.site build/docs
 	$(DOCS)/bin/zensical build --config-file build/docs/zensical.toml --strict --clean
 	@echo "build/docs/site/index.html"
