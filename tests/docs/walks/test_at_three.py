@@ -148,6 +148,8 @@ def test_rolled_back() -> None:
         release(terminal, "1.9", with_orders('    return {"cents": 100}["price"]'))
         asked = "curl -s -o /dev/null -w '%{http_code}' http://127.0.0.1:8000/orders"
         terminal.begin(f"errors=0; while [ $errors -lt 20 ]; do [ $({asked}) = 200 ] || errors=$((errors + 1)); done")
+        walker.through("midair status")
+        until(terminal, "midair receipt", lambda lines: "responses_5xx" in lines)  # once its last worker has left
         walker.rest()
 
 
@@ -236,7 +238,7 @@ def test_nothing_runs() -> None:
 
 
 def kill_supervisor(terminal: Terminal) -> None:
-    (pid,) = terminal.prepare('midair status --json | grep -o \'"pid":[0-9]*,"midair\' | tr -dc 0-9; echo')
+    pid = status(terminal)["pid"]
     terminal.prepare(f"kill -9 {pid}")
     until(terminal, f"kill -0 {pid}", lambda lines: "No such process" in lines)
 
@@ -255,6 +257,9 @@ def test_disk_full() -> None:
         terminal.prepare("cd /home/you/shop")
         release(terminal, "1.9", GOOD)
         terminal.prepare("cd /srv/shop")
+        walker.through("midair deploy /home/you/shop --to /srv/shop")
+        # A child writes the receipts, and nobody waits for it.
+        until(terminal, "midair status -C /srv/shop/current", lambda lines: "warning" not in lines)
         walker.rest()
 
 
