@@ -95,7 +95,10 @@ class Traced:
         return sent
 
     async def _ask(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await Layer(self.app, self.tracer, ABOUT, self.sample)(scope, receive, send)
+        try:
+            await Layer(self.app, self.tracer, ABOUT, self.sample)(scope, receive, send)
+        finally:
+            assert not trace.get_current_span().get_span_context().is_valid, "it is over"
 
     @property
     def spans(self) -> list[ReadableSpan]:
@@ -160,7 +163,6 @@ def test_the_parent_is_the_callers_span_and_the_span_is_current_in_the_applicati
     assert f"{span.parent.span_id:016x}" in PARENT
     assert span.context.trace_state.get("vendor") == "1"
     assert seen == [f"{span.context.span_id:016x}"]
-    assert not trace.get_current_span().get_span_context().is_valid, "it is over"
 
 
 def test_it_is_current_in_the_threads_of_wsgi() -> None:
