@@ -16,6 +16,7 @@ print(*(name for (name,) in sqlite3.connect("db.sqlite3").execute("SELECT name F
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(180)
 def test_the_page_is_what_happens() -> None:
     with Terminal() as terminal, WALK.begun(terminal) as walker:
         terminal.lend_environment()

@@ -13,6 +13,7 @@ WALK = Walk("docs/fastapi.md", goes_on={"midair run": "update done"})
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(180)
 def test_the_page_is_what_happens() -> None:
     with Terminal("/srv/shop") as terminal:
         terminal.prepare(f"ln -s {sys.prefix} .venv")

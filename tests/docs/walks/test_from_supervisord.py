@@ -83,7 +83,7 @@ def _counted(terminal: Terminal) -> Any:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(240)
 def test_the_page_is_what_happens() -> None:
     with Terminal("/srv/shop", user="root", environment={**QUICK, "MIDAIR_SERVE_ACCESS_LOG": "false"}) as terminal:
         nginx = f'#!/bin/sh\nexec {binary()} -p /etc/nginx -c /etc/nginx/nginx.conf -e /var/log/nginx.log "$@"\n'

@@ -17,6 +17,7 @@ WALK = Walk(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(180)
 def test_the_page_is_what_happens() -> None:
     with Terminal() as terminal, WALK.begun(terminal) as walker:
         walker.rest()

@@ -15,6 +15,7 @@ print([row[1] for row in sqlite3.connect("shop.db").execute("PRAGMA table_info(c
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(180)
 def test_the_page_is_what_happens() -> None:
     with (
         Terminal("/srv/shop", environment={**QUICK, "MIDAIR_SERVE_ACCESS_LOG": "false"}) as terminal,

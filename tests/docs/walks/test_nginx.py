@@ -79,6 +79,7 @@ print(json.dumps({
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(180)
 def test_the_page_is_what_happens(tmp_path: Path) -> None:
     authority = Authority(tmp_path / "authority")
     pair = authority.issue("shop.example")

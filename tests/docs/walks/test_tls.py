@@ -28,6 +28,7 @@ until grep -q certificate_loaded log; do sleep 0.05; done
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(180)
 def test_the_page_is_what_happens(tmp_path: Path) -> None:
     authority = Authority(tmp_path / "authority")
     ends_soon, renewed = authority.issue("shop.example", days=20), authority.issue("shop.example", days=90)
