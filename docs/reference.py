@@ -25,7 +25,7 @@ from tests.differential.websocket_cases import all_cases
 from tests.differential.websocket_differences import DEVIATIONS, DIFFERENCES
 
 import midair
-from docs import airs, differences, doctors, explaining, habits, nodemons
+from docs import airs, differences, doctors, explaining, habits, nodemons, seeings
 from midair.cli.app import midair as command_line
 from midair.cli.commands import COMMANDS
 from midair.cli.foreign import FLAGS
@@ -736,6 +736,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "nodemon.md": nodemons.page,
     "differences.md": differences.page,
     "doctor.md": doctors.page,
+    "seeing.md": seeings.page,
     **explaining.pages(),
 }
 

@@ -45,6 +45,14 @@ and `control.readers`; only operators may act.
 {refused}
 ```
 
+In a crash loop:
+
+```text
+{loop}
+```
+
+What to do about each of these, step by step: [three in the morning](at-three.md).
+
 A service with more than eight workers has a row a generation; `--workers` shows each. On a terminal that is too narrow whole
 columns go, from the least needed on; into a pipe everything is written.
 
@@ -126,6 +134,7 @@ def page() -> str:
         parts = {
             "status": _status(reports.draining()),
             "refused": _status(reports.refused()),
+            "loop": _status(reports.crash_loop()),
             "top": "\n".join(line.text for line in screen(view, 80, 24)),
             "why": "\n".join(lines_of(reports.REPORT)),
             "logs": "\n".join(text_of(line) for line in LOG),
