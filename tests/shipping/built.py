@@ -17,8 +17,8 @@ from packaging.metadata import Metadata
 from midair import __version__
 
 ROOT = Path(__file__).parent.parent.parent
-WHEEL_MAX_BYTES = 1_150_000
-"""955,000 when this was written. What makes it grow by a fifth is to be looked at: a wheel is loaded at each deployment."""
+WHEEL_MAX_BYTES = 1_250_000
+"""1,081,000 when this was written. What makes it grow by a sixth is to be looked at: a wheel is loaded at each deployment."""
 
 
 def check_wheel(path: Path) -> None:
