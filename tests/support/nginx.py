@@ -16,6 +16,11 @@ def binary() -> str:
     return str(nginx_binary())
 
 
+def as_command() -> str:
+    """A script that is ``nginx`` where a distribution has installed it: its configuration is /etc/nginx/nginx.conf."""
+    return f'#!/bin/sh\nexec {binary()} -p /etc/nginx -c /etc/nginx/nginx.conf -e /var/log/nginx.log "$@"\n'
+
+
 def complaints(text: str, folder: Path, *, certfile: Path, keyfile: Path) -> str:
     """What ``nginx -t`` has against a configuration, or a part of one; empty: nothing. The pair stands in for the text's own."""
     pair = {"ssl_certificate": certfile, "ssl_certificate_key": keyfile}

@@ -14,7 +14,7 @@ import supervisor.options
 from midair.config.keys import all_keys
 from tests.docs.terminal import QUICK, Terminal
 from tests.docs.walking import Walk
-from tests.support.nginx import binary
+from tests.support.nginx import as_command
 
 RUN = "midair run"
 RUN_ELSEWHERE = "midair run --bind 127.0.0.1:8001"
@@ -86,8 +86,7 @@ def _counted(terminal: Terminal) -> Any:
 @pytest.mark.timeout(240)
 def test_the_page_is_what_happens() -> None:
     with Terminal("/srv/shop", user="root", environment={**QUICK, "MIDAIR_SERVE_ACCESS_LOG": "false"}) as terminal:
-        nginx = f'#!/bin/sh\nexec {binary()} -p /etc/nginx -c /etc/nginx/nginx.conf -e /var/log/nginx.log "$@"\n'
-        terminal.write("/usr/local/bin/nginx", nginx)
+        terminal.write("/usr/local/bin/nginx", as_command())
         terminal.write("/etc/nginx/nginx.conf", NGINX)
         terminal.write("/etc/supervisor/supervisord.conf", SUPERVISORD)
         terminal.write("ask.py", ASK)

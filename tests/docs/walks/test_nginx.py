@@ -10,7 +10,7 @@ import pytest
 from tests.docs.terminal import Terminal
 from tests.docs.walking import Walk
 from tests.support.authority import Authority
-from tests.support.nginx import binary
+from tests.support.nginx import as_command
 
 WALK = Walk("docs/nginx.md", goes_on={"midair run": "update done"})
 # Both versions have to be met by clients on a busy machine, too: the new one has the bake for it.
@@ -84,8 +84,7 @@ def test_the_page_is_what_happens(tmp_path: Path) -> None:
     authority = Authority(tmp_path / "authority")
     pair = authority.issue("shop.example")
     with Terminal("/srv/shop", user="root", environment=QUICKLY) as terminal:
-        nginx = f'#!/bin/sh\nexec {binary()} -p /etc/nginx -c /etc/nginx/nginx.conf -e /var/log/nginx.log "$@"\n'
-        terminal.write("/usr/local/bin/nginx", nginx)
+        terminal.write("/usr/local/bin/nginx", as_command())
         terminal.prepare("chmod +x /usr/local/bin/nginx; echo 127.0.0.1 shop.example >> /etc/hosts")
         terminal.write("shop/web.py", APP)
         terminal.write("ask.py", ASK)
