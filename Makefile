@@ -119,7 +119,7 @@ $(TOOLS)/.installed: requirements-containers.txt
 system-parts:
 	apt-get update -qq
 	apt-get install -y -qq --no-install-recommends wrk golang-go golang-github-gin-gonic-gin-dev prometheus openssl chromium \
-	  systemd-container systemd-journal-remote prometheus-alertmanager runc groff-base man-db zsh fish
+	  systemd-container systemd-journal-remote prometheus-alertmanager debootstrap runc groff-base man-db zsh fish
 	$(MAKE) --no-print-directory container-tools
 	command -v npm >/dev/null || apt-get install -y -qq --no-install-recommends nodejs npm
 
