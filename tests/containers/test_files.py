@@ -21,7 +21,7 @@ from midair.systemd.units import NoStopSignal
 
 
 def _container(chosen: tuple[str, ...] = (), secrets: tuple[str, ...] = (), **changes: Any) -> Container:
-    settings = Settings(**{"name": "shop", "folder": "/work/shop", "app": "web:app", **changes})
+    settings = Settings(**{"name": "shop", "folder": "/home/you/shop", "app": "web:app", **changes})
     return Container(settings, frozenset(chosen), ("midair", "run"), ports_of(settings), secrets)
 
 
@@ -67,7 +67,7 @@ def test_what_listens_for_the_machine_alone_is_opened_in_the_container_and_publi
 def test_places_that_the_configuration_chooses_are_left_where_they_are() -> None:
     usual = _dockerfile(_container())
     assert "ENV MIDAIR_RUNTIME_DIR=/run/midair/shop" in usual
-    own = _container(("runtime_dir", "state_dir"), runtime_dir="/work/shop/run", state_dir="/data/receipts")
+    own = _container(("runtime_dir", "state_dir"), runtime_dir="/home/you/shop/run", state_dir="/data/receipts")
     assert not [line for line in _dockerfile(own) if "_DIR=" in line]
     assert "/srv/shop/run:uid=10001" in _compose(own)
     assert "state:/data/receipts" in _compose(own)

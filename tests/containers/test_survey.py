@@ -11,7 +11,7 @@ from midair.containers.survey import Packages, packages, program, python_version
 
 
 def _settings(**changes: Any) -> Settings:
-    return Settings(**{"name": "shop", "folder": "/work/shop", "app": "web:app", **changes})
+    return Settings(**{"name": "shop", "folder": "/home/you/shop", "app": "web:app", **changes})
 
 
 def _lines(found: Packages) -> list[str]:

@@ -21,9 +21,10 @@ async def app(scope, receive, send):
 # What certbot does to the files, and then what a reader does who waits: as long as the log is silent nothing is looked at.
 CERTBOT = f"""\
 #!/bin/sh
+told=$(grep -c certificate_loaded log)  # at the start, for the first one
 mv new/key.pem {LIVE}/privkey.pem
 mv new/cert.pem {LIVE}/fullchain.pem
-until grep -q certificate_loaded log; do sleep 0.05; done
+until [ "$(grep -c certificate_loaded log)" -gt "$told" ]; do sleep 0.05; done
 """
 
 
