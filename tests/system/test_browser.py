@@ -270,6 +270,7 @@ def test_pages_of_a_program_are_refreshed_by_the_line_in_their_templates(chromiu
         tab.close()
 
 
+@pytest.mark.soak  # each part of it stands alone in the suite: the compiler in test_dev_programs.py, its errors in tests/browser
 @pytest.mark.timeout(180)  # npm installs the compiler, which then takes seconds for each save
 def test_a_typescript_project_is_compiled_and_refreshed_and_its_compiler_s_error_is_shown(
     chromium: Chromium, tmp_path: Path

@@ -75,9 +75,9 @@ def test_the_supervisor_is_upgraded_on_the_way_from_slot_to_slot(tmp_path: Path)
     The old workers hold requests of some seconds, so that there is a quiet moment before the last slot; if the new midair
     takes longer to be tried than that, the next one is in the bake.
     """
-    settings: dict[str, Setting] = {"surge": "slot", "health": {"path": "/slow?s=2"}, "bake": {"for": "5s"}}
+    settings: dict[str, Setting] = {"surge": "slot", "health": {"path": "/slow?s=1"}, "bake": {"for": "4s"}}
     with Service(tmp_path, workers=WORKERS, settings=settings) as service:
-        with service.asked(Load("/slow?s=4", connections=9), *LOADS) as client:
+        with service.asked(Load("/slow?s=2", connections=9), *LOADS) as client:
             service.write("good", "2")
             reload = service.reload_in_background()
             wait_for(lambda: _slots(service, 2), 40, until=lambda slots: 1 in slots, what="the second slot's worker")

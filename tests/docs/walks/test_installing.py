@@ -31,7 +31,7 @@ def wheel() -> Iterator[Path]:
         yield next(Path(folder).glob("*.whl"))
 
 
-@pytest.mark.slow
+@pytest.mark.soak  # `make wheel` installs by pip, pipx and uv each time
 @pytest.mark.timeout(240)  # three environments are made and filled, beside whatever else runs
 def test_the_page_is_what_happens(wheel: Path, from_wheels: dict[str, str]) -> None:
     needs("man")
