@@ -18,7 +18,7 @@ $(STAMP): requirements-dev.txt pyproject.toml
 demo: $(STAMP)
 	$(BIN)/python -m examples.demo
 
-# Most service tests wait most of the time: three side by side take half of it. What bounds milliseconds or processor time runs
+# Most service tests wait most of the time: four side by side take half of it. What bounds milliseconds or processor time runs
 # alone, before the others: beside a service under load it would measure that, too.
 test: $(STAMP)
 	$(BIN)/python -m pytest -q -m "alone and not soak"

@@ -24,6 +24,8 @@ DATACLASSES, STRUCTS = "dataclasses", "msgspec.structs"
 
 def calls(text: str) -> Iterator[tuple[str, int, frozenset[str]]]:
     """Every call of either ``replace``: whose it is, its line, and the fields that it gives."""
+    if "replace" not in text:
+        return
     tree = ast.parse(text)
     owners = {"dataclasses.replace": DATACLASSES, "msgspec.structs.replace": STRUCTS, "structs.replace": STRUCTS}
     for node in ast.walk(tree):
