@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import socket
 import stat
@@ -302,6 +303,9 @@ def test_an_owner_that_cannot_be_given_leaves_no_file(opening: Open, tmp_path: P
     for folder in tmp_path.parents:
         if folder.stat().st_uid == 0 and folder.name.startswith(("pytest", "popen")):
             folder.chmod(0o755)
+    importlib.import_module(
+        "grp"
+    )  # An interpreter may lie in the home of root, where nothing can be imported from then on.
     os.seteuid(65534)
     try:
         with pytest.raises(OwnerRefused):

@@ -78,6 +78,10 @@ print(json.dumps({
 '''
 
 
+OPEN = "awk '$3 ~ /:01BB$/ && $4 == \"01\"' /proc/net/tcp | wc -l"
+"""Connections to port 443."""
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(180)
 def test_the_page_is_what_happens(tmp_path: Path) -> None:
@@ -98,6 +102,10 @@ def test_the_page_is_what_happens(tmp_path: Path) -> None:
             terminal.prepare(f"sed -i {changes} /etc/nginx/nginx.conf")
             walker.through("curl -s -o /dev/null -w '%{http_code}\\n' --cacert ca.pem https://shop.example/readyz")
             terminal.prepare("python ask.py > counted.json 2>&1 & asker=$!; until [ -e asking ]; do sleep 0.05; done")
+            (client,) = (each.typed for each in WALK.commands() if "midair.testing.client" in each.typed)
+            walker.through(client)
+            # A reader is not as quick with the next line as we are: by then its connections are open.
+            terminal.prepare(f"until [ $({OPEN}) -ge 20 ]; do sleep 0.05; done")
             walker.rest()
             counted = "\n".join(terminal.prepare("touch enough; wait $asker; cat counted.json"))
         report = json.loads(counted)
