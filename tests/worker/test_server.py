@@ -269,6 +269,23 @@ async def test_what_is_accepted_just_before_the_cut_is_cut_too() -> None:
         assert served.count(Cell.CLOSED_CUT) == 1
 
 
+async def test_clients_that_are_cut_and_do_not_go_are_in_the_books_when_the_process_ends() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await asyncio.Event().wait()
+
+    async with serving(app) as served:
+        slow = await served.connect()
+        slow.send(get())
+        await until(lambda: len(served.server.running) == 1)
+        served.server.cut()
+        assert (await slow.response()).status == 503
+        await until(lambda: not served.server.running)
+        assert served.count(Cell.OPEN) == 1, "it may still read what it was told"
+        served.server.abandon()
+        await until(lambda: served.count(Cell.OPEN) == 0)
+        assert served.count(Cell.CLOSED_CUT) == 1
+
+
 # ---------------------------------------------------------------------------------------------------------------- books
 
 

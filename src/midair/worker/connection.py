@@ -589,7 +589,8 @@ class Connection(asyncio.Protocol):
                 self.close(Cell.CLOSED_CUT)
             cycle.is_cut = True
             if cycle.task is not None:
-                cycle.task.cancel()
+                # Not at once: a task that is cancelled before its first step never takes it, and never says that it has ended.
+                self.server.loop.call_soon(cycle.task.cancel)
         elif self.phase != FROZEN:  # Whose that is will be told by the other worker.
             self.reason = self.reason or Cell.CLOSED_CUT
             self.hang_up()

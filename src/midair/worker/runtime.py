@@ -51,6 +51,8 @@ BEAT_MAX_S = 1.0
 BEATS_A_WARNING = 5
 """So often the loop beats in the time after which a loop that stands still is told of (``worker.hang_warn``). More often only
 wakes an idle worker up."""
+ABANDON_TURNS = 20
+"""Of the loop: a connection that is broken off is closed in the first few."""
 LIMITS_S = 1.0
 WORN_AGAIN_S = 10.0
 """A worker that reached a limit asks again after this long, in case its successor failed."""
@@ -118,6 +120,15 @@ def _loop_factory(which: str) -> type[asyncio.AbstractEventLoop] | None:
 def beat_every_s(hang_warn_s: float) -> float:
     """How often the loop beats. hang_warn_s: after so long one that stands still is told of; 0: never."""
     return min(BEAT_MAX_S, hang_warn_s / BEATS_A_WARNING) if hang_warn_s else BEAT_MAX_S
+
+
+async def _abandon(server: Server) -> None:
+    """Close the books over connections whose clients take longer than we may."""
+    server.abandon()
+    for _ in range(ABANDON_TURNS):
+        if not server.connections:
+            return
+        await asyncio.sleep(0)
 
 
 class _Worker:
@@ -343,6 +354,7 @@ class _Worker:
             await asyncio.wait_for(empty.wait(), self._launch.exit_s / 2)
         except TimeoutError:
             cut += [f"still running after it was cancelled: {line}" for line in whereabouts.lines()]
+            await _abandon(server)
         return cut
 
     def _close_websockets(self, server: Server, left_s: float) -> float:

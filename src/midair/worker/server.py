@@ -242,6 +242,11 @@ class Server:
             handshake.cancel()
         return lines
 
+    def abandon(self) -> None:
+        """After ``cut``, as the process ends: whatever still waits for its client is closed, and counted, in the next turns."""
+        for connection in tuple(self.connections):
+            connection.transport.abort()
+
     def is_background(self, call: Call) -> bool:
         """Its response is complete, and the application goes on all the same."""
         return call.connection.cycle is not call and call.connection.websocket is not call
