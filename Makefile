@@ -96,6 +96,7 @@ bench-save: $(BENCH)/.installed
 
 soak: $(STAMP)
 	$(BIN)/python -m pytest -q -m soak --timeout 1800
+	tests/every_interpreter $(BIN)/python tests/worker
 
 lock: $(STAMP)
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \

@@ -56,6 +56,11 @@ def _running(service: Service) -> dict[str, int]:
     return found
 
 
+def _wait_running(service: Service, *names: str) -> None:
+    """Until these live and no others: one that has noted its end has still to come to it."""
+    wait_for(lambda: set(_running(service)), until=set(names).__eq__, what=f"{names} alone {service.log()}")
+
+
 def _wait_noted(service: Service, *lines: str) -> None:
     wait_for(lambda: _noted(service), until=lambda seen: set(lines) <= set(seen), what=f"{lines} {service.log()}")
 
@@ -104,14 +109,14 @@ def test_after_a_commit_only_those_of_the_new_version_run(tmp_path: Path) -> Non
         _wait_noted(service, "queue 1 began", "clock 1 began")
         service.update("2")
         _wait_noted(service, "queue 1 ended", "clock 1 ended", "queue 2 began", "clock 2 began")
-        assert set(_running(service)) == {"queue 2", "clock 2"}
+        _wait_running(service, "queue 2", "clock 2")
         # A version without one takes it away; a refused version changes nothing.
         service.configure(process=[_process("queue")])
         service.update("3")
         _wait_noted(service, "clock 2 ended", "queue 3 began", "queue 2 ended")
         service.write("import_error", "4")
         assert service.reload().code == 4
-        assert set(_running(service)) == {"queue 3"}
+        _wait_running(service, "queue 3")
 
 
 @pytest.mark.slow
