@@ -48,7 +48,7 @@ def run(peer: peers.Peer, spoil: Callable[[str], str], watched_s: float = WATCHE
         (server.folder / "app.new").replace(server.folder / "app.py")
         began_s = time.monotonic()
         _reload(server)
-        time.sleep(max(0.0, began_s + watched_s - time.monotonic()))
+        time.sleep(max(0.0, began_s + watched_s - time.monotonic()))  # As long for each server: what is counted.
         report = client.stop()
         return report, sum(_is_right(server) for _ in range(AFTERWARDS))
 

@@ -66,11 +66,11 @@ def run(peer: peers.Peer, services: int = SERVICES, for_s: float = FOR_S, settle
     """Start them, ask each once, leave them alone, and look."""
     with ExitStack() as stack:
         servers = [stack.enter_context(peers.serve(peer, workers=1)) for _ in range(services)]
-        time.sleep(settles_s)
+        time.sleep(settles_s)  # Nothing tells that a server has nothing left to do.
         processes = [process for server in servers for process in server.processes()]
         began_s = time.monotonic()
         switches, cpu_s = sum(each.switches for each in processes), sum(each.cpu_s for each in processes)
-        time.sleep(for_s)
+        time.sleep(for_s)  # What they do meanwhile is what is measured.
         switches, cpu_s = (
             sum(each.switches for each in processes) - switches,
             sum(each.cpu_s for each in processes) - cpu_s,

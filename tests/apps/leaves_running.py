@@ -40,7 +40,7 @@ async def start_and_stop(receive, send):
 
 
 def start_program():
-    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])  # what outlives us
     note(f"child {child.pid}")
 
 
@@ -52,7 +52,7 @@ async def go_on():
 
 
 def work():
-    time.sleep(0.3)
+    time.sleep(0.3)  # still at work when the shutdown is complete
     note("job done")
 
 

@@ -67,7 +67,7 @@ from midair.testing.client import BackgroundClient, Load
 with BackgroundClient(sys.argv[1], Load(connections=4, keep_alive=False, think_s=0.02, expect="any")) as client:
     pathlib.Path("asking").touch()
     while not pathlib.Path("enough").exists():
-        time.sleep(0.05)
+        time.sleep(0.05)  # Whoever makes the file is a shell, and tells nobody.
 print(json.dumps(client.report.as_dict()))
 '''
 

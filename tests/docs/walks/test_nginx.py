@@ -69,7 +69,7 @@ talks = Sockets(connections=10, think_s=0.1)
 with BackgroundClient(target, *loads) as client, BackgroundWebSockets("http://127.0.0.1:8080", talks) as sockets:
     pathlib.Path("asking").touch()
     while not pathlib.Path("enough").exists():
-        time.sleep(0.05)
+        time.sleep(0.05)  # Whoever makes the file is a shell, and tells nobody.
 talked = sockets.report
 print(json.dumps({
     "failed": client.report.failed, "versions": list(client.report.versions), "said": client.report.summary(),
