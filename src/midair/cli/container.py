@@ -13,7 +13,7 @@ import click
 import msgspec
 
 import midair
-from midair.cli.made import there, written
+from midair.cli.made import compared, there, written
 from midair.cli.options import Service, service_options
 from midair.cli.running import override_of_target
 from midair.cli.show import Show
@@ -330,14 +330,7 @@ def _next(asked: _Asked, made: _Made, texts: Mapping[str, str], into: str) -> It
 
 def _check(show: Show, texts: Mapping[str, str], where: str) -> int:
     """1 if one that is there is not what is asked for."""
-    stale: dict[str, list[str]] = {}
-    missing = []
-    for name, text in texts.items():
-        before = _there(os.path.join(where, name))
-        if not before:
-            missing.append(name)
-        elif changed := difference(before, text):
-            stale[name] = changed
+    stale, missing = compared(texts, lambda name: _there(os.path.join(where, name)), difference)
     if show.as_json:
         show.json({"stale": stale, "missing": missing, "where": where})
         return FAILED if stale else DONE

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from midair.cli.show import Show
 
@@ -34,6 +34,15 @@ def written(show: Show, path: str, text: str, before: str, changed: Sequence[str
     if not show.as_json:
         _tell(show, path, before, changed, same)
     return kept
+
+
+def compared(
+    texts: Mapping[str, str], read: Callable[[str], str], difference: Callable[[str, str], list[str]]
+) -> tuple[dict[str, list[str]], list[str]]:
+    """Those that are there and differ, with how; and those that are not there. read: the text that is there under a name."""
+    before = {name: read(name) for name in texts}
+    changed = {name: difference(before[name], text) for name, text in texts.items() if before[name]}
+    return {name: rows for name, rows in changed.items() if rows}, [name for name in texts if not before[name]]
 
 
 def _tell(show: Show, path: str, before: str, changed: Sequence[str], same: str) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import click
 import msgspec
 
-from midair.cli.made import there, written
+from midair.cli.made import compared, there, written
 from midair.cli.options import Service, service_options
 from midair.cli.running import override_of_target
 from midair.cli.show import Show
@@ -307,14 +307,7 @@ def _installed(path: str) -> str:
 def _check(show: Show, texts: Mapping[str, str], where: str, *, is_user_unit: bool) -> int:
     """1 if there is anything to find."""
     found = verify(texts, is_user_unit=is_user_unit)
-    stale: dict[str, list[str]] = {}
-    missing = []
-    for name, text in texts.items():
-        installed = _installed(os.path.join(where, name))
-        if not installed:
-            missing.append(name)
-        elif changed := difference(installed, text):
-            stale[name] = changed
+    stale, missing = compared(texts, lambda name: _installed(os.path.join(where, name)), difference)
     if show.as_json:
         show.json({"findings": found, "stale": stale, "missing": missing, "where": where})
     else:
