@@ -17,6 +17,12 @@ def recent(deaths_s: Sequence[float], now_s: float) -> list[float]:
     return [death for death in deaths_s if now_s - death < WINDOW_S]
 
 
+def after_death(deaths_s: Sequence[float], now_s: float) -> tuple[list[float], float]:
+    """Of something there is one of: the deaths that count, this one among them, and the seconds to wait. Pure."""
+    deaths = [*recent(deaths_s, now_s), now_s]
+    return deaths, delay_s(len(deaths), 1)
+
+
 def delay_s(deaths: int, workers: int) -> float:
     """Seconds to wait after this many recent deaths among so many workers.
 

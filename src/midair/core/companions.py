@@ -40,8 +40,7 @@ def exited(turn: Turn, event: CompanionExited) -> None:
     if event.name in generation.companions_ending:
         generation.companions_ending.discard(event.name)
         return
-    generation.companion_deaths_s = [*backoff.recent(generation.companion_deaths_s, turn.now_s), turn.now_s]
-    wait_s = backoff.delay_s(len(generation.companion_deaths_s), 1)
+    generation.companion_deaths_s, wait_s = backoff.after_death(generation.companion_deaths_s, turn.now_s)
     turn.note("process_died", generation=generation.id, name=event.name, how=event.how, again_in_s=wait_s)
     if wait_s:
         turn.wake(f"companion:{generation.id}:{event.name}", wait_s)

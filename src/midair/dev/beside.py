@@ -76,5 +76,5 @@ class _Program:
         if self.process.restart == "never" or (self.process.restart == "failure" and how == "exit 0"):
             return None
         now_s = self._children.estate.loop.clock.now_s()
-        self._deaths_s = [*backoff.recent(self._deaths_s, now_s), now_s]
-        return backoff.delay_s(len(self._deaths_s), 1)
+        self._deaths_s, wait_s = backoff.after_death(self._deaths_s, now_s)
+        return wait_s

@@ -143,8 +143,7 @@ class Watching:
             return
         self._has_missed = True
         now_s = self._children.estate.loop.clock.now_s()
-        self._deaths_s = [*backoff.recent(self._deaths_s, now_s), now_s]
-        wait_s = backoff.delay_s(len(self._deaths_s), 1)
+        self._deaths_s, wait_s = backoff.after_death(self._deaths_s, now_s)
         message = f"the watcher has ended ({how}) and is started again" + (f" in {wait_s:g} s" if wait_s else "")
         self._on_trouble(Fault("watcher-ended", message, "what is saved meanwhile is taken up then"))
         self._children.estate.loop.call_later(wait_s, self._run_again)

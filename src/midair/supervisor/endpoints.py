@@ -125,8 +125,7 @@ class Endpoints:
         if self._estate.service.stopping:
             return
         now_s = self._estate.loop.clock.now_s()
-        self._deaths_s = [*backoff.recent(self._deaths_s, now_s), now_s]
-        wait_s = backoff.delay_s(len(self._deaths_s), 1)
+        self._deaths_s, wait_s = backoff.after_death(self._deaths_s, now_s)
         self._estate.say("endpoints_died", {"how": how, "again_in_s": wait_s})
         self._estate.loop.call_later(wait_s, self.ensure)
 

@@ -92,8 +92,8 @@ class PageHub:
             self._link.close()
         self._link, self.open = None, 0
         now_s = self._estate.loop.clock.now_s()
-        self._deaths_s = [*backoff.recent(self._deaths_s, now_s), now_s]
-        self._estate.loop.call_later(backoff.delay_s(len(self._deaths_s), 1), self._start_again)
+        self._deaths_s, wait_s = backoff.after_death(self._deaths_s, now_s)
+        self._estate.loop.call_later(wait_s, self._start_again)
 
     def _start_again(self) -> None:
         if self._link is None and not self._estate.service.stopping:
